@@ -1,0 +1,98 @@
+"""The peers that the project is compared with, each in a venv of its own beside .venv.
+
+Set one up, or find it set up already (then this takes no time):
+
+    python benchmarks/peers.py optimum
+
+A venv is complete when its mark holds the hash of the constraints that it was made from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["PEERS", "Peer", "ensure_peer", "find_peer"]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TORCH_REQUIREMENT = "torch=="
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A peer: the constraints are its complete environment, with exact versions."""
+
+    name: str
+    venv: Path
+    constraints: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.venv / "bin"
+
+    @property
+    def python(self) -> Path:
+        return self.bin / "python"
+
+    @property
+    def mark(self) -> Path:
+        return self.venv / ".installed"
+
+    def fingerprint(self) -> str:
+        content = self.constraints.read_bytes() + sys.version.encode()
+        return hashlib.sha256(content).hexdigest()
+
+
+PEERS = {
+    "optimum": Peer(
+        name="optimum",
+        venv=REPOSITORY / ".venv-optimum",
+        constraints=REPOSITORY / "benchmarks" / "constraints-optimum.txt",
+    ),
+}
+
+
+def find_peer(name: str) -> Peer | None:
+    """The peer if it is set up, else None."""
+    peer = PEERS[name]
+    is_complete = peer.mark.is_file() and peer.mark.read_text() == peer.fingerprint()
+    return peer if is_complete else None
+
+
+def ensure_peer(name: str) -> Peer:
+    """The peer, set up first where it is not. Needs the network then, and a minute."""
+    peer = PEERS[name]
+    if find_peer(name) is None:
+        _set_up(peer)
+    peer.mark.touch()
+    return peer
+
+
+def _set_up(peer: Peer) -> None:
+    requirements = peer.constraints.read_text().splitlines()
+    torch = next(item for item in requirements if item.startswith(TORCH_REQUIREMENT))
+    peer.mark.unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(peer.venv)], check=True)
+    # Modules are compiled at their first import: most of what pip would compile is never imported.
+    install = [str(peer.python), "-m", "pip", "install", "--quiet", "--no-compile"]
+    # torch goes first and alone, so that a build found here is not traded for a larger one.
+    for requirement in ([torch], ["-r", str(peer.constraints)]):
+        subprocess.run([*install, *requirement], check=True)
+    peer.mark.write_text(peer.fingerprint())
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("peer", choices=sorted(PEERS))
+    print(ensure_peer(parser.parse_args(argv).peer).python)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""ONNX graphs to engines: precision recipes and builders, without torch."""

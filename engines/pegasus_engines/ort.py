@@ -1,0 +1,27 @@
+"""Graphs through plain ONNX Runtime sessions, one call at a time: for checks, not for speed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from pegasus_runtime.bundle import Bundle
+
+__all__ = ["run_graph"]
+
+
+def run_graph(
+    bundle: Bundle, graph: str, feeds: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Loads one graph of a bundle on the CPU and runs it: inputs by name -> outputs by name.
+
+    Inputs that the graph does not have are an error, as are missing ones.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    path = bundle.path(bundle.manifest.graphs[graph].file)
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feeds)), strict=True))

@@ -1,0 +1,40 @@
+"""Which engines can be built: targets, precisions, and what is still to come."""
+
+from collections.abc import Mapping
+
+from pegasus_runtime.bundle import Target
+
+__all__ = ["PRECISIONS", "TARGETS", "UnavailableError", "check_available"]
+
+TARGETS: Mapping[str, str] = {
+    "onnx": "standard ONNX operators with Optimum's file names, for other runtimes",
+    "ort": "ONNX Runtime, for pegasus-summarize and pegasus_runtime",
+    "trt": "TensorRT (not built yet)",
+    "trt-rtx": "TensorRT for RTX (not built yet)",
+}
+PRECISIONS: Mapping[str, str] = {
+    "fp32": "as the checkpoint",
+    "fp16": "half precision (not built yet)",
+    "int8": "8-bit weights and activations (not built yet)",
+    "int4": "4-bit weights (not built yet)",
+}
+_BUILT: Mapping[Target, tuple[str, ...]] = {"onnx": ("fp32",), "ort": ("fp32",)}
+
+
+class UnavailableError(Exception):
+    """This version builds no engine of that target or precision."""
+
+
+def check_available(target: str, precision: str) -> Target:
+    """The target, if this version can build it at that precision.
+
+    Raises: UnavailableError that names what can be built.
+    """
+    for name, precisions in _BUILT.items():
+        if name == target and precision in precisions:
+            return name
+    offered = "; ".join(f"{name}: {', '.join(each)}" for name, each in _BUILT.items())
+    what = f"target {target!r}" if target not in _BUILT else f"precision {precision!r}"
+    known = target in TARGETS and precision in PRECISIONS
+    status = "is not built yet by this version" if known else "is not known"
+    raise UnavailableError(f"{what} {status}: choose one of {offered}")

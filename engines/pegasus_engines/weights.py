@@ -1,0 +1,101 @@
+"""One weights file for all graphs of a bundle: each tensor is written once, under its name.
+
+Graphs refer to the file as ONNX external data. ONNX Runtime maps it into memory, so tensors
+start on page boundaries. Initialisers below a kilobyte stay inside their graph.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+__all__ = ["PAGE_BYTES", "WeightsFile", "is_external"]
+
+PAGE_BYTES = 4096
+_INLINE_BYTES = 1024
+_CHUNK_BYTES = 2**22
+
+
+def is_external(tensor: ir.TensorProtocol) -> bool:
+    """Whether a tensor belongs in the weights file rather than in its graph."""
+    return tensor.nbytes >= _INLINE_BYTES
+
+
+class WeightsFile:
+    """Weights being written; `sha256` is known as soon as the file is closed.
+
+    A name that comes again, in another graph, refers to the tensor already written: the graphs
+    of one bundle come from one module, and names are that module's.
+    """
+
+    def __init__(self, path: Path, on_bytes: Callable[[int], object] | None = None) -> None:
+        """on_bytes: called with the number of bytes of each piece written."""
+        self.path = path
+        self.on_bytes = on_bytes
+        self.sha256 = ""
+        self.num_bytes = 0
+        self._written: dict[str, ir.ExternalTensor] = {}
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> "WeightsFile":
+        self._file = self.path.open("xb", buffering=0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+        self.sha256 = self._digest.hexdigest()
+
+    def move_in(self, model: ir.Model) -> None:
+        """Replaces the graph's initialisers by references into this file."""
+        for name, value in model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and is_external(tensor):
+                value.const_value = self._add(name, tensor)
+
+    def _add(self, name: str, tensor: ir.TensorProtocol) -> ir.ExternalTensor:
+        known = self._written.get(name)
+        if known is not None:
+            if known.shape != tensor.shape or known.dtype != tensor.dtype:
+                raise ValueError(f"two graphs disagree on the weight {name}")
+            return known
+        self._write(bytes(-self.num_bytes % PAGE_BYTES))
+        reference = ir.ExternalTensor(
+            self.path.name,
+            self.num_bytes,
+            tensor.nbytes,
+            tensor.dtype,
+            shape=ir.Shape(tensor.shape.numpy()),
+            name=name,
+            base_dir=self.path.parent,
+        )
+        self._write_array(tensor.numpy())
+        self._written[name] = reference
+        return reference
+
+    def _write_array(self, array: npt.NDArray[np.generic]) -> None:
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._write(data[start : start + _CHUNK_BYTES])
+
+    def _write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        self._digest.update(view)
+        self.num_bytes += len(view)
+        if self.on_bytes is not None:
+            self.on_bytes(len(view))
+        while view:  # a raw write may be partial
+            view = view[self._file.write(view) or 0 :]

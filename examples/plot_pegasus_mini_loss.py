@@ -1,0 +1,51 @@
+"""Draws ``pegasus_mini_loss.png`` from the log of a training run.
+
+Run in the folder of this file:  python plot_pegasus_mini_loss.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+HERE = Path(__file__).resolve().parent
+
+
+def draw_loss(log: Path, picture: Path) -> None:
+    """Training loss, validation loss and validation exact match over the steps."""
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    validated = [record for record in records if "validation_loss" in record]
+    figure, loss_axis = plt.subplots(figsize=(8, 4.5), dpi=110)
+    loss_axis.plot(
+        [record["step"] for record in records],
+        [record["loss"] for record in records],
+        color="tab:blue", linewidth=1, label="training loss (mean of 50 steps)",
+    )  # fmt: skip
+    steps = [record["step"] for record in validated]
+    loss_axis.plot(
+        steps, [record["validation_loss"] for record in validated],
+        "o-", color="tab:red", markersize=4, label="validation loss",
+    )  # fmt: skip
+    loss_axis.set(xlabel="step", ylabel="cross entropy per token (nats)", yscale="log")
+    exact_axis = loss_axis.twinx()
+    exact_axis.plot(
+        steps, [record["validation_exact"] for record in validated],
+        "s--", color="tab:green", markersize=4, label="validation summaries exact (teacher-forced)",
+    )  # fmt: skip
+    exact_axis.set(ylabel="share of summaries", ylim=(0, 1))
+    loss_axis.set_title("pegasus-mini: training on generated wire reports")
+    loss_axis.grid(alpha=0.3)
+    lines = [*loss_axis.get_lines(), *exact_axis.get_lines()]
+    loss_axis.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    figure.tight_layout()
+    figure.savefig(picture)
+
+
+if __name__ == "__main__":
+    draw_loss(HERE / "pegasus_mini_log.jsonl", HERE / "pegasus_mini_loss.png")

@@ -1,0 +1,53 @@
+"""What it takes to trace one graph."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["GraphDefinition", "GraphInput", "Shape", "integers"]
+
+Shape = tuple[int | str, ...]
+"""A size, or the name of a dynamic dimension, per axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GraphInput:
+    """One input: its ONNX name, an example, and which dimensions are dynamic.
+
+    Sizes of examples differ from 0 and 1, so that tracing specialises none; each input has a
+    tensor object of its own, as torch.export takes one object given twice for one input.
+    """
+
+    name: str
+    example: Tensor
+    dynamic: Mapping[int, str]
+
+    @property
+    def shape(self) -> Shape:
+        """The symbolic shape."""
+        return tuple(self.dynamic.get(axis, size) for axis, size in enumerate(self.example.shape))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GraphDefinition:
+    """One ONNX graph to be: a module, the arguments of its forward, its outputs."""
+
+    name: str
+    module: nn.Module
+    arguments: tuple[GraphInput | list[GraphInput], ...]
+    """In the order of forward; a list is an argument that takes a list of tensors."""
+    outputs: Mapping[str, Shape]
+    """ONNX name -> symbolic shape."""
+
+    def inputs(self) -> Iterator[GraphInput]:
+        """All inputs, flattened, in the order of the ONNX graph."""
+        for argument in self.arguments:
+            yield from argument if isinstance(argument, list) else [argument]
+
+
+def integers(name: str, dims: tuple[str, ...], sizes: Mapping[str, int]) -> GraphInput:
+    """An int64 input of ones, all dimensions dynamic: token ids, or a mask."""
+    example = torch.ones([sizes[dim] for dim in dims], dtype=torch.int64)
+    return GraphInput(name=name, example=example, dynamic=dict(enumerate(dims)))

@@ -1,0 +1,104 @@
+"""Fetch the files of one checkpoint from the Hugging Face hub, and only those that are needed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pegasus_export.errors import CheckpointError
+
+__all__ = ["download_checkpoint"]
+
+_SMALL_FILES: Final = (
+    "config.json",
+    "generation_config.json",
+    "spiece.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+_FORMATS: Final = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+
+
+def download_checkpoint(repo_id: str, revision: str | None = None) -> Path:
+    """Download config, tokenizer and one form of the weights; return their folder in the cache.
+
+    Safetensors are preferred to .bin; copies for Flax, TensorFlow and ONNX stay where they are.
+    Without a connection, or with HF_HUB_OFFLINE=1, an earlier download is used. HF_ENDPOINT,
+    HF_HOME and HF_TOKEN mean what they mean to huggingface_hub. Raises CheckpointError.
+    """
+    folder = _fetch(repo_id, revision, (*_SMALL_FILES, *_FORMATS[0]))
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{repo_id} has no config.json: choose a repository of a checkpoint")
+    commit = folder.name  # later calls stay with the commit of the first
+    if not _fetch_shards(repo_id, commit, folder, _FORMATS[0]):
+        _fetch(repo_id, commit, _FORMATS[1])
+        _fetch_shards(repo_id, commit, folder, _FORMATS[1])
+    return folder
+
+
+def _fetch_shards(repo_id: str, commit: str, folder: Path, names: tuple[str, str]) -> bool:
+    """Fetch what the index lists, unless the weights are one file; False if there is neither."""
+    single, index = (folder / name for name in names)
+    if single.is_file():
+        return True
+    if not index.is_file():
+        return False
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise CheckpointError(
+            f"{repo_id} has a damaged {index.name} ({err}): choose another revision"
+        ) from err
+    _fetch(repo_id, commit, [str(shard) for shard in shards])
+    return True
+
+
+def _fetch(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
+    """Download the named files where the repository has them, and return their folder."""
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                repo_id, revision=revision, allow_patterns=list(names)
+            )
+        )
+    except HFValidationError as err:
+        raise CheckpointError(
+            f"{repo_id!r} is neither a folder here nor a hub id: give a path or 'owner/name'"
+        ) from err
+    # The HTTP library under huggingface_hub changes between its versions, its errors with it.
+    except Exception as err:
+        raise CheckpointError(_explain(repo_id, revision, err)) from err
+
+
+def _explain(repo_id: str, revision: str | None, err: Exception) -> str:
+    """One line that says why a download failed and what to do next."""
+    from huggingface_hub import constants, errors
+
+    hub = constants.ENDPOINT
+    if isinstance(err, errors.GatedRepoError):
+        return f"{repo_id} is gated on {hub}: accept its terms there, then run `hf auth login`"
+    if isinstance(err, errors.RepositoryNotFoundError):
+        return (
+            f"{repo_id} is neither a folder here nor a repository that you may read on {hub}: "
+            "check the name, or run `hf auth login` if it is private"
+        )
+    if isinstance(err, errors.RevisionNotFoundError):
+        return f"{repo_id} has no revision {revision} on {hub}: give a branch, a tag or a commit"
+    if isinstance(err, errors.LocalEntryNotFoundError):
+        if constants.HF_HUB_OFFLINE:
+            return (
+                f"{repo_id} is not complete in the cache and HF_HUB_OFFLINE is set: "
+                "unset it, or give a local folder"
+            )
+        return (
+            f"{repo_id} is not complete in the cache and {hub} does not deliver it "
+            f"({type(err.__cause__ or err).__name__}): check the connection, or give a local folder"
+        )
+    reason = next(iter(str(err).splitlines()), "")
+    return f"{repo_id} cannot be downloaded ({type(err).__name__}: {reason}): try again later"

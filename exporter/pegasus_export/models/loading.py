@@ -1,0 +1,78 @@
+"""A checkpoint's weights into the torch modules, without copying them."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pegasus_export.checkpoint import Checkpoint
+from pegasus_export.errors import CheckpointError
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.weights import read_weights
+
+__all__ = ["load_pegasus", "sinusoidal_positions"]
+
+_ENCODER_POSITIONS = "model.encoder.embed_positions.weight"
+_POSITIONS = (_ENCODER_POSITIONS, "model.decoder.embed_positions.weight")
+_FINAL_BIAS = "final_logits_bias"
+
+
+def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None) -> Pegasus:
+    """The checkpoint as a module in inference mode; its weights stay mapped to the file.
+
+    Positions that the file lacks are computed, a missing final bias is zero, and biases that are
+    zero throughout are dropped: the original models have none in their attention.
+
+    max_source_tokens: positions of the encoder; more than the checkpoint states is possible where
+    they are the sinusoids of the paper. Raises: CheckpointError.
+    """
+    config = checkpoint.config
+    with torch.device("meta"):
+        pegasus = Pegasus(
+            config,
+            with_encoder=checkpoint.architecture != "PegasusForCausalLM",
+            with_head=checkpoint.architecture != "PegasusModel",
+        )
+    expected = {name: tuple(tensor.shape) for name, tensor in pegasus.state_dict().items()}
+    weights = read_weights(checkpoint, expected, optional=(*_POSITIONS, _FINAL_BIAS))
+    for name in _POSITIONS:
+        if name in expected and name not in weights:
+            weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
+    weights.setdefault(_FINAL_BIAS, torch.zeros(1, config.vocab_size))
+    if _ENCODER_POSITIONS in weights and max_source_tokens is not None:
+        weights[_ENCODER_POSITIONS] = _resize(weights[_ENCODER_POSITIONS], max_source_tokens)
+    pegasus.load_state_dict(weights, strict=True, assign=True)
+    _drop_zero_biases(pegasus)
+    return pegasus.eval().requires_grad_(False)
+
+
+def sinusoidal_positions(count: int, d_model: int) -> Tensor:
+    """Position vectors [count, D] float32: sines in the first half of the channels, then cosines.
+
+    Computed in float64 and rounded once, as transformers' PegasusSinusoidalPositionalEmbedding.
+    """
+    channels = np.arange(d_model)
+    angles = np.arange(count)[:, None] / np.power(10000, 2 * (channels // 2) / d_model)
+    halves = (np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2]))
+    return torch.from_numpy(np.concatenate(halves, axis=1).astype(np.float32))
+
+
+def _resize(positions: Tensor, count: int) -> Tensor:
+    """The first `count` positions, computed anew where the checkpoint has fewer."""
+    known, d_model = positions.shape
+    if count <= known:
+        return positions[:count]
+    longer = sinusoidal_positions(count, d_model)
+    if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
+        raise CheckpointError(
+            f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
+            f"sinusoidal and cannot be continued: ask for at most {known}"
+        )
+    return torch.cat([positions, longer[known:]])
+
+
+def _drop_zero_biases(pegasus: Pegasus) -> None:
+    for module in pegasus.modules():
+        if isinstance(module, nn.Linear) and module.bias is not None and not module.bias.any():
+            module.register_parameter("bias", None)
+    if pegasus.final_logits_bias is not None and not pegasus.final_logits_bias.any():
+        pegasus.final_logits_bias = None

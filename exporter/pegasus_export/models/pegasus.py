@@ -1,0 +1,215 @@
+"""PEGASUS as a small torch module whose attention is left open: the seams are arguments.
+
+The modules hold weights and do everything that is the same in every target. What a target spells
+in its own way (attention over padding, over a cache, over the encoder) arrives as a function, so
+that one set of weights is traced into every dialect. Parameter names are those of Hugging Face's
+PegasusForConditionalGeneration, so that a checkpoint loads by name.
+
+The hidden states of all tokens travel as one matrix [N, D], N = batch x length: every linear
+layer is then one matrix product whose weight keeps the checkpoint's layout.
+
+Dimensions: N tokens, D model dim, F feed-forward dim, V vocabulary.
+Source: Zhang et al. 2020, "PEGASUS" (arXiv:1912.08777); pre-LN, sinusoidal positions.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pegasus_export.config import PegasusConfig
+
+__all__ = ["CrossAttend", "Pegasus", "SelfAttend"]
+
+SelfAttend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, query, key, value), each [N, D] -> [N, D]."""
+CrossAttend = Callable[[int, Tensor], Tensor]
+"""(layer, query [N, D]) -> [N, D]."""
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "gelu_new": lambda hidden: functional.gelu(hidden, approximate="tanh"),
+    "silu": functional.silu,
+}
+
+
+class Pegasus(nn.Module):
+    """Encoder, decoder and language-model head: all weights of a PEGASUS checkpoint.
+
+    A decoder-only checkpoint (PegasusForCausalLM) has no encoder, and a headless one
+    (PegasusModel) no `lm_head`; a tied head is the embedding matrix.
+    """
+
+    def __init__(
+        self, config: PegasusConfig, *, with_encoder: bool = True, with_head: bool = True
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Stacks(config, with_encoder=with_encoder)
+        own_head = with_head and not config.tie_word_embeddings
+        self.lm_head = (
+            nn.Linear(config.d_model, config.vocab_size, bias=False) if own_head else None
+        )
+        self.final_logits_bias: Tensor | None
+        self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
+        self.embed_scale = config.d_model**0.5 if config.scale_embedding else 1.0
+
+    def encode(self, input_ids: Tensor, self_attend: SelfAttend) -> Tensor:
+        """input_ids [B, S] int64 -> normalised hidden states [B*S, D]."""
+        encoder = self.model.encoder
+        assert encoder is not None
+        positions = encoder.embed_positions(torch.arange(input_ids.shape[1]))
+        hidden = self._embed(input_ids) + positions  # [B, S, D] + [S, D]
+        return encoder.forward(hidden.flatten(0, 1), self_attend)  # [B, S, D] -> [B*S, D]
+
+    def decode(
+        self,
+        input_ids: Tensor,
+        positions: Tensor,
+        self_attend: SelfAttend,
+        cross_attend: CrossAttend | None,
+    ) -> Tensor:
+        """input_ids [B, T] int64, positions [T] int -> normalised hidden states [B*T, D].
+
+        Without `cross_attend` the decoder is a language model on its own (PegasusForCausalLM).
+        """
+        hidden = self._embed(input_ids) + self.model.decoder.embed_positions(positions)
+        return self.model.decoder.forward(hidden.flatten(0, 1), self_attend, cross_attend)
+
+    def cross_projections(self, encoded: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Encoded source [N, D] -> keys and values [N, D] of every decoder layer."""
+        layers = (cast(DecoderLayer, layer).encoder_attn for layer in self.model.decoder.layers)
+        return [(layer.k_proj(encoded), layer.v_proj(encoded)) for layer in layers]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states [N, D] -> logits [N, V] float32."""
+        weight = self.model.shared.weight if self.lm_head is None else self.lm_head.weight
+        bias = None if self.final_logits_bias is None else self.final_logits_bias[0]
+        return functional.linear(hidden, weight, bias)
+
+    def _embed(self, input_ids: Tensor) -> Tensor:
+        embedded: Tensor = self.model.shared(input_ids)
+        return embedded * self.embed_scale
+
+
+class Stacks(nn.Module):
+    """Encoder, decoder and the embedding they share: PegasusModel, and its level of names."""
+
+    def __init__(self, config: PegasusConfig, *, with_encoder: bool) -> None:
+        super().__init__()
+        self.shared = nn.Embedding(config.vocab_size, config.d_model)
+        self.encoder = Encoder(config) if with_encoder else None
+        self.decoder = Decoder(config)
+
+
+class Attention(nn.Module):
+    """The four projections of an attention; how they attend is the dialect's business."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.k_proj = nn.Linear(d_model, d_model)
+        self.v_proj = nn.Linear(d_model, d_model)
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each behind a LayerNorm and added to the stream."""
+
+    def __init__(self, config: PegasusConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
+        self.fc1 = nn.Linear(config.d_model, config.encoder_ffn_dim)
+        self.fc2 = nn.Linear(config.encoder_ffn_dim, config.d_model)
+        self.final_layer_norm = nn.LayerNorm(config.d_model)
+        self.activation = _ACTIVATIONS[config.activation_function]
+
+    def forward(self, index: int, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
+        hidden = hidden + _self_attention(self, index, hidden, self_attend)
+        return hidden + _feed_forward(self, hidden)
+
+
+class DecoderLayer(nn.Module):
+    """As the encoder's, with attention over the encoded source in between."""
+
+    def __init__(self, config: PegasusConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
+        self.encoder_attn = Attention(config.d_model)
+        self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
+        self.fc1 = nn.Linear(config.d_model, config.decoder_ffn_dim)
+        self.fc2 = nn.Linear(config.decoder_ffn_dim, config.d_model)
+        self.final_layer_norm = nn.LayerNorm(config.d_model)
+        self.activation = _ACTIVATIONS[config.activation_function]
+
+    def forward(
+        self,
+        index: int,
+        hidden: Tensor,
+        self_attend: SelfAttend,
+        cross_attend: CrossAttend | None,
+    ) -> Tensor:
+        hidden = hidden + _self_attention(self, index, hidden, self_attend)
+        if cross_attend is not None:
+            query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(hidden))
+            hidden = hidden + self.encoder_attn.out_proj(cross_attend(index, query))
+        return hidden + _feed_forward(self, hidden)
+
+
+class Encoder(nn.Module):
+    """The stack of encoder layers and its final LayerNorm: [N, D] -> [N, D]."""
+
+    def __init__(self, config: PegasusConfig) -> None:
+        super().__init__()
+        self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.layer_norm = nn.LayerNorm(config.d_model)
+
+    def forward(self, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
+        for index, layer in enumerate(self.layers):
+            hidden = layer(index, hidden, self_attend)
+        normalised: Tensor = self.layer_norm(hidden)
+        return normalised
+
+
+class Decoder(nn.Module):
+    """The stack of decoder layers and its final LayerNorm: [N, D] -> [N, D]."""
+
+    def __init__(self, config: PegasusConfig) -> None:
+        super().__init__()
+        self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        self.layer_norm = nn.LayerNorm(config.d_model)
+
+    def forward(
+        self, hidden: Tensor, self_attend: SelfAttend, cross_attend: CrossAttend | None
+    ) -> Tensor:
+        for index, layer in enumerate(self.layers):
+            hidden = layer(index, hidden, self_attend, cross_attend)
+        normalised: Tensor = self.layer_norm(hidden)
+        return normalised
+
+
+def _self_attention(
+    layer: EncoderLayer | DecoderLayer, index: int, hidden: Tensor, self_attend: SelfAttend
+) -> Tensor:
+    attention = layer.self_attn
+    normalised = layer.self_attn_layer_norm(hidden)
+    query, key, value = (
+        attention.q_proj(normalised),
+        attention.k_proj(normalised),
+        attention.v_proj(normalised),
+    )
+    attended: Tensor = attention.out_proj(self_attend(index, query, key, value))
+    return attended
+
+
+def _feed_forward(layer: EncoderLayer | DecoderLayer, hidden: Tensor) -> Tensor:
+    expanded = layer.activation(layer.fc1(layer.final_layer_norm(hidden)))
+    contracted: Tensor = layer.fc2(expanded)
+    return contracted

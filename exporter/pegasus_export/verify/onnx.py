@@ -1,0 +1,100 @@
+"""Target `onnx` through plain sessions, called as Optimum calls them."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_engines.ort import run_graph
+from pegasus_export.verify.measure import Measured, measure
+from pegasus_export.verify.reference import Reference
+from pegasus_runtime.bundle import Bundle
+
+__all__ = ["verify_causal", "verify_features", "verify_seq2seq"]
+
+_Arrays = dict[str, npt.NDArray[np.generic]]
+_PREFIX_LENGTH = 2
+
+
+def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """encoder_model, decoder_model on a prefix, decoder_with_past_model token by token after it.
+
+    Raises: VerificationError.
+    """
+    precision, rows = bundle.manifest.precision, reference.parents.shape[2]
+    input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
+    encoded = run_graph(bundle, "encoder_model", {"input_ids": input_ids, "attention_mask": mask})
+    states = encoded["last_hidden_state"]
+    first: _Arrays = {
+        "encoder_attention_mask": np.repeat(mask, rows, axis=0),
+        "encoder_hidden_states": np.repeat(states, rows, axis=0),
+        "input_ids": reference.histories[:, :_PREFIX_LENGTH],
+    }
+    got = run_graph(bundle, "decoder_model", first)
+    measured = [
+        measure("encoder_model", [(states, reference.encoded)], precision),
+        measure("decoder_model", _pairs(got, reference, 0), precision),
+    ]
+    graph = "decoder_with_past_model"
+    source = {"encoder_attention_mask": first["encoder_attention_mask"]}
+    pairs = []
+    for step in range(_PREFIX_LENGTH, reference.histories.shape[1]):
+        token = {"input_ids": reference.histories[:, step : step + 1]}
+        got |= run_graph(bundle, graph, {**source, **token, **_past(got)})
+        pairs += _pairs(got, reference, step)
+    return [*measured, measure(graph, pairs, precision)]
+
+
+def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """model, on a prefix with an empty past and token by token after it.
+
+    Raises: VerificationError.
+    """
+    facts, histories = bundle.manifest.architecture, reference.histories
+    empty = np.zeros((len(histories), facts.decoder_heads, 0, facts.head_dim), dtype=np.float32)
+    names = [
+        f"{layer}.{kind}" for layer in range(facts.decoder_layers) for kind in ("key", "value")
+    ]
+    got: _Arrays = {f"present.{name}": empty for name in names}
+    pairs, start = [], 0
+    for end in range(min(_PREFIX_LENGTH, histories.shape[1]), histories.shape[1] + 1):
+        tokens = {
+            "input_ids": histories[:, start:end],
+            "attention_mask": np.ones_like(histories[:, :end]),
+        }
+        got = run_graph(bundle, "model", {**tokens, **_past(got)})
+        pairs += _pairs(got, reference, start)
+        start = end
+    return [measure("model", pairs, bundle.manifest.precision)]
+
+
+def verify_features(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """model: last hidden states of decoder and encoder. Raises: VerificationError."""
+    input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
+    rows = reference.parents.shape[2]
+    feeds: _Arrays = {
+        "input_ids": np.repeat(input_ids, rows, axis=0),
+        "attention_mask": np.repeat(mask, rows, axis=0),
+        "decoder_input_ids": reference.histories,
+    }
+    got = run_graph(bundle, "model", feeds)
+    pairs = [
+        (got["last_hidden_state"], reference.last_hidden),
+        (got["encoder_last_hidden_state"], np.repeat(reference.encoded, rows, axis=0)),
+    ]
+    return [measure("model", pairs, bundle.manifest.precision)]
+
+
+def _pairs(
+    got: _Arrays, reference: Reference, start: int
+) -> list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]:
+    """The logits that a call returned, and those expected of the positions from `start` on."""
+    logits = got["logits"]
+    return [(logits, reference.logits[:, start : start + logits.shape[1]])]
+
+
+def _past(got: _Arrays) -> _Arrays:
+    """What a call returned as present, named as the next call's past."""
+    return {
+        name.replace("present.", "past_key_values."): value
+        for name, value in got.items()
+        if name.startswith("present.")
+    }

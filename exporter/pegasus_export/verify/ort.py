@@ -1,0 +1,80 @@
+"""Target `ort` through the runtime's own session: what was verified is what will run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pegasus_export.errors import VerificationError
+from pegasus_export.verify.measure import Measured, measure
+from pegasus_export.verify.reference import Float32, Reference
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.protocol import StepScores
+
+__all__ = ["verify_ort"]
+
+_NUM_CANDIDATES = 6
+
+
+def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """Encoder, and every decoder step over cache and beams that change places.
+
+    Raises: VerificationError.
+    """
+    engine, precision = OrtEngine(bundle), bundle.manifest.precision
+    source = engine.encode(reference.sources)
+    names = [name for name in source if name != "attention_mask"]
+    cross = [source[name].numpy() for name in names]
+    pairs = list(zip(cross, reference.cross_keys, strict=True))
+    measured = [measure("encoder", pairs, precision)] if pairs else []
+    steps = _decode(engine, reference)
+    for scores in steps:
+        _check_candidates(scores)
+    logits = [_logits(scores) for scores in steps]
+    pairs = list(zip(logits, _expected(reference), strict=True))
+    return [*measured, measure("decoder_step", pairs, precision)]
+
+
+def _decode(engine: OrtEngine, reference: Reference) -> list[StepScores]:
+    num_steps, batch, rows = reference.parents.shape
+    decoding = engine.start(reference.sources, rows_per_document=rows, max_length=num_steps)
+    steps = []
+    for step, tokens in enumerate(reference.step_tokens):
+        first = step == 0
+        scores = decoding.step(
+            tokens.reshape(batch, rows)[:, 0] if first else tokens,
+            None if first else reference.parents[step],
+            num_candidates=min(_NUM_CANDIDATES, reference.step_logits[0].shape[1]),
+            full=True,
+        )
+        steps.append(scores)
+    return steps
+
+
+def _expected(reference: Reference) -> Sequence[Float32]:
+    rows = reference.parents.shape[2]
+    return [reference.step_logits[0][::rows], *reference.step_logits[1:]]
+
+
+def _logits(scores: StepScores) -> Float32:
+    assert scores.log_probs is not None
+    assert scores.log_normalizer is not None
+    return scores.log_probs + scores.log_normalizer
+
+
+def _check_candidates(scores: StepScores) -> None:
+    """The candidates are the best of the graph's own log-probabilities, which sum to one."""
+    assert scores.log_probs is not None
+    count = scores.top_ids.shape[1]
+    best = np.argsort(-scores.log_probs, axis=1, kind="stable")[:, :count]
+    total = np.exp(scores.log_probs.astype(np.float64)).sum(axis=1)
+    same_scores = np.array_equal(
+        scores.top_scores, np.take_along_axis(scores.log_probs, best, axis=1)
+    )
+    if not (
+        np.array_equal(scores.top_ids, best) and same_scores and np.allclose(total, 1, atol=1e-3)
+    ):
+        raise VerificationError(
+            "graph decoder_step: its candidates are not the best of its own log-probabilities: "
+            "report this with the checkpoint's config.json"
+        )

@@ -1,0 +1,1 @@
+"""Block-sparse attention for engines that take custom operators. Nothing here yet."""

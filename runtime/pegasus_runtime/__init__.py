@@ -1,0 +1,32 @@
+"""Bundle to summaries: NumPy, SentencePiece and one engine library.
+
+>>> from pegasus_runtime import GenerationOptions, Summarizer
+>>> with Summarizer.load("build/pegasus-mini") as summarizer:     # doctest: +SKIP
+...     summary = summarizer.summarize("A long text ...", GenerationOptions(num_beams=4))
+...     print(summary.text)
+"""
+
+from pegasus_runtime.errors import (
+    BundleError,
+    EngineError,
+    GenerationInterrupted,
+    InputError,
+    OptionsError,
+    PegasusError,
+)
+from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.score import Hypothesis
+from pegasus_runtime.summarizer import Summarizer, Summary
+
+__all__ = [
+    "BundleError",
+    "EngineError",
+    "GenerationInterrupted",
+    "GenerationOptions",
+    "Hypothesis",
+    "InputError",
+    "OptionsError",
+    "PegasusError",
+    "Summarizer",
+    "Summary",
+]

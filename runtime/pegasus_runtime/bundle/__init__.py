@@ -1,0 +1,57 @@
+"""The contract between exporter and runtime: a folder with a manifest, graphs, weights, tokenizer.
+
+The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; both see the same
+`Manifest`. Nothing in a bundle is unpickled or executed here.
+
+- manifest.py       what a manifest says: frozen dataclasses
+- manifest_json.py  Manifest -> text and text -> Manifest, checked field by field
+- json_node.py      a JSON value that knows where it stands, so that errors can say it
+- folder.py         a bundle on disk, opened and checked
+- staging.py        a bundle in the making: all or nothing
+"""
+
+from pegasus_runtime.bundle.folder import MANIFEST_NAME, Bundle, open_bundle
+from pegasus_runtime.bundle.manifest import (
+    SCHEMA_VERSION,
+    TOKENIZER_OFFSETS,
+    Architecture,
+    FileRecord,
+    GraphSpec,
+    JsonValue,
+    Limits,
+    Manifest,
+    Source,
+    Target,
+    Task,
+    TensorSpec,
+    TokenIds,
+    TokenizerLayout,
+    TokenizerSpec,
+)
+from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
+from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
+
+__all__ = [
+    "MANIFEST_NAME",
+    "SCHEMA_VERSION",
+    "TOKENIZER_OFFSETS",
+    "Architecture",
+    "Bundle",
+    "BundleWriter",
+    "FileRecord",
+    "GraphSpec",
+    "JsonValue",
+    "Limits",
+    "Manifest",
+    "Source",
+    "Target",
+    "Task",
+    "TensorSpec",
+    "TokenIds",
+    "TokenizerLayout",
+    "TokenizerSpec",
+    "dump_manifest",
+    "open_bundle",
+    "parse_manifest",
+    "write_bundle",
+]

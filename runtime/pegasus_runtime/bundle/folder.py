@@ -1,0 +1,127 @@
+"""A bundle on disk: opened, and checked against its manifest."""
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_runtime.bundle.json_node import MAX_TEXT_BYTES
+from pegasus_runtime.bundle.manifest import Manifest
+from pegasus_runtime.bundle.manifest_json import parse_manifest
+from pegasus_runtime.errors import BundleError
+
+__all__ = ["MANIFEST_NAME", "Bundle", "check_needed_files", "open_bundle", "sha256_of_file"]
+
+MANIFEST_NAME = "manifest.json"
+CHUNK_BYTES = 2**18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """An opened bundle: its folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        """The absolute path of one file of the manifest.
+
+        Raises: BundleError if the manifest does not list it, or if it is missing, is not a
+        regular file, or lies outside the folder behind a symbolic link.
+        """
+        if name not in self.manifest.files:
+            raise BundleError(
+                f"{self.folder}: {name!r} is not listed in {MANIFEST_NAME}: "
+                "export the checkpoint again"
+            )
+        return _regular_file_inside(self.folder, name)[0]
+
+
+def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
+    """Open a bundle, checking its manifest, and that each file is there with its size.
+
+    check_hashes: also read every file and compare its SHA-256 (about a second per GB).
+    Raises: BundleError.
+    """
+    folder = Path(folder)
+    manifest = parse_manifest(_read_manifest(folder))
+    check_needed_files(manifest)
+    for name, record in manifest.files.items():
+        path, size = _regular_file_inside(folder, name)
+        if size != record.bytes:
+            raise BundleError(
+                f"{path}: has {size} bytes, expected {record.bytes}: "
+                "copy the bundle again, or export again"
+            )
+        if check_hashes and sha256_of_file(path) != record.sha256:
+            raise BundleError(
+                f"{path}: its SHA-256 differs from the manifest's, the file was altered: "
+                "copy the bundle again, or export again"
+            )
+    return Bundle(folder=folder.resolve(), manifest=manifest)
+
+
+def check_needed_files(manifest: Manifest) -> None:
+    """Check that the manifest lists every graph and the tokenizer among its files.
+
+    Raises: BundleError.
+    """
+    needed = {f"graphs.{name}": graph.file for name, graph in manifest.graphs.items()}
+    if manifest.tokenizer is not None:
+        needed["tokenizer"] = manifest.tokenizer.file
+    for field, name in needed.items():
+        if name not in manifest.files:
+            raise BundleError(
+                f"{MANIFEST_NAME}: {field}.file: {name!r} is not listed in files: "
+                "export the checkpoint again"
+            )
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 lowercase hex digits; read in constant memory."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def _read_manifest(folder: Path) -> str:
+    if not folder.is_dir():
+        raise BundleError(f"not a bundle: {folder} is not a folder; export one with pegasus-export")
+    if not (folder / MANIFEST_NAME).exists():
+        raise BundleError(
+            f"not a bundle: {folder} has no {MANIFEST_NAME}; export one with pegasus-export"
+        )
+    path, size = _regular_file_inside(folder, MANIFEST_NAME)
+    if size > MAX_TEXT_BYTES:
+        raise BundleError(
+            f"{path}: has {size} bytes, expected at most {MAX_TEXT_BYTES}: "
+            "export the checkpoint again"
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        raise BundleError(f"{path}: not UTF-8: export the checkpoint again") from err
+    except OSError as err:
+        raise BundleError(f"{path}: cannot be read: {err.strerror}") from err
+
+
+def _regular_file_inside(folder: Path, name: str) -> tuple[Path, int]:
+    """The resolved path of `name` in `folder`, and its size in bytes."""
+    path = folder / name
+    try:
+        inside = path.resolve(strict=True)
+        status = inside.stat()
+    except (OSError, RuntimeError) as err:  # RuntimeError: a loop of links, before Python 3.13
+        raise BundleError(
+            f"{path}: missing or unreadable: copy the bundle again, or export again"
+        ) from err
+    if not inside.is_relative_to(folder.resolve()):
+        raise BundleError(
+            f"{path}: leads outside the bundle's folder: replace the link by a copy of the file"
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise BundleError(f"{path}: not a regular file: export the checkpoint again")
+    return inside, status.st_size

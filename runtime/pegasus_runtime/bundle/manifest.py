@@ -1,0 +1,168 @@
+"""What a manifest says about its bundle: frozen dataclasses, no logic.
+
+The fields are checked where they cross the border to text, in manifest_json.py: `dump_manifest`
+refuses what `parse_manifest` would refuse.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TOKENIZER_OFFSETS",
+    "Architecture",
+    "FileRecord",
+    "GraphSpec",
+    "JsonValue",
+    "Limits",
+    "Manifest",
+    "Source",
+    "Target",
+    "Task",
+    "TensorSpec",
+    "TokenIds",
+    "TokenizerLayout",
+    "TokenizerSpec",
+]
+
+SCHEMA_VERSION = 1
+
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+Task: TypeAlias = Literal["summarization", "feature-extraction", "text-generation"]
+Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
+TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
+
+TOKENIZER_OFFSETS: Mapping[TokenizerLayout, int] = {"pegasus": 103, "bigbird_pegasus": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a graph.
+
+    shape: an int is a fixed size, a str names a dynamic one ("batch", "source"); () is a scalar.
+    dtype: NumPy's name ("float32", "int64", ...) or "bfloat16".
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphSpec:
+    """One graph or plan: its file in the bundle, and its inputs and outputs in order."""
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """The facts about the network that a runtime needs, in Hugging Face's terms.
+
+    model_type: config.json's ("pegasus", "bigbird_pegasus"); architecture: the class name.
+    head_dim: of the decoder, d_model / decoder_heads. encoder_layers and encoder_heads are 0 where
+    there is no encoder, as decoder_layers and decoder_heads are where there is no decoder.
+    attention_type: "full" or "block_sparse"; for the latter, block_size and num_random_blocks are
+    set, and random_blocks names the pattern ("hf-eval" or "seeded").
+    """
+
+    model_type: str
+    architecture: str
+    vocab_size: int
+    d_model: int
+    encoder_layers: int
+    decoder_layers: int
+    encoder_heads: int
+    decoder_heads: int
+    head_dim: int
+    max_position_embeddings: int | None = None
+    attention_type: str = "full"
+    block_size: int | None = None
+    num_random_blocks: int | None = None
+    random_blocks: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIds:
+    """The token ids that generation needs; each is in [0, vocab_size)."""
+
+    pad_token_id: int
+    eos_token_ids: tuple[int, ...]
+    decoder_start_token_id: int
+    bos_token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerSpec:
+    """The SentencePiece file, and how its pieces map to ids: id = piece + offset, from piece 2 on.
+
+    offset: TOKENIZER_OFFSETS[layout].
+    """
+
+    file: str
+    layout: TokenizerLayout
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The largest request that the graphs take; None where nothing limits it.
+
+    max_source_tokens counts EOS; max_target_tokens counts the start token, as max_length does.
+    """
+
+    max_source_tokens: int
+    max_target_tokens: int
+    max_beams: int
+    max_batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The checkpoint that was exported: folder or hub name, and the SHA-256 of its weights."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """Size in bytes and SHA-256 (64 lowercase hex digits) of one file of the bundle."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All that manifest.json says.
+
+    precision: the recipe's name ("fp32", "int8", ...); recipe: its settings.
+    tokenizer: None where the bundle takes ids only.
+    generation: the checkpoint's defaults, by their Hugging Face names.
+    tools: name -> version. verification: the figures that the exporter measured.
+    files: relative POSIX path -> record, of every file but the manifest; left empty by the
+    exporter and filled in by `BundleWriter.commit`.
+    recipe, generation and verification hold JSON values; sequences in them are read back as lists.
+    """
+
+    task: Task
+    target: Target
+    precision: str
+    architecture: Architecture
+    graphs: Mapping[str, GraphSpec]
+    tokenizer: TokenizerSpec | None
+    token_ids: TokenIds
+    limits: Limits
+    source: Source
+    recipe: Mapping[str, JsonValue] = field(default_factory=dict)
+    generation: Mapping[str, JsonValue] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    verification: Mapping[str, JsonValue] = field(default_factory=dict)
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,257 @@
+"""Manifest -> text and text -> Manifest: one reader per dataclass, every field checked."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import get_args
+
+from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, load_json
+from pegasus_runtime.bundle.manifest import (
+    SCHEMA_VERSION,
+    TOKENIZER_OFFSETS,
+    Architecture,
+    FileRecord,
+    GraphSpec,
+    JsonValue,
+    Limits,
+    Manifest,
+    Source,
+    Target,
+    Task,
+    TensorSpec,
+    TokenIds,
+    TokenizerLayout,
+    TokenizerSpec,
+)
+from pegasus_runtime.errors import BundleError
+
+__all__ = ["dump_manifest", "parse_manifest"]
+
+DTYPES = (
+    "bfloat16",
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+)
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Read manifest.json, checking every field.
+
+    Raises: BundleError, which names the field, what was got and what was expected.
+    """
+    root = load_json(text)
+    _check_schema_version(root)
+    _expect_fields_of(root, Manifest)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        task=root.child("task").choice(get_args(Task)),
+        target=root.child("target").choice(get_args(Target)),
+        precision=root.child("precision").text(),
+        recipe=root.child("recipe").mapping(JsonNode.free),
+        architecture=_read_architecture(root.child("architecture")),
+        graphs=_read_graphs(root.child("graphs")),
+        tokenizer=root.child("tokenizer").optional(_read_tokenizer),
+        token_ids=_read_token_ids(root.child("token_ids")),
+        generation=root.child("generation").mapping(JsonNode.free),
+        limits=_read_limits(root.child("limits")),
+        source=_read_source(root.child("source")),
+        tools=root.child("tools").mapping(JsonNode.text),
+        verification=root.child("verification").mapping(JsonNode.free),
+        files=_read_files(root.child("files")),
+    )
+    _check_token_ids(manifest)
+    return manifest
+
+
+def dump_manifest(manifest: Manifest) -> str:
+    """Write a manifest as JSON: fields in the order of the dataclass, mappings sorted by key.
+
+    Equal manifests give equal text, and `parse_manifest` reads back an equal manifest.
+    Raises: BundleError where `parse_manifest` would refuse the text.
+    """
+    plain = _json_from(manifest, "", 0)
+    text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
+    parse_manifest(text)
+    return text
+
+
+def _check_schema_version(root: JsonNode) -> None:
+    if not isinstance(root.value, dict):
+        raise root.error("an object")
+    if "schema_version" not in root.value:
+        raise BundleError(
+            "manifest.json: missing schema_version: not a bundle of pegasus-edge; "
+            "export one with pegasus-export"
+        )
+    version = root.child("schema_version").positive()
+    if version > SCHEMA_VERSION:
+        raise BundleError(
+            f"manifest.json: schema_version is {version}, this version reads {SCHEMA_VERSION}: "
+            "written by a newer pegasus-edge: upgrade"
+        )
+    if version < SCHEMA_VERSION:
+        raise BundleError(
+            f"manifest.json: schema_version is {version}, this version reads {SCHEMA_VERSION}: "
+            "written by an older pegasus-edge: export the checkpoint again"
+        )
+
+
+def _expect_fields_of(node: JsonNode, cls: type) -> None:
+    node.expect_keys(tuple(field.name for field in dataclasses.fields(cls)))
+
+
+def _read_architecture(node: JsonNode) -> Architecture:
+    _expect_fields_of(node, Architecture)
+    return Architecture(
+        model_type=node.child("model_type").text(),
+        architecture=node.child("architecture").text(),
+        vocab_size=node.child("vocab_size").positive(),
+        d_model=node.child("d_model").positive(),
+        encoder_layers=node.child("encoder_layers").count(),
+        decoder_layers=node.child("decoder_layers").count(),
+        encoder_heads=node.child("encoder_heads").count(),
+        decoder_heads=node.child("decoder_heads").count(),
+        head_dim=node.child("head_dim").positive(),
+        max_position_embeddings=node.child("max_position_embeddings").optional(JsonNode.positive),
+        attention_type=node.child("attention_type").choice(("full", "block_sparse")),
+        block_size=node.child("block_size").optional(JsonNode.positive),
+        num_random_blocks=node.child("num_random_blocks").optional(JsonNode.count),
+        random_blocks=node.child("random_blocks").optional(JsonNode.text),
+    )
+
+
+def _read_graphs(node: JsonNode) -> dict[str, GraphSpec]:
+    graphs = node.mapping(_read_graph)
+    if not graphs:
+        raise node.error("at least one graph")
+    return graphs
+
+
+def _read_graph(node: JsonNode) -> GraphSpec:
+    _expect_fields_of(node, GraphSpec)
+    return GraphSpec(
+        file=_read_path(node.child("file")),
+        inputs=_read_tensors(node.child("inputs")),
+        outputs=_read_tensors(node.child("outputs")),
+    )
+
+
+def _read_tensors(node: JsonNode) -> tuple[TensorSpec, ...]:
+    tensors = node.sequence(_read_tensor)
+    if len({tensor.name for tensor in tensors}) < len(tensors):
+        raise node.error("tensors with different names")
+    return tensors
+
+
+def _read_tensor(node: JsonNode) -> TensorSpec:
+    _expect_fields_of(node, TensorSpec)
+    return TensorSpec(
+        name=node.child("name").text(),
+        dtype=node.child("dtype").choice(DTYPES),
+        shape=node.child("shape").sequence(_read_dimension),
+    )
+
+
+def _read_dimension(node: JsonNode) -> int | str:
+    return node.text() if isinstance(node.value, str) else node.count()
+
+
+def _read_tokenizer(node: JsonNode) -> TokenizerSpec:
+    _expect_fields_of(node, TokenizerSpec)
+    layout: TokenizerLayout = node.child("layout").choice(get_args(TokenizerLayout))
+    offset = node.child("offset")
+    if offset.count() != TOKENIZER_OFFSETS[layout]:
+        raise offset.error(f"{TOKENIZER_OFFSETS[layout]} for layout {layout}")
+    return TokenizerSpec(
+        file=_read_path(node.child("file")), layout=layout, offset=TOKENIZER_OFFSETS[layout]
+    )
+
+
+def _read_token_ids(node: JsonNode) -> TokenIds:
+    _expect_fields_of(node, TokenIds)
+    return TokenIds(
+        pad_token_id=node.child("pad_token_id").count(),
+        eos_token_ids=node.child("eos_token_ids").sequence(JsonNode.count),
+        decoder_start_token_id=node.child("decoder_start_token_id").count(),
+        bos_token_id=node.child("bos_token_id").optional(JsonNode.count),
+    )
+
+
+def _check_token_ids(manifest: Manifest) -> None:
+    ids, vocab_size = manifest.token_ids, manifest.architecture.vocab_size
+    singles = (ids.pad_token_id, ids.decoder_start_token_id, ids.bos_token_id or 0)
+    largest = max(*singles, *ids.eos_token_ids)
+    if largest >= vocab_size:
+        raise field_error("token_ids", str(largest), f"ids below vocab_size {vocab_size}")
+
+
+def _read_limits(node: JsonNode) -> Limits:
+    _expect_fields_of(node, Limits)
+    return Limits(
+        max_source_tokens=node.child("max_source_tokens").positive(),
+        max_target_tokens=node.child("max_target_tokens").positive(),
+        max_beams=node.child("max_beams").positive(),
+        max_batch=node.child("max_batch").optional(JsonNode.positive),
+    )
+
+
+def _read_source(node: JsonNode) -> Source:
+    _expect_fields_of(node, Source)
+    return Source(name=node.child("name").text(), sha256=_read_sha256(node.child("sha256")))
+
+
+def _read_files(node: JsonNode) -> dict[str, FileRecord]:
+    files = node.mapping(_read_file)
+    for name in files:
+        _read_path(JsonNode(value=name, path=node.child(name).path))
+    return files
+
+
+def _read_file(node: JsonNode) -> FileRecord:
+    _expect_fields_of(node, FileRecord)
+    return FileRecord(bytes=node.child("bytes").count(), sha256=_read_sha256(node.child("sha256")))
+
+
+def _read_sha256(node: JsonNode) -> str:
+    return node.match("[0-9a-f]{64}", "64 lowercase hexadecimal digits")
+
+
+def _read_path(node: JsonNode) -> str:
+    """A relative POSIX path that stays in the folder on every system."""
+    path = node.text()
+    unsafe = any(char in '\\:*?"<>|' or not char.isprintable() for char in path)
+    if unsafe or any(part in ("", ".", "..") for part in path.split("/")):
+        raise node.error('a relative path with "/", inside the folder')
+    if path == "manifest.json":
+        raise node.error("another file than the manifest")
+    return path
+
+
+def _json_from(value: object, path: str, depth: int) -> JsonValue:
+    """Dataclasses and mappings -> dict, sequences -> list; anything else that JSON lacks raises."""
+    if depth > MAX_DEPTH + 2:
+        raise field_error(path.lstrip("."), "a deeper value", f"at most {MAX_DEPTH} levels")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise field_error(path.lstrip("."), str(value), "a finite number")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _json_from(getattr(value, name), f"{path}.{name}", depth) for name in names}
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        items = sorted(value.items())
+        return {key: _json_from(item, f"{path}.{key}", depth + 1) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [_json_from(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+    raise field_error(path.lstrip("."), type(value).__name__, "a JSON value")

@@ -1,0 +1,44 @@
+"""Everything that pegasus_runtime raises on purpose.
+
+PegasusError
+├── BundleError              the folder is not a bundle that this version can run
+├── InputError               a document cannot be summarised: empty, too long, not UTF-8
+├── OptionsError             generation options that cannot be met
+├── EngineError              the engine library is missing, or failed
+└── GenerationInterrupted    cancelled, or out of time
+
+Every message is one line: what is wrong, what was got, what was expected, what to do next.
+"""
+
+__all__ = [
+    "BundleError",
+    "EngineError",
+    "GenerationInterrupted",
+    "InputError",
+    "OptionsError",
+    "PegasusError",
+]
+
+
+class PegasusError(Exception):
+    """Base of all errors that pegasus_runtime raises on purpose."""
+
+
+class BundleError(PegasusError):
+    """The folder is not a bundle that this version can run."""
+
+
+class InputError(PegasusError):
+    """A document cannot be summarised: empty, too long, not UTF-8."""
+
+
+class OptionsError(PegasusError):
+    """Generation options that cannot be met."""
+
+
+class EngineError(PegasusError):
+    """The engine library is missing, or failed."""
+
+
+class GenerationInterrupted(PegasusError):  # noqa: N818  it is an interruption
+    """Generation was cancelled, or ran out of time."""

@@ -1,0 +1,35 @@
+"""Hypotheses and how they are scored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Hypothesis", "penalize_length"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """One generated sequence."""
+
+    token_ids: tuple[int, ...]
+    """Without start token and padding; EOS is kept, also when it was forced."""
+    score: float
+    """Sum of log-probabilities / generated tokens ** length_penalty, EOS counted.
+
+    Beam search sums the scores it searched by, as transformers does: log-probabilities after the
+    processors. Greedy search and sampling, for which transformers defines no score, sum the model's
+    own log-probabilities. A forced token counts 0 in both.
+    """
+
+
+def penalize_length(
+    log_probs: npt.NDArray[np.float32],
+    num_generated: int | npt.NDArray[np.int64],
+    length_penalty: float,
+) -> npt.NDArray[np.float32]:
+    """Divides summed log-probabilities by generated tokens ** length_penalty, in fp32."""
+    divisor: npt.NDArray[np.float32] = np.float_power(num_generated, length_penalty).astype(
+        np.float32
+    )
+    return log_probs / divisor

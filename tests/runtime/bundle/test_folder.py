@@ -1,0 +1,187 @@
+"""A bundle on disk is opened only if every file is there, whole, and inside the folder."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pegasus_runtime.bundle import Manifest, dump_manifest, open_bundle
+from pegasus_runtime.bundle.folder import sha256_of_file
+from pegasus_runtime.errors import BundleError
+
+needs_links = pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
+
+
+def test_a_whole_bundle_opens(
+    folder: Path, manifest: Manifest, contents: Mapping[str, bytes]
+) -> None:
+    bundle = open_bundle(folder, check_hashes=True)
+    assert bundle.manifest == manifest
+    for name, data in contents.items():
+        assert bundle.path(name).read_bytes() == data
+
+
+def test_a_bundle_opened_by_a_relative_path_outlives_a_change_of_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    bundle = open_bundle("bundle")
+    monkeypatch.chdir("/")
+    assert bundle.path("encoder.onnx").read_bytes() == b"encoder"
+
+
+@pytest.mark.parametrize("name", ["missing", "a\0b", "file/x"])
+def test_what_is_no_folder_is_no_bundle(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    message = "not a bundle: .* is not a folder; export one with pegasus-export"
+    with pytest.raises(BundleError, match=message):
+        open_bundle(tmp_path / name)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"not a bundle: .* has no manifest.json; export one"):
+        open_bundle(tmp_path)
+
+
+def test_a_manifest_that_is_a_folder_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+    with pytest.raises(BundleError, match=r"manifest\.json: not a regular file"):
+        open_bundle(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(folder: Path) -> None:
+    (folder / "encoder.onnx").unlink()
+    os.mkfifo(folder / "encoder.onnx")
+    with pytest.raises(BundleError, match=r"encoder\.onnx: not a regular file: export the"):
+        open_bundle(folder)
+
+
+def test_a_manifest_that_is_not_utf8_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(BundleError, match=r"manifest\.json: not UTF-8: export the checkpoint"):
+        open_bundle(folder)
+
+
+def test_a_huge_manifest_is_refused_unread(folder: Path) -> None:
+    with (folder / "manifest.json").open("r+b") as file:
+        file.truncate(10**10)
+    with pytest.raises(BundleError, match="has 10000000000 bytes, expected at most 16777216"):
+        open_bundle(folder)
+
+
+def test_a_manifest_lost_while_it_is_opened_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, encoding: str) -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(BundleError, match=r"manifest\.json: cannot be read: Input/output error"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "weights/model.bin", "spiece.model"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    message = re.escape(f"{name}: missing or unreadable: copy the bundle again, or export again")
+    with pytest.raises(BundleError, match=message):
+        open_bundle(folder)
+
+
+def test_a_file_of_another_size_is_named(folder: Path) -> None:
+    (folder / "weights/model.bin").write_bytes(b"\0" * 999)
+    message = r"model\.bin: has 999 bytes, expected 1000: copy the bundle again, or export again"
+    with pytest.raises(BundleError, match=message):
+        open_bundle(folder)
+
+
+def test_an_altered_file_is_found_when_hashes_are_checked(folder: Path) -> None:
+    (folder / "weights/model.bin").write_bytes(b"\1" * 1000)
+    open_bundle(folder)
+    message = r"model\.bin: its SHA-256 differs from the manifest's, the file was altered"
+    with pytest.raises(BundleError, match=message):
+        open_bundle(folder, check_hashes=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("encoder.onnx", "graphs.encoder"), ("spiece.model", "tokenizer")]
+)
+def test_graphs_and_tokenizer_must_be_listed_among_the_files(
+    folder: Path, manifest: Manifest, name: str, field: str
+) -> None:
+    files = {key: record for key, record in manifest.files.items() if key != name}
+    (folder / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
+    message = re.escape(f"manifest.json: {field}.file: '{name}' is not listed in files: export")
+    with pytest.raises(BundleError, match=message):
+        open_bundle(folder)
+
+
+def test_a_bundle_without_a_tokenizer_opens(folder: Path, manifest: Manifest) -> None:
+    (folder / "manifest.json").write_text(dump_manifest(replace(manifest, tokenizer=None)))
+    assert open_bundle(folder).manifest.tokenizer is None
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "../other", "/etc/passwd", "nothing"])
+def test_only_files_of_the_manifest_have_a_path(folder: Path, name: str) -> None:
+    with pytest.raises(BundleError, match=re.escape(f"'{name}' is not listed in manifest.json")):
+        open_bundle(folder).path(name)
+
+
+@needs_links
+@pytest.mark.parametrize("name", ["encoder.onnx", "manifest.json"])
+def test_a_link_out_of_the_folder_is_refused(folder: Path, name: str) -> None:
+    (folder / name).rename(folder.parent / "elsewhere")
+    (folder / name).symlink_to(folder.parent / "elsewhere")
+    message = re.escape(f"{name}: leads outside the bundle's folder: replace the link by a copy")
+    with pytest.raises(BundleError, match=message):
+        open_bundle(folder)
+
+
+@needs_links
+def test_a_linked_subfolder_outside_is_refused_even_after_opening(folder: Path) -> None:
+    bundle = open_bundle(folder)
+    (folder / "weights").rename(folder.parent / "elsewhere")
+    (folder / "weights").symlink_to(folder.parent / "elsewhere")
+    with pytest.raises(BundleError, match="leads outside the bundle's folder"):
+        bundle.path("weights/model.bin")
+
+
+@needs_links
+def test_a_link_to_itself_is_refused(folder: Path) -> None:
+    (folder / "encoder.onnx").unlink()
+    (folder / "encoder.onnx").symlink_to("encoder.onnx")
+    with pytest.raises(BundleError, match=r"encoder\.onnx: missing or unreadable"):
+        open_bundle(folder)
+
+
+@needs_links
+def test_links_within_the_folder_and_to_the_folder_are_followed(folder: Path) -> None:
+    (folder / "encoder.onnx").rename(folder / "real.onnx")
+    (folder / "encoder.onnx").symlink_to("real.onnx")
+    (folder.parent / "link").symlink_to(folder)
+    bundle = open_bundle(folder.parent / "link", check_hashes=True)
+    assert bundle.path("encoder.onnx").read_bytes() == b"encoder"
+
+
+def test_unlisted_files_are_left_alone(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    open_bundle(folder, check_hashes=True)
+
+
+def test_a_manifest_of_something_else_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"manifest_version": 3, "name": "extension"}))
+    with pytest.raises(BundleError, match="missing schema_version: not a bundle of pegasus-edge"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 3 * 2**18])
+def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    assert sha256_of_file(tmp_path / "file") == hashlib.sha256(data).hexdigest()

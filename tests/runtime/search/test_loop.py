@@ -1,0 +1,85 @@
+"""The loop around search and engine: progress, interruption, broken engines."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pegasus_runtime.errors import EngineError, GenerationInterrupted
+from pegasus_runtime.search.loop import generate
+from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.settings import SearchSettings
+from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
+from runtime.search.oracle import settings_for
+
+MODULES = (
+    "beam",
+    "candidates",
+    "loop",
+    "options",
+    "processors",
+    "resolve",
+    "sampling",
+    "score",
+    "settings",
+    "state",
+    "unsupported",
+)
+
+
+def settings_of(**options: Any) -> SearchSettings:
+    return settings_for(GenerationOptions(**options), vocab_size=20)
+
+
+def endless_engine() -> MarkovEngine:
+    chain = random_chain(np.random.default_rng(0), num_kinds=2, vocab_size=20)
+    chain[:, :, EOS] = -100
+    return MarkovEngine(chain)
+
+
+def test_no_documents_give_no_hypotheses() -> None:
+    assert generate(endless_engine(), [], settings_of()) == []
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_every_step_is_reported_with_the_tokens_so_far(num_beams: int) -> None:
+    lengths: list[int] = []
+    settings = settings_of(num_beams=num_beams, max_length=6, forced_eos_token_id=EOS)
+    generate(endless_engine(), [[2, EOS]], settings, on_step=lengths.append)
+    assert lengths == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_what_on_step_raises_ends_the_generation(num_beams: int) -> None:
+    engine = endless_engine()
+
+    def cancel(length: int) -> None:
+        if length == 3:
+            raise GenerationInterrupted("cancelled")
+
+    with pytest.raises(GenerationInterrupted, match="cancelled"):
+        generate(engine, [[2, EOS]], settings_of(num_beams=num_beams, max_length=9), on_step=cancel)
+    assert len(engine.calls) == 2
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_nan_scores_are_an_error(num_beams: int) -> None:
+    chain = random_chain(np.random.default_rng(0), num_kinds=2, vocab_size=20)
+    chain[1] = np.nan
+    message = "the engine returned NaN scores for token 1: the precision of the bundle does not"
+    with pytest.raises(EngineError, match=message):
+        generate(MarkovEngine(chain), [[2, EOS], [3, EOS]], settings_of(num_beams=num_beams))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_exported(module: str) -> None:
+    loaded = importlib.import_module(f"pegasus_runtime.search.{module}")
+    defined = {
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == loaded.__name__
+    }
+    assert defined <= set(loaded.__all__)
+    assert all(hasattr(loaded, name) for name in loaded.__all__)
+    assert loaded.__all__ == sorted(loaded.__all__)

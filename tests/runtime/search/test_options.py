@@ -1,0 +1,73 @@
+"""Options are checked when they are made, each with a message that says what to do."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.search.options import GenerationOptions
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("num_beams", 0, "an integer from 1 up"),
+        ("num_beams", True, "an integer from 1 up"),
+        ("num_beams", 2.0, "an integer from 1 up"),
+        ("max_new_tokens", 0, "an integer from 1 up"),
+        ("num_return_sequences", 0, "an integer from 1 up"),
+        ("max_length", 1, "an integer from 2 up"),
+        ("min_length", -1, "an integer from 0 up"),
+        ("min_new_tokens", "3", "an integer from 0 up"),
+        ("top_k", -1, "an integer from 0 up"),
+        ("seed", -1, "an integer from 0 up"),
+        ("no_repeat_ngram_size", -1, "an integer from 0 up"),
+        ("encoder_no_repeat_ngram_size", 1.5, "an integer from 0 up"),
+        ("forced_bos_token_id", -1, "an integer from 0 up"),
+        ("forced_eos_token_id", -1, "an integer from 0 up"),
+        ("length_penalty", 11, "a number from -10 to 10"),
+        ("length_penalty", float("nan"), "a number from -10 to 10"),
+        ("length_penalty", "0.8", "a number from -10 to 10"),
+        ("top_p", 1.1, "a number from 0 to 1"),
+        ("repetition_penalty", 0, "a finite number above 0"),
+        ("temperature", float("inf"), "a finite number above 0"),
+        ("temperature", False, "a finite number above 0"),
+        ("early_stopping", "always", "True or False or 'never'"),
+        ("early_stopping", 1, "True or False or 'never'"),
+        ("do_sample", 1, "True or False"),
+        ("forced_eos_token_id", "1", "a sequence of token ids"),
+        ("suppress_tokens", [1, -2], "a sequence of token ids"),
+        ("suppress_tokens", 5, "a sequence of token ids"),
+        ("begin_suppress_tokens", [1.0], "a sequence of token ids"),
+        ("bad_words_ids", [5], "a sequence of non-empty sequences of token ids"),
+        ("bad_words_ids", [[]], "a sequence of non-empty sequences of token ids"),
+        ("bad_words_ids", "ab", "a sequence of non-empty sequences of token ids"),
+    ],
+)
+def test_a_value_out_of_range_names_the_option_the_value_and_the_range(
+    name: str, value: Any, expected: str
+) -> None:
+    message = (
+        f"{name} is {value!r}, expected {expected}: "
+        "correct it or leave it out for the bundle's default"
+    )
+    with pytest.raises(OptionsError, match=f"^{re.escape(message)}$"):
+        GenerationOptions(**{name: value})
+
+
+def test_every_option_may_be_left_to_the_bundle() -> None:
+    options = GenerationOptions()
+    assert all(getattr(options, name) is None for name in GenerationOptions.__slots__)
+
+
+def test_numpy_numbers_and_empty_lists_are_values_too() -> None:
+    options = GenerationOptions(
+        num_beams=np.int64(4),
+        length_penalty=np.float32(0.5),
+        forced_eos_token_id=[],
+        suppress_tokens=(),
+        bad_words_ids=[],
+    )
+    assert options.num_beams == 4
