@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from measure import Measurement, describe_machine, folder_bytes, measure_command
-from peers import REPOSITORY, ensure_peer
+from measure import CommandError, Measurement, describe_machine, folder_bytes, measure_command
+from peers import PEERS, REPOSITORY, ensure_peer
 from xsum_shape import (
     XSUM,
     PegasusShape,
@@ -174,12 +174,16 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = _parse(argv)
     shape, targets = shape_from_arguments(arguments), Targets()
-    weights_bytes, costs = measure_exports(
-        shape,
-        arguments.work_dir,
-        with_optimum=not arguments.skip_optimum,
-        keep=arguments.keep,
-    )
+    try:
+        weights_bytes, costs = measure_exports(
+            shape,
+            arguments.work_dir,
+            with_optimum=not arguments.skip_optimum,
+            keep=arguments.keep,
+        )
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(format_table(weights_bytes, costs, targets))
     if shape == XSUM:
         print(judge(costs[0], targets))
@@ -188,6 +192,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         report = {
             "machine": describe_machine(REPOSITORY),
+            "optimum_packages": PEERS["optimum"].versions(),
             "shape": asdict(shape),
             "weights_bytes": weights_bytes,
             "targets": asdict(targets),

@@ -19,7 +19,6 @@ from pathlib import Path
 __all__ = ["PEERS", "Peer", "ensure_peer", "find_peer"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TORCH_REQUIREMENT = "torch=="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,11 @@ class Peer:
     @property
     def mark(self) -> Path:
         return self.venv / ".installed"
+
+    def versions(self) -> dict[str, str]:
+        """Package -> version of everything in the venv."""
+        lines = self.constraints.read_text().splitlines()
+        return dict(line.split("==") for line in lines if "==" in line and line[0] != "#")
 
     def fingerprint(self) -> str:
         content = self.constraints.read_bytes() + sys.version.encode()
@@ -73,13 +77,12 @@ def ensure_peer(name: str) -> Peer:
 
 
 def _set_up(peer: Peer) -> None:
-    requirements = peer.constraints.read_text().splitlines()
-    torch = next(item for item in requirements if item.startswith(TORCH_REQUIREMENT))
     peer.mark.unlink(missing_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(peer.venv)], check=True)
     # Modules are compiled at their first import: most of what pip would compile is never imported.
     install = [str(peer.python), "-m", "pip", "install", "--quiet", "--no-compile"]
     # torch goes first and alone, so that a build found here is not traded for a larger one.
+    torch = f"torch=={peer.versions()['torch']}"
     for requirement in ([torch], ["-r", str(peer.constraints)]):
         subprocess.run([*install, *requirement], check=True)
     peer.mark.write_text(peer.fingerprint())

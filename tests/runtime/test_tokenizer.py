@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pegasus_runtime.tokenizer as tokenizer_module
 import pytest
 import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import pegasus_runtime.tokenizer as tokenizer_module
 from pegasus_runtime.bundle import TokenizerLayout
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenizer import Tokenizer
@@ -277,6 +278,9 @@ def test_a_nul_character_does_not_end_the_text(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(ids) == "thefox"
 
 
+@pytest.mark.skipif(
+    sentencepiece.__version__ in ("0.2.0", "0.2.1"), reason="quadratic before SentencePiece 0.2.2"
+)
 @pytest.mark.parametrize("unit", ["the fox ", "a", "\u0301", "<n>", "a\ud800", "\U0001f600"])
 def test_a_million_characters_are_encoded(tokenizer: Tokenizer, unit: str) -> None:
     text = unit * (1_000_000 // len(unit))

@@ -9,6 +9,7 @@ Dh head dim, V vocabulary, C candidates.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def select_candidates(log_probs: Tensor, num_candidates: Tensor) -> tuple[Tensor
     log_probs [N, V] float32, num_candidates [1] int64 = C -> [N, C] float32, [N, C] int64.
     """
     if torch.compiler.is_exporting():
-        shape = (log_probs.shape[0], int(num_candidates.item()))
+        shape = (log_probs.shape[0], cast(int, num_candidates.item()))  # symbolic
         scores, ids = torch.onnx.ops.symbolic_multi_out(
             "TopK",
             [log_probs, num_candidates],

@@ -62,7 +62,7 @@ class Pegasus(nn.Module):
         encoder = self.model.encoder
         assert encoder is not None
         positions = encoder.embed_positions(torch.arange(input_ids.shape[1]))
-        hidden = self._embed(input_ids) + positions  # [B, S, D] + [S, D]
+        hidden = self._embed(input_ids, encoder.embed_tokens) + positions  # [B, S, D] + [S, D]
         return encoder.forward(hidden.flatten(0, 1), self_attend)  # [B, S, D] -> [B*S, D]
 
     def decode(
@@ -76,8 +76,9 @@ class Pegasus(nn.Module):
 
         Without `cross_attend` the decoder is a language model on its own (PegasusForCausalLM).
         """
-        hidden = self._embed(input_ids) + self.model.decoder.embed_positions(positions)
-        return self.model.decoder.forward(hidden.flatten(0, 1), self_attend, cross_attend)
+        decoder = self.model.decoder
+        hidden = self._embed(input_ids, decoder.embed_tokens) + decoder.embed_positions(positions)
+        return decoder.forward(hidden.flatten(0, 1), self_attend, cross_attend)
 
     def cross_projections(self, encoded: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Encoded source [N, D] -> keys and values [N, D] of every decoder layer."""
@@ -90,13 +91,16 @@ class Pegasus(nn.Module):
         bias = None if self.final_logits_bias is None else self.final_logits_bias[0]
         return functional.linear(hidden, weight, bias)
 
-    def _embed(self, input_ids: Tensor) -> Tensor:
-        embedded: Tensor = self.model.shared(input_ids)
+    def _embed(self, input_ids: Tensor, own: nn.Embedding | None) -> Tensor:
+        embedded: Tensor = (self.model.shared if own is None else own)(input_ids)
         return embedded * self.embed_scale
 
 
 class Stacks(nn.Module):
-    """Encoder, decoder and the embedding they share: PegasusModel, and its level of names."""
+    """Encoder, decoder and the embedding they share: PegasusModel, and its level of names.
+
+    Where the config unties them, each has its own as well, as transformers 5 has it.
+    """
 
     def __init__(self, config: PegasusConfig, *, with_encoder: bool) -> None:
         super().__init__()
@@ -166,6 +170,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
+        self.embed_tokens = _own_embedding(config)
         self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.layer_norm = nn.LayerNorm(config.d_model)
@@ -182,6 +187,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
+        self.embed_tokens = _own_embedding(config)
         self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.layer_norm = nn.LayerNorm(config.d_model)
@@ -193,6 +199,11 @@ class Decoder(nn.Module):
             hidden = layer(index, hidden, self_attend, cross_attend)
         normalised: Tensor = self.layer_norm(hidden)
         return normalised
+
+
+def _own_embedding(config: PegasusConfig) -> nn.Embedding | None:
+    tied = config.tie_word_embeddings
+    return None if tied else nn.Embedding(config.vocab_size, config.d_model)
 
 
 def _self_attention(

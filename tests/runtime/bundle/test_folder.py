@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from pegasus_runtime.bundle import Manifest, dump_manifest, open_bundle
 from pegasus_runtime.bundle.folder import sha256_of_file
 from pegasus_runtime.errors import BundleError

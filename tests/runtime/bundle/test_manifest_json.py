@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pegasus_runtime.bundle as bundle_package
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import pegasus_runtime.bundle as bundle_package
 from pegasus_runtime.bundle import (
     SCHEMA_VERSION,
     Architecture,

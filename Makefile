@@ -1,0 +1,69 @@
+# Everything below sets itself up: Python 3.11 or newer (see PYTHON) with pip, and make, are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+OPTIMUM_READY := .venv-optimum/.installed
+DEMO_CHECKPOINT := examples/checkpoints/pegasus-mini
+DEMO_BUNDLE := build/pegasus-mini
+CASES ?= 60
+
+# pip would compile every module it installs, most of which are never imported: the first import
+# compiles instead, which must then be allowed to keep what it compiled.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv test demo lint format parity bench wheel clean
+
+help:  ## list the targets
+	@awk -F ":.*## " "/^[a-z]+:.*## / { printf \"%-8s %s\\n\", \$$1, \$$2 }" Makefile
+
+venv: $(READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
+
+test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
+	$(BIN)/python -m pytest
+
+demo: $(READY)  ## export the demo checkpoint, and summarize the example articles with it
+	$(BIN)/pegasus-export --model $(DEMO_CHECKPOINT) --target ort --precision fp32 \
+		--output $(DEMO_BUNDLE) --force
+	@for article in examples/articles/*.txt; do \
+		printf "\n%s\n" "$$article"; \
+		$(BIN)/pegasus-summarize $(DEMO_BUNDLE) "$$article" || exit 1; \
+	done
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)  ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+parity: $(READY)  ## random options and checkpoints against transformers; CASES=500 for more
+	$(BIN)/python benchmarks/parity.py --cases $(CASES)
+
+bench: $(READY)  ## what an export costs, beside Optimum (15 GB memory, 20 GB disk)
+	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
+
+wheel: $(READY)  ## build the wheel, in dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) .venv-optimum build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first and alone, so that a CPU build found here is not traded for a larger one.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
+		\"Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 …\" % sys.version_info[:2])"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) "$$(grep "^torch==" constraints.txt)"
+	$(PIP_INSTALL) --editable ".[cpu,export,test,bench]" --constraint constraints.txt
+	@touch $@
+
+$(OPTIMUM_READY): benchmarks/constraints-optimum.txt $(READY)
+	$(BIN)/python benchmarks/peers.py optimum

@@ -1,0 +1,255 @@
+"""Does a bundle give transformers' tokens? Random checkpoints, random options, padded batches.
+
+Every case exports nothing but what a user would export: a checkpoint is written as transformers
+writes it, exported to target `ort`, loaded by `Summarizer`, and held against `generate` of
+transformers on the same checkpoint in fp32. Ten cases share a checkpoint, as an export takes
+longer than a case.
+
+    python benchmarks/parity.py --cases 500 --seed 7
+
+Where a document's options leave fewer sequences possible than asked for, transformers fills up
+with rows that stand for none (score -1e9); here fewer come back. With encoder_no_repeat_ngram_size,
+transformers bans n-grams of padding too, so that its batches differ from its own single documents:
+there, it is asked one document at a time.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from exporter.tiny_checkpoint import write_tiny_checkpoint
+from measure import describe_machine
+from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
+from runtime.search.oracle import random_options, run_oracle
+
+__all__ = ["Mismatch", "Outcome", "run_cases"]
+
+SCORE_TOLERANCE = 1e-4
+CASES_PER_CHECKPOINT = 10
+NO_SEQUENCE = -5e8
+WEIGHTS = ("safetensors", "safetensors-sharded", "bin", "bin-sharded", "bin-legacy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """One document whose sequences differ."""
+
+    seed: int
+    case: int
+    document: int
+    options: dict[str, Any]
+    ours: list[Any]
+    theirs: list[Any]
+    margin: float
+    """Score of their best sequence less that of ours: near 0, two beams are tied."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Counts over all cases."""
+
+    cases: int = 0
+    documents: int = 0
+    sequences: int = 0
+    tokens: int = 0
+    token_mismatches: int = 0
+    batch_mismatches: int = 0
+    largest_score_error: float = 0.0
+    """|ours - theirs| / max(1, |theirs|): a length_penalty of -2 multiplies scores by length²."""
+
+
+def run_cases(cases: int, seed: int, folder: Path) -> Iterator[tuple[Outcome, Sequence[Mismatch]]]:
+    """Runs the cases one by one: the counts so far, and the mismatches of the last case."""
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    outcome = Outcome()
+    for case in range(cases):
+        rng = np.random.default_rng([seed, case])
+        if case % CASES_PER_CHECKPOINT == 0:
+            model, summarizer = _make_checkpoint(folder / str(case), seed, case)
+        vocab_size = summarizer.bundle.manifest.architecture.vocab_size
+        options = _draw_options(rng, summarizer)
+        sources = _random_sources(rng, vocab_size, summarizer)
+        ours = summarizer.generate(sources, options)
+        theirs = _ask_transformers(model, summarizer, sources, options)
+        mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
+        alone = [summarizer.generate([source], options)[0] for source in sources]
+        outcome.batch_mismatches += sum(
+            [x.token_ids for x in one] != [x.token_ids for x in batched]
+            for one, batched in zip(alone, ours, strict=True)
+        )
+        outcome.cases += 1
+        yield outcome, mismatches
+
+
+def _make_checkpoint(folder: Path, seed: int, case: int) -> tuple[Any, Summarizer]:
+    """A random checkpoint of random shape, as a transformers model and as a loaded bundle."""
+    from transformers import PegasusForConditionalGeneration
+
+    rng = np.random.default_rng([seed, case, 1])
+    heads = rng.choice([1, 2, 3, 4], 2)
+    config: dict[str, Any] = {
+        "d_model": 12 * 2 * int(rng.integers(1, 4)),  # 1 to 4 heads divide it
+        "encoder_layers": int(rng.integers(1, 5)),
+        "decoder_layers": int(rng.integers(1, 4)),
+        "encoder_attention_heads": int(heads[0]),
+        "decoder_attention_heads": int(heads[1]),
+        "encoder_ffn_dim": int(rng.integers(8, 80)),
+        "decoder_ffn_dim": int(rng.integers(8, 80)),
+        "max_position_embeddings": int(rng.integers(24, 100)),
+        "activation_function": str(rng.choice(["relu", "gelu", "gelu_new", "silu"])),
+        "scale_embedding": bool(rng.integers(2)),
+        "tie_word_embeddings": bool(rng.random() < 0.8),
+    }
+    weights: Any = str(rng.choice(WEIGHTS))
+    generation = {"eos_token_id": [1, 110]} if rng.random() < 0.2 else None
+    write_tiny_checkpoint(
+        folder / "checkpoint",
+        seed=int(rng.integers(1 << 30)),
+        weights=weights if config["tie_word_embeddings"] else "safetensors",
+        sharpness=float(rng.choice([3.0, 4.0, 6.0])),
+        generation=generation,
+        **config,
+    )
+    model = PegasusForConditionalGeneration.from_pretrained(
+        folder / "checkpoint", dtype="float32"
+    ).eval()
+    export_bundle(ExportRequest(model=str(folder / "checkpoint"), output=folder / "bundle"))
+    return model, Summarizer.load(folder / "bundle", threads=1)
+
+
+def _draw_options(rng: np.random.Generator, summarizer: Summarizer) -> GenerationOptions | None:
+    """Options that the bundle accepts: drawn again where they contradict its defaults."""
+    while True:
+        options = _random_options(rng, summarizer.bundle.manifest.architecture.vocab_size)
+        try:
+            summarizer.resolve(options)
+        except OptionsError:
+            continue
+        return options
+
+
+def _random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOptions | None:
+    kind = rng.random()
+    if kind < 0.1:
+        return None  # the checkpoint's defaults
+    options = random_options(rng, vocab_size)
+    if kind < 0.25:
+        return replace(options, num_beams=1, num_return_sequences=None)
+    if kind < 0.35:
+        return replace(options, num_beams=int(rng.integers(9, 33)))
+    return options
+
+
+def _random_sources(
+    rng: np.random.Generator, vocab_size: int, summarizer: Summarizer
+) -> list[list[int]]:
+    longest = summarizer.bundle.manifest.limits.max_source_tokens
+    lengths = rng.integers(1, longest, int(rng.integers(1, 5)))
+    return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in lengths]
+
+
+def _ask_transformers(
+    model: Any,
+    summarizer: Summarizer,
+    sources: list[list[int]],
+    options: GenerationOptions | None,
+) -> list[list[tuple[tuple[int, ...], float]]]:
+    eos = summarizer.bundle.manifest.token_ids.eos_token_ids
+    asked = options or GenerationOptions()
+    batches = [[x] for x in sources] if asked.encoder_no_repeat_ngram_size else [sources]
+    found = [run_oracle(model, batch, asked, eos=eos) for batch in batches]
+    return [
+        [(tokens, score) for tokens, score in document if not score < NO_SEQUENCE]
+        for batch in found
+        for document in batch
+    ]
+
+
+def _compare(
+    outcome: Outcome,
+    ours: list[list[Hypothesis]],
+    theirs: list[list[tuple[tuple[int, ...], float]]],
+    options: GenerationOptions | None,
+    *,
+    seed: int,
+    case: int,
+) -> list[Mismatch]:
+    mismatches = []
+    for document, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        outcome.documents += 1
+        outcome.sequences += len(own)
+        outcome.tokens += sum(len(x.token_ids) for x in own)
+        if [x.token_ids for x in own] != [tokens for tokens, _ in other]:
+            outcome.token_mismatches += 1
+            shown = {
+                k: v for k, v in asdict(options or GenerationOptions()).items() if v is not None
+            }
+            mismatches.append(
+                Mismatch(
+                    seed=seed,
+                    case=case,
+                    document=document,
+                    options=shown,
+                    ours=[(x.token_ids, x.score) for x in own],
+                    theirs=list(other),
+                    margin=other[0][1] - own[0].score if own and other else float("nan"),
+                )
+            )
+            continue
+        for hypothesis, (_, score) in zip(own, other, strict=True):
+            if not np.isnan(score):  # greedy search has no score in transformers
+                error = abs(hypothesis.score - score) / max(1.0, abs(score))
+                outcome.largest_score_error = max(outcome.largest_score_error, error)
+    return mismatches
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=60, help="how many (default: 60)")
+    parser.add_argument("--seed", type=int, default=7, help="of checkpoints and options")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts here")
+    arguments = parser.parse_args()
+    start, outcome = time.perf_counter(), Outcome()
+    with tempfile.TemporaryDirectory() as folder:
+        for outcome, mismatches in run_cases(arguments.cases, arguments.seed, Path(folder)):
+            for mismatch in mismatches:
+                print(json.dumps(asdict(mismatch)), flush=True)
+            if outcome.cases % CASES_PER_CHECKPOINT == 0:
+                seconds = time.perf_counter() - start
+                print(
+                    f"{outcome.cases} of {arguments.cases} cases, "
+                    f"{outcome.token_mismatches} mismatches, {seconds:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
+    figures = asdict(outcome) | {"seconds": round(time.perf_counter() - start, 1)}
+    for name, value in figures.items():
+        print(f"{name:<26}{value:.2e}" if isinstance(value, float) else f"{name:<26}{value}")
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps(figures | {"machine": describe_machine(REPOSITORY)}, indent=2)
+        )
+    failed = outcome.token_mismatches or outcome.batch_mismatches
+    return int(bool(failed) or outcome.largest_score_error > SCORE_TOLERANCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

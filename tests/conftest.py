@@ -1,0 +1,40 @@
+"""Checkpoints and bundles that many tests share: an export takes seconds, so each is made once."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from exporter.tiny_checkpoint import write_tiny_checkpoint
+from pegasus_export.export import ExportRequest, export_bundle
+
+ExportedBundle = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """architecture -> folder of a random checkpoint of it; read only."""
+
+    @cache
+    def make(architecture: str = "PegasusForConditionalGeneration") -> Path:
+        folder = tmp_path_factory.mktemp("checkpoints") / architecture
+        return write_tiny_checkpoint(folder, architecture=architecture)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[[str], Path]
+) -> ExportedBundle:
+    """(architecture, target) -> folder of its bundle; read only, copy it to change it."""
+
+    @cache
+    def make(architecture: str = "PegasusForConditionalGeneration", target: str = "ort") -> Path:
+        output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}"
+        model = str(tiny_checkpoint(architecture))
+        export_bundle(ExportRequest(model=model, output=output, target=target))
+        return output
+
+    return make

@@ -1,0 +1,81 @@
+"""What a user downloads: four packages, their types, the licence, and nothing else."""
+
+from __future__ import annotations
+
+import configparser
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE_FOLDERS = (
+    "exporter/pegasus_export",
+    "engines/pegasus_engines",
+    "plugins/pegasus_plugins",
+    "runtime/pegasus_runtime",
+)
+MAX_WHEEL_BYTES = 300_000
+
+
+@pytest.fixture(scope="module")
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Path within the wheel -> content; the folder of the metadata is called ``info``."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        info = next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
+        return {name.replace(info, "info"): archive.read(name) for name in names}
+
+
+def parse_headers(content: bytes) -> Message:
+    return Parser().parsestr(content.decode())
+
+
+def test_the_wheel_holds_the_four_packages_and_nothing_else(contents: dict[str, bytes]) -> None:
+    sources = set()
+    for folder in PACKAGE_FOLDERS:
+        root = REPOSITORY / folder
+        paths = [*root.rglob("*.py"), root / "py.typed"]
+        sources |= {path.relative_to(root.parent).as_posix() for path in paths}
+    information = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    assert set(contents) == sources | {f"info/{name}" for name in information}
+
+
+def test_the_wheel_runs_on_every_platform(wheel: Path, contents: dict[str, bytes]) -> None:
+    assert wheel.name.endswith("-py3-none-any.whl")
+    headers = parse_headers(contents["info/WHEEL"])
+    assert headers["Root-Is-Purelib"] == "true"
+    assert headers.get_all("Tag") == ["py3-none-any"]
+
+
+def test_the_wheel_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size <= MAX_WHEEL_BYTES
+
+
+def test_the_commands_are_the_two_for_users(contents: dict[str, bytes]) -> None:
+    entry_points = configparser.ConfigParser()
+    entry_points.read_string(contents["info/entry_points.txt"].decode())
+    assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
+        "console_scripts": {
+            "pegasus-export": "pegasus_export.cli:main",
+            "pegasus-summarize": "pegasus_runtime.cli:main",
+        }
+    }
+
+
+def test_the_base_needs_numpy_and_sentencepiece_only(contents: dict[str, bytes]) -> None:
+    headers = parse_headers(contents["info/METADATA"])
+    required = headers.get_all("Requires-Dist") or []
+    base = [line for line in required if "extra ==" not in line]
+    assert sorted(line.split(">")[0] for line in base) == ["numpy", "sentencepiece"]
+    assert headers["Requires-Python"] == ">=3.10"
+
+
+def test_the_licence_is_the_full_apache_text(contents: dict[str, bytes]) -> None:
+    assert parse_headers(contents["info/METADATA"])["License-Expression"] == "Apache-2.0"
+    licence = contents["info/licenses/LICENSE"].decode()
+    assert "Version 2.0, January 2004" in licence
+    assert "END OF TERMS AND CONDITIONS" in licence
+    assert len(licence.splitlines()) > 200
