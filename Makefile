@@ -24,7 +24,7 @@ help:  ## list the targets
 venv: $(READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
-	$(BIN)/python -m pytest
+	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest
 
 demo: $(READY)  ## export the demo checkpoint, and summarize the example articles with it
 	$(BIN)/pegasus-export --model $(DEMO_CHECKPOINT) --target ort --precision fp32 \

@@ -1,0 +1,123 @@
+"""Target `onnx` in Optimum, unchanged: it loads, and generates transformers' tokens.
+
+Optimum lives in an environment of its own (`python benchmarks/peers.py optimum`), as it needs an
+older transformers than the oracle.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from peers import find_peer
+
+SOURCES = [[120, 131, 140, 115, 1], [110, 111, 112, 113, 114, 125, 160, 1], [150, 1]]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"num_beams": 1},
+    {"num_beams": 8, "max_length": 20, "length_penalty": 0.8},
+    {"num_beams": 3, "max_length": 16, "no_repeat_ngram_size": 2},
+]
+PROMPTS = [[0, 120, 131], [0, 140, 150]]
+
+GENERATE = """
+import json, sys, torch
+from optimum import onnxruntime
+folder, loader, rows, options = json.loads(sys.stdin.read())
+model = getattr(onnxruntime, loader).from_pretrained(folder)
+longest = max(map(len, rows))
+ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+found = [model.generate(input_ids=ids, attention_mask=mask, **each).tolist() for each in options]
+print(json.dumps(found))
+"""
+FEATURES = """
+import json, sys, torch
+from optimum.onnxruntime import ORTModelForCustomTasks
+folder, ids, decoder_ids = json.loads(sys.stdin.read())
+model = ORTModelForCustomTasks.from_pretrained(folder)
+ids = torch.tensor(ids)
+output = model(
+    input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=torch.tensor(decoder_ids)
+)
+print(json.dumps([x.tolist() for x in (output.last_hidden_state, output.encoder_last_hidden_state)]))
+"""
+
+
+def ask_optimum(script: str, request: list[Any]) -> Any:
+    peer = find_peer("optimum")
+    if peer is None:
+        if os.environ.get("PEGASUS_EDGE_PEERS") == "required":
+            pytest.fail("Optimum's environment is missing: make test sets it up")
+        pytest.skip("Optimum's environment is missing: python benchmarks/peers.py optimum")
+    run = subprocess.run(
+        [peer.python, "-c", script],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return ids, mask
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "loader", "rows"),
+    [
+        ("PegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", SOURCES),
+        ("PegasusForCausalLM", "ORTModelForCausalLM", PROMPTS),
+    ],
+)
+def test_optimum_loads_the_onnx_target_and_generates_the_tokens_of_transformers(
+    architecture: str,
+    loader: str,
+    rows: list[list[int]],
+    tiny_checkpoint: Callable[..., Path],
+    tiny_bundle: Callable[..., Path],
+) -> None:
+    folder = str(tiny_bundle(architecture, "onnx"))
+    found = ask_optimum(GENERATE, [folder, loader, rows, OPTIONS])
+    model = getattr(transformers, architecture).from_pretrained(
+        tiny_checkpoint(architecture), dtype=torch.float32
+    )
+    ids, mask = padded(rows)
+    for options, tokens in zip(OPTIONS, found, strict=True):
+        expected = model.generate(input_ids=ids, attention_mask=mask, **options).tolist()
+        assert tokens == expected, options
+
+
+def test_optimum_runs_the_features_of_the_onnx_target(
+    tiny_checkpoint: Callable[..., Path], tiny_bundle: Callable[..., Path]
+) -> None:
+    folder = str(tiny_bundle("PegasusModel", "onnx"))
+    source, target = [[120, 131, 140, 1], [110, 111, 112, 1]], [[0, 130], [0, 140]]
+    found = ask_optimum(FEATURES, [folder, source, target])
+    model: Any = transformers.PegasusModel.from_pretrained(
+        tiny_checkpoint("PegasusModel"), dtype=torch.float32
+    )
+    with torch.no_grad():
+        expected = model(
+            input_ids=torch.tensor(source), decoder_input_ids=torch.tensor(target)
+        )
+    for ours, theirs in zip(
+        found, (expected.last_hidden_state, expected.encoder_last_hidden_state), strict=True
+    ):
+        torch.testing.assert_close(torch.tensor(ours), theirs, rtol=1e-4, atol=1e-4)

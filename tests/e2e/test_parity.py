@@ -1,0 +1,16 @@
+"""The heart of the matter: exported checkpoints give transformers' tokens."""
+
+from pathlib import Path
+
+from parity import SCORE_TOLERANCE, run_cases
+
+
+def test_sixty_random_cases_give_the_tokens_and_scores_of_transformers(tmp_path: Path) -> None:
+    outcome = None
+    for outcome, mismatches in run_cases(60, seed=7, folder=tmp_path):
+        assert not mismatches
+    assert outcome is not None
+    assert outcome.cases == 60
+    assert outcome.tokens > 1000  # the cases say something
+    assert outcome.batch_mismatches == 0
+    assert outcome.largest_score_error <= SCORE_TOLERANCE
