@@ -1,9 +1,11 @@
-# Everything below sets itself up: Python 3.11 or newer (see PYTHON) with pip, and make, are enough.
+# Everything below sets itself up: Python with pip (3.10 or newer; for the tests, whose oracle is
+# transformers 5.23, 3.11 or newer; see PYTHON), and make, are enough.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
 DEMO_CHECKPOINT := examples/checkpoints/pegasus-mini
 DEMO_BUNDLE := build/pegasus-mini
@@ -21,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z]+:.*## / { printf \"%-8s %s\\n\", \$$1, \$$2 }" Makefile
 
-venv: $(READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
+venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest
@@ -34,22 +36,22 @@ demo: $(READY)  ## export the demo checkpoint, and summarize the example article
 		$(BIN)/pegasus-summarize $(DEMO_BUNDLE) "$$article" || exit 1; \
 	done
 
-lint: $(READY)  ## ruff and mypy
+lint: $(TEST_READY)  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: $(READY)  ## rewrite the sources in the house style
+format: $(TEST_READY)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-parity: $(READY)  ## random options and checkpoints against transformers; CASES=500 for more
+parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
 	$(BIN)/python benchmarks/parity.py --cases $(CASES)
 
-bench: $(READY)  ## what an export costs, beside Optimum (15 GB memory, 20 GB disk)
+bench: $(TEST_READY)  ## what an export costs, beside Optimum (15 GB memory, 20 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
 
-wheel: $(READY)  ## build the wheel, in dist
+wheel: $(TEST_READY)  ## build the wheel, in dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
 clean:  ## remove everything that make made
@@ -58,12 +60,19 @@ clean:  ## remove everything that make made
 
 # torch goes first and alone, so that a CPU build found here is not traded for a larger one.
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
-		\"Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 …\" % sys.version_info[:2])"
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit( \
+		\"Python %d.%d found, 3.10 or newer needed: make PYTHON=python3.12 …\" % sys.version_info[:2])"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) "$$(grep "^torch==" constraints.txt)"
+	$(PIP_INSTALL) --editable ".[cpu,export]" --constraint constraints.txt
+	@touch $@
+
+$(TEST_READY): $(READY)
+	@$(BIN)/python -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
+		\"Python %d.%d found, the tests need 3.11 or newer: make clean test PYTHON=python3.12\" \
+		% sys.version_info[:2])"
 	$(PIP_INSTALL) --editable ".[cpu,export,test,bench]" --constraint constraints.txt
 	@touch $@
 
-$(OPTIMUM_READY): benchmarks/constraints-optimum.txt $(READY)
+$(OPTIMUM_READY): benchmarks/constraints-optimum.txt $(TEST_READY)
 	$(BIN)/python benchmarks/peers.py optimum

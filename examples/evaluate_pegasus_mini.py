@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pegasus_mini_vocabulary import PAD_ID, Vocabulary
 from rouge_score.rouge_scorer import RougeScorer
 from transformers import PegasusForConditionalGeneration
+
+from pegasus_mini_vocabulary import PAD_ID, Vocabulary
 from wire_reports import HELD_OUT_SEEDS, Report, generate_report
 
 HERE = Path(__file__).resolve().parent

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import torch
-from pegasus_mini_vocabulary import EOS_ID, PAD_ID, PIECE_OFFSET
 from safetensors.torch import save_file
 from transformers import PegasusConfig, PegasusForConditionalGeneration
+
+from pegasus_mini_vocabulary import EOS_ID, PAD_ID, PIECE_OFFSET
 
 __all__ = ["MAX_POSITIONS", "build_model", "save_checkpoint"]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sentencepiece
+
 from wire_reports import TRAIN_SEEDS, generate_report
 
 __all__ = ["EOS_ID", "PAD_ID", "PIECE_OFFSET", "SENTENCE_BREAK", "Vocabulary", "train_pieces"]

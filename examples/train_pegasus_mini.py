@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from muon import Muon
-from pegasus_mini_checkpoint import build_model, save_checkpoint
-from pegasus_mini_vocabulary import PAD_ID, Vocabulary, train_pieces
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PegasusForConditionalGeneration
+
+from muon import Muon
+from pegasus_mini_checkpoint import build_model, save_checkpoint
+from pegasus_mini_vocabulary import PAD_ID, Vocabulary, train_pieces
 from wire_reports import HELD_OUT_SEEDS, TRAIN_SEEDS, generate_report
 
 HERE = Path(__file__).resolve().parent

@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, overload
 
 from pegasus_runtime.batching import plan_batches
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.errors import BundleError, GenerationInterrupted, InputError
+from pegasus_runtime.errors import (
+    BundleError,
+    GenerationInterrupted,
+    InputError,
+    OptionsError,
+)
 from pegasus_runtime.search.loop import Hypothesis, generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_options
@@ -81,7 +87,7 @@ class Summarizer:
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
-        Raises: BundleError, EngineError.
+        Raises: BundleError, EngineError, OptionsError for unknown newlines.
         """
         bundle = open_bundle(folder, check_hashes=check_hashes)
         _check_bundle(bundle)
@@ -132,13 +138,16 @@ class Summarizer:
         """One summary for a text, a list of them for a list, in its order.
 
         truncate: cuts a document that is over the bundle's limit, rather than raising; the
-        summary says so. timeout_s: for the whole call.
+        summary says so. cancel, timeout_s: looked at before each step; timeout_s counts the whole
+        call, except for its encoding into tokens.
 
         Raises: InputError for an empty or too long text, OptionsError, EngineError,
         GenerationInterrupted when cancelled or out of time.
         """
-        texts = [documents] if isinstance(documents, str) else list(documents)
-        encodings = [self.encode(text, truncate=truncate) for text in texts]
+        if isinstance(documents, str):
+            encodings = [self.encode(documents, truncate=truncate)]
+        else:
+            encodings = self._encode_all(documents, truncate)
         hypotheses = self.generate(
             [encoding.token_ids for encoding in encodings],
             options,
@@ -179,8 +188,9 @@ class Summarizer:
         )
         done = 0
         for batch in batches:
+            watch.check()  # before the encoder runs
             found = generate(
-                engine, [sources[index] for index in batch], settings, on_step=watch.check
+                engine, [sources[index] for index in batch], settings, on_step=watch.check_step
             )
             for index, hypotheses in zip(batch, found, strict=True):
                 results[index] = hypotheses
@@ -193,6 +203,15 @@ class Summarizer:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
         limit = self.bundle.manifest.limits.max_source_tokens
         return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
+
+    def _encode_all(self, texts: Sequence[str], truncate: bool) -> list[Encoding]:
+        encodings = []
+        for number, text in enumerate(texts):
+            try:
+                encodings.append(self.encode(text, truncate=truncate))
+            except InputError as err:
+                raise InputError(f"document {number}: {err}") from err
+        return encodings
 
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
         """The options over the checkpoint's defaults, concrete and checked.
@@ -239,6 +258,13 @@ class Summarizer:
         manifest = self.bundle.manifest
         limit, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
         for number, source in enumerate(sources):
+            if not isinstance(source, Sequence) or not all(
+                isinstance(token, Integral) for token in source
+            ):
+                raise InputError(
+                    f"source {number} is no sequence of integers: give one list of token ids per "
+                    "document"
+                )
             if not source:
                 raise InputError(f"source {number} has no tokens: give at least EOS")
             if len(source) > limit:
@@ -276,11 +302,18 @@ class _Watch:
     """Ends a generation that was cancelled or is out of time."""
 
     def __init__(self, cancel: Cancel | None, timeout_s: float | None) -> None:
+        if timeout_s is not None and not timeout_s >= 0:
+            raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
         self.cancel = cancel
         self.timeout_s = timeout_s
         self.start = time.monotonic()
 
-    def check(self, length: int) -> None:
+    def check_step(self, length: int) -> None:
+        """Called with the tokens that rows hold, before each step."""
+        self.check()
+
+    def check(self) -> None:
+        """Raises: GenerationInterrupted."""
         if self.cancel is not None and self.cancel.is_set():
             raise GenerationInterrupted("generation was cancelled")
         if self.timeout_s is not None and time.monotonic() - self.start > self.timeout_s:

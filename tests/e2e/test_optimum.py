@@ -46,7 +46,8 @@ ids = torch.tensor(ids)
 output = model(
     input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=torch.tensor(decoder_ids)
 )
-print(json.dumps([x.tolist() for x in (output.last_hidden_state, output.encoder_last_hidden_state)]))
+states = output.last_hidden_state, output.encoder_last_hidden_state
+print(json.dumps([each.tolist() for each in states]))
 """
 
 
@@ -114,9 +115,7 @@ def test_optimum_runs_the_features_of_the_onnx_target(
         tiny_checkpoint("PegasusModel"), dtype=torch.float32
     )
     with torch.no_grad():
-        expected = model(
-            input_ids=torch.tensor(source), decoder_input_ids=torch.tensor(target)
-        )
+        expected = model(input_ids=torch.tensor(source), decoder_input_ids=torch.tensor(target))
     for ours, theirs in zip(
         found, (expected.last_hidden_state, expected.encoder_last_hidden_state), strict=True
     ):

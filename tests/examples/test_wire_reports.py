@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
+
 from wire_reports import (
     EVENT_KINDS,
     HELD_OUT_SEEDS,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import transformers
+
 from exporter.tiny_checkpoint import ARCHITECTURES, tiny_spiece, write_tiny_checkpoint
 from pegasus_export.checkpoint import (
     Checkpoint,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import transformers
+
 from pegasus_export.config import ACTIVATIONS, PegasusConfig, read_config, read_json_object
 from pegasus_export.errors import CheckpointError
 

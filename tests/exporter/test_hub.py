@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from exporter.fake_hub import COMMIT, FakeHub
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 

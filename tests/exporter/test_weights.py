@@ -12,11 +12,12 @@ from typing import Any, get_args
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
+
 from exporter.tiny_checkpoint import WeightsFormat, write_tiny_checkpoint
 from pegasus_export.checkpoint import open_checkpoint
 from pegasus_export.errors import CheckpointError
 from pegasus_export.weights import TIED_NAMES, read_weights
-from safetensors.torch import load_file, save_file
 
 State = dict[str, torch.Tensor]
 SHARED, ENCODER, DECODER, HEAD = TIED_NAMES

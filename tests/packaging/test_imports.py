@@ -26,6 +26,9 @@ ALLOWED_OF_OURS = {
         "pegasus_engines",
         "pegasus_plugins",
         "pegasus_runtime.tokenizer",
+        # A bundle is verified by what will run it, and refused for defaults that it cannot run.
+        "pegasus_runtime.sessions",
+        "pegasus_runtime.search",
         *CONTRACT,
     ),
     "pegasus_engines": ("pegasus_plugins", *CONTRACT),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import EngineError
+from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.sessions.protocol import StepScores
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ Float32 = npt.NDArray[np.float32]
 class OrtEngine:
     """A bundle loaded into ONNX Runtime; safe to use from several threads.
 
-    A bundle without an encoder (task text-generation) is decoded without sources: `start` then
-    takes empty ones.
+    A bundle without an encoder (task text-generation) is decoded without sources: of those that
+    `start` takes, only their number counts.
     """
 
     def __init__(
@@ -40,12 +40,17 @@ class OrtEngine:
         """Loads the graphs.
 
         threads: intra-op threads; None leaves the choice to ONNX Runtime (one per core).
-        Raises: EngineError if the provider is unknown, onnxruntime is missing, or a graph fails.
+        Raises: EngineError if the provider or the threads are impossible, onnxruntime is missing,
+        or a graph cannot be loaded; BundleError if a graph is not the one that the manifest needs.
         """
         if provider not in PROVIDERS:
             raise EngineError(
                 f"provider {provider!r} is not offered for target 'ort': "
                 f"use one of {', '.join(PROVIDERS)}"
+            )
+        if threads is not None and threads < 1:
+            raise EngineError(
+                f"threads is {threads}, expected at least 1, or None for one per core"
             )
         facts = bundle.manifest.architecture
         self.num_layers = facts.decoder_layers
@@ -55,6 +60,23 @@ class OrtEngine:
         has_encoder = "encoder" in bundle.manifest.graphs
         self.encoder = _load_graph(bundle, "encoder", threads) if has_encoder else None
         self.decoder_step = _load_graph(bundle, "decoder_step", threads)
+        self._check_names(bundle)
+
+    def _check_names(self, bundle: Bundle) -> None:
+        """Checks that the graphs have the inputs and outputs that a decoding will bind."""
+        layers = range(self.num_layers)
+        cross = {f"cross_{kind}.{layer}" for kind in ("key", "value") for layer in layers}
+        cache = {f"self_{kind}.{layer}" for kind in ("key", "value") for layer in layers}
+        source: set[str] = set()
+        if self.encoder is not None:
+            inputs = {"input_ids", "attention_mask"}
+            _check_graph(bundle, "encoder", self.encoder, inputs, cross)
+            source = {"attention_mask", *cross}
+        inputs = {"input_ids", "position", "num_candidates", "cache_indirection", *source}
+        inputs |= {f"past_{name}" for name in cache}
+        outputs = {"top_scores", "top_ids", "log_probs", "log_normalizer"}
+        outputs |= {f"present_{name}" for name in cache}
+        _check_graph(bundle, "decoder_step", self.decoder_step, inputs, outputs)
 
     def start(
         self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
@@ -191,6 +213,7 @@ class OrtDecoding:
             self.binding.bind_ortvalue_output(f"present_{name}", value)
         _run(self.engine.decoder_step, self.binding)
         outputs = self.binding.get_outputs()
+        # In the order of binding: the caches, which nobody reads from here, come last.
         return {name: value.numpy() for name, value in zip(names, outputs, strict=False)}
 
 
@@ -215,6 +238,25 @@ def _load_graph(bundle: Bundle, name: str, threads: int | None) -> onnxruntime.I
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"{path}: ONNX Runtime cannot load it: {_first_line(err)}") from err
+
+
+def _check_graph(
+    bundle: Bundle,
+    name: str,
+    session: onnxruntime.InferenceSession,
+    inputs: set[str],
+    outputs: set[str],
+) -> None:
+    """Raises: BundleError where an input or output is missing, or an input is one too many."""
+    file = bundle.manifest.graphs[name].file
+    got_inputs = {value.name for value in session.get_inputs()}
+    missing = inputs - got_inputs | outputs - {value.name for value in session.get_outputs()}
+    if missing or got_inputs - inputs:
+        what = f"lacks {min(missing)}" if missing else f"has input {min(got_inputs - inputs)}"
+        raise BundleError(
+            f"{bundle.folder / file}: {what}, unlike a graph {name} of {bundle.manifest.task} "
+            "with the manifest's number of layers: export the checkpoint again"
+        )
 
 
 def _run(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:

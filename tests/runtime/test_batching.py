@@ -1,0 +1,85 @@
+"""Which documents run together: all of them once, longest first, within the budget."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pegasus_runtime.batching import bytes_per_document, plan_batches
+from pegasus_runtime.bundle import Architecture
+
+FACTS = Architecture(
+    model_type="pegasus",
+    architecture="PegasusForConditionalGeneration",
+    vocab_size=1000,
+    d_model=64,
+    encoder_layers=2,
+    decoder_layers=3,
+    encoder_heads=4,
+    decoder_heads=4,
+    head_dim=16,
+)
+MOST_DOCUMENTS = 16
+LENGTHS = st.lists(st.integers(1, 2000), max_size=60)
+ROWS = st.integers(1, 32)
+BUDGETS = st.integers(0, 50_000_000)
+
+
+def cost(length: int, rows: int, max_length: int = 64) -> int:
+    return bytes_per_document(FACTS, source_tokens=length, rows=rows, max_length=max_length)
+
+
+def plan(lengths: list[int], rows: int, budget_bytes: int) -> list[list[int]]:
+    return plan_batches(lengths, FACTS, rows=rows, max_length=64, budget_bytes=budget_bytes)
+
+
+@given(LENGTHS, ROWS, BUDGETS)
+def test_every_document_is_in_exactly_one_batch(lengths: list[int], rows: int, budget: int) -> None:
+    batches = plan(lengths, rows, budget)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(batches)
+
+
+@given(LENGTHS, ROWS, BUDGETS)
+def test_the_longest_document_comes_first_and_neighbours_run_together(
+    lengths: list[int], rows: int, budget: int
+) -> None:
+    order = [index for batch in plan(lengths, rows, budget) for index in batch]
+    assert order == sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+
+
+@given(LENGTHS, ROWS, BUDGETS)
+def test_a_padded_batch_is_within_the_budget_unless_it_is_one_document(
+    lengths: list[int], rows: int, budget: int
+) -> None:
+    for batch in plan(lengths, rows, budget):
+        padded_bytes = len(batch) * cost(max(lengths[index] for index in batch), rows)
+        assert padded_bytes <= budget or len(batch) == 1
+        assert len(batch) <= MOST_DOCUMENTS
+
+
+@given(LENGTHS, ROWS, BUDGETS)
+def test_a_batch_is_closed_only_when_another_document_would_not_fit(
+    lengths: list[int], rows: int, budget: int
+) -> None:
+    for batch in plan(lengths, rows, budget)[:-1]:
+        longest = max(lengths[index] for index in batch)
+        over_budget = (len(batch) + 1) * cost(longest, rows) > budget
+        assert over_budget or len(batch) == MOST_DOCUMENTS
+
+
+def test_documents_over_the_budget_go_alone() -> None:
+    assert plan([10, 30, 20], rows=4, budget_bytes=1) == [[1], [2], [0]]
+
+
+def test_equal_lengths_keep_their_order() -> None:
+    assert plan([5, 5, 9, 5], rows=1, budget_bytes=10**9) == [[2, 0, 1, 3]]
+
+
+def test_no_documents_make_no_batches() -> None:
+    assert plan([], rows=4, budget_bytes=10**9) == []
+
+
+def test_the_bytes_of_a_document_are_its_caches_and_three_copies_of_the_scores() -> None:
+    keys_of_source = 3 * 10 * 4 * 16  # layers, tokens, heads, head dim
+    keys_of_rows = 3 * 2 * 64 * 4 * 16  # layers, rows, tokens, heads, head dim
+    scores = 3 * 2 * 1000
+    assert cost(10, rows=2) == 4 * (2 * (keys_of_source + keys_of_rows) + scores)
