@@ -68,9 +68,11 @@ def save_checkpoint(model: PegasusForConditionalGeneration, folder: Path) -> Non
         and name not in ("lm_head.weight", "model.encoder.embed_tokens.weight")
         and name != "model.decoder.embed_tokens.weight"
     }
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    path = folder / "model.safetensors"
+    save_file(weights, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors writes files that only their owner can read
     config = model.config.to_dict() | {"architectures": ["PegasusForConditionalGeneration"]}
-    config["dtype"] = "float16"
+    config |= {"dtype": "float16", "bos_token_id": PAD_ID}
     _write_json(folder / "config.json", config)
     _write_json(folder / "generation_config.json", GENERATION)
     tokenizer = {

@@ -42,8 +42,9 @@ def draw_loss(log: Path, picture: Path) -> None:
     loss_axis.set_title("pegasus-mini: training on generated wire reports")
     loss_axis.grid(alpha=0.3)
     lines = [*loss_axis.get_lines(), *exact_axis.get_lines()]
-    loss_axis.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
-    figure.tight_layout()
+    labels = [str(line.get_label()) for line in lines]
+    figure.legend(lines, labels, loc="lower center", ncols=3, fontsize=8)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(picture)
 
 

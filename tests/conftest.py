@@ -17,11 +17,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
     """architecture -> folder of a random checkpoint of it; read only."""
 
     @cache
-    def make(architecture: str = "PegasusForConditionalGeneration") -> Path:
+    def write(architecture: str) -> Path:
         folder = tmp_path_factory.mktemp("checkpoints") / architecture
         return write_tiny_checkpoint(folder, architecture=architecture)
 
-    return make
+    return lambda architecture="PegasusForConditionalGeneration": write(architecture)
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,13 @@ def tiny_bundle(
     """(architecture, target) -> folder of its bundle; read only, copy it to change it."""
 
     @cache
-    def make(architecture: str = "PegasusForConditionalGeneration", target: str = "ort") -> Path:
+    def export(architecture: str, target: str) -> Path:
         output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}"
         model = str(tiny_checkpoint(architecture))
         export_bundle(ExportRequest(model=model, output=output, target=target))
         return output
+
+    def make(architecture: str = "PegasusForConditionalGeneration", target: str = "ort") -> Path:
+        return export(architecture, target)
 
     return make

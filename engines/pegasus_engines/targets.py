@@ -33,8 +33,10 @@ def check_available(target: str, precision: str) -> Target:
     for name, precisions in _BUILT.items():
         if name == target and precision in precisions:
             return name
-    offered = "; ".join(f"{name}: {', '.join(each)}" for name, each in _BUILT.items())
-    what = f"target {target!r}" if target not in _BUILT else f"precision {precision!r}"
-    known = target in TARGETS and precision in PRECISIONS
-    status = "is not built yet by this version" if known else "is not known"
-    raise UnavailableError(f"{what} {status}: choose one of {offered}")
+    is_target = target not in _BUILT
+    what = f"target {target!r}" if is_target else f"precision {precision!r}"
+    known = target in TARGETS if is_target else precision in PRECISIONS
+    offered = ", ".join(f"{name} at {' or '.join(each)}" for name, each in _BUILT.items())
+    raise UnavailableError(
+        f"{what} {'is not built yet' if known else 'is not known'}: this version offers {offered}"
+    )

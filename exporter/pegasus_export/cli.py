@@ -2,15 +2,22 @@
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from pegasus_export.errors import ExportError, VerificationError
+from pegasus_engines.targets import UnavailableError, check_available
+from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 
 if TYPE_CHECKING:
-    from pegasus_export.export import ExportRequest, ExportResult
+    from rich.console import Console
+
+    from pegasus_export.export import ExportResult
+    from pegasus_runtime.bundle import Manifest
 
 __all__ = ["main"]
 
@@ -19,23 +26,41 @@ EXIT_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 _DESCRIPTION = """\
-Export a PEGASUS checkpoint to a bundle: ONNX graphs, weights, tokenizer and a manifest.
+Export a PEGASUS checkpoint to a bundle: a folder with ONNX graphs, weights,
+tokenizer and a manifest, which runs without PyTorch.
 
-The bundle is checked against the checkpoint before it appears under --output; if the check
-fails, or anything else does, nothing is left behind.
+The bundle is checked against the checkpoint before it appears at --output. If
+the check fails, or anything else does, nothing is left behind.
 """
 _EPILOG = """\
+targets:
+  ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
+  onnx    standard operators under Optimum's file names: for
+          ORTModelForSeq2SeqLM, and for runtimes of your own
+
+tasks, and the architectures that can do them:
+  summarization        PegasusForConditionalGeneration
+  feature-extraction   PegasusModel, PegasusForConditionalGeneration
+  text-generation      PegasusForCausalLM
+
 examples:
   pegasus-export --model google/pegasus-xsum --output xsum
-  pegasus-export --model ./my-checkpoint --target onnx --output my-onnx   # for Optimum
   pegasus-summarize xsum article.txt
+  pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
 
-targets:
-  ort    for ONNX Runtime, with pegasus-summarize or pegasus_runtime (the default)
-  onnx   standard operators and Optimum's file names, for ORTModelForSeq2SeqLM and others
-
-exit codes: 0 done, 1 the bundle failed its check, 2 the request or the checkpoint is unusable
+exit codes:
+  0    the bundle is there, and agrees with the checkpoint
+  1    the bundle did not agree with the checkpoint, and is not there
+  2    the request, the checkpoint or the output folder is unusable
+  130  interrupted (143: terminated)
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}: see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _check_early(arguments)
     try:
         from pegasus_export.export import ExportRequest, export_bundle
         from pegasus_export.progress import choose_progress
@@ -72,13 +98,32 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(_summary(result), indent=2))
     elif not arguments.quiet:
-        _print_tables(request, result)
+        _print_tables(result, arguments.output)
     return 0
 
 
+def _check_early(arguments: argparse.Namespace) -> None:
+    """Finds what is wrong before torch is imported, which takes seconds; export checks the rest.
+
+    Raises: ExportError.
+    """
+    try:
+        check_available(arguments.target, arguments.precision)
+    except UnavailableError as err:
+        raise UnsupportedError(str(err)) from err
+    if arguments.output.is_dir() and not arguments.force:
+        raise OutputError(
+            f"output folder exists: {arguments.output}: choose another or pass --force"
+        )
+    model = os.path.expanduser(arguments.model)
+    if model.startswith((".", os.sep)) or os.path.exists(model):  # what may be a hub id, later
+        open_checkpoint(arguments.model, revision=arguments.revision)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pegasus-export",
+        usage="%(prog)s --model PATH_OR_HUB_ID --output DIR [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -86,19 +131,18 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", required=True, metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
     add("--output", required=True, type=Path, metavar="DIR", help="folder of the new bundle")
-    add("--target", default="ort", metavar="{ort,onnx}", help="engine to build for (default: ort)")
-    add("--precision", default="fp32", metavar="{fp32}", help="of the weights (default: fp32)")
+    add("--target", default="ort", help="ort or onnx, see below (default: ort)")
+    add("--precision", default="fp32", help="of the weights (default, and only one yet: fp32)")
     add(
         "--task",
-        metavar="{summarization,feature-extraction,text-generation}",
-        help="default: what the architecture named in config.json is made for",
+        help="see below (default: what the architecture in config.json is made for)",
     )
     add(
         "--max-source-tokens",
         type=_source_tokens,
         metavar="N",
-        help="longest source, EOS included (default: the checkpoint's positions); more is "
-        "possible, as PEGASUS positions are sinusoids, but the model was not trained on it",
+        help="longest source, EOS included (default: the checkpoint's positions); more than "
+        "those is possible where they are sinusoids, but the model was not trained on it",
     )
     add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
     add("--force", action="store_true", help="replace the bundle at --output")
@@ -130,28 +174,46 @@ def _summary(result: "ExportResult") -> dict[str, object]:
     }
 
 
-def _print_tables(request: "ExportRequest", result: "ExportResult") -> None:
+def _print_tables(result: "ExportResult", output: Path) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     manifest = result.bundle.manifest
-    console = Console(highlight=False)
-    files = Table("file", title=f"{request.output}: {manifest.task}, {manifest.precision}")
-    files.add_column("size", justify="right")
-    for name, record in sorted(manifest.files.items()):
-        files.add_row(name, _size(record.bytes))
-    files.add_section()
-    files.add_row("total", _size(sum(record.bytes for record in manifest.files.values())))
-    console.print(files)
-    checks = Table("graph", title="verified against the checkpoint")
-    checks.add_column("largest error", justify="right")
-    checks.add_column("tolerance", justify="right")
-    for each in result.measured:
-        checks.add_row(each.graph, f"{each.max_error:.1e}", f"{each.tolerance:.0e}")
-    console.print(checks)
+    console = Console(highlight=False, markup=False)
+    console.print(
+        f"{output}: {manifest.task}, target {manifest.target}, {manifest.precision}",
+        soft_wrap=True,
+    )
+    _print_files(console, manifest)
+    _print_checks(console, result)
     console.print(f"done in {result.seconds:.1f} s")
     if manifest.target == "ort" and manifest.task == "summarization":
-        console.print(f"next: pegasus-summarize {request.output} article.txt", soft_wrap=True)
+        quoted = shlex.quote(str(output))
+        console.print(f"next: pegasus-summarize {quoted} article.txt", soft_wrap=True)
+
+
+def _print_files(console: "Console", manifest: "Manifest") -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("file", box=box.SIMPLE)
+    table.add_column("size", justify="right")
+    for name, record in sorted(manifest.files.items()):
+        table.add_row(name, _size(record.bytes))
+    table.add_section()
+    table.add_row("total", _size(sum(record.bytes for record in manifest.files.values())))
+    console.print(table)
+
+
+def _print_checks(console: "Console", result: "ExportResult") -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("checked against the checkpoint", box=box.SIMPLE)
+    table.add_column("largest error", justify="right")
+    table.add_column("allowed", justify="right")
+    for each in result.measured:
+        table.add_row(each.graph, f"{each.max_error:.1e}", f"{each.tolerance:.0e}")
+    console.print(table)
 
 
 def _size(num_bytes: int) -> str:
@@ -164,7 +226,8 @@ def _size(num_bytes: int) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"pegasus-export: error: {message}", file=sys.stderr)
+    line = " ".join(message.splitlines())
+    print(f"pegasus-export: error: {line}", file=sys.stderr)
     return code
 
 

@@ -15,7 +15,12 @@ import onnx_ir as ir
 from pegasus_engines.targets import UnavailableError, check_available
 from pegasus_engines.weights import WeightsFile
 from pegasus_export.checkpoint import Checkpoint, hash_source, open_checkpoint
-from pegasus_export.errors import CheckpointError, OutputError, UnsupportedError
+from pegasus_export.errors import (
+    CheckpointError,
+    OutputError,
+    UnsupportedError,
+    VerificationError,
+)
 from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
@@ -39,7 +44,7 @@ from pegasus_runtime.bundle import (
     TokenizerSpec,
     write_bundle,
 )
-from pegasus_runtime.errors import BundleError
+from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tokenizer import Tokenizer
 
@@ -91,6 +96,8 @@ def export_bundle(request: ExportRequest, progress: Progress = silent) -> Export
         raise UnsupportedError(str(err)) from err
     except BundleError as err:
         raise OutputError(str(err)) from err
+    except EngineError as err:  # of the verification
+        raise VerificationError(f"{err}: report this with the checkpoint's config.json") from err
     except OSError as err:
         raise OutputError(
             f"{request.output} cannot be written ({err.strerror or err}): free some space, "

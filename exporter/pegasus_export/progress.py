@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, TextIO
+from typing import Protocol
 
 __all__ = ["Advance", "Progress", "choose_progress", "silent"]
 
@@ -49,8 +49,8 @@ def _bar(name: str, total_bytes: int | None = None) -> Iterator[Advance]:
         bars.update(task, total=total_bytes or 1, completed=total_bytes or 1)
 
 
-def choose_progress(*, quiet: bool, stream: TextIO = sys.stderr) -> Progress:
-    """Bars if the stream is a terminal, lines if it is not, nothing if quiet."""
+def choose_progress(*, quiet: bool) -> Progress:
+    """Bars if standard error is a terminal, lines if it is not, nothing if quiet."""
     if quiet:
         return silent
-    return _bar if stream.isatty() else _line
+    return _bar if sys.stderr.isatty() else _line

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from pegasus_runtime.bundle import open_bundle
+from pegasus_runtime.command_line import COMMAND, EXIT_INPUT, make_parser, read_options
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.summarizer import Summarizer, Summary
@@ -20,40 +20,13 @@ from pegasus_runtime.summarizer import Summarizer, Summary
 __all__ = ["main"]
 
 EXIT_ENGINE = 1
-EXIT_INPUT = 2
 EXIT_INTERRUPTED = 130
 
-_COMMAND = "pegasus-summarize"
 _STDIN = "standard input"
-_DESCRIPTION = """\
-Summarise text files, or standard input, with a bundle that pegasus-export made.
-
-Prints one summary a line, in the order of the files; with --json, one JSON
-object a line.
-"""
-_EPILOG = """\
-examples:
-  pegasus-summarize xsum article.txt
-  pegasus-summarize xsum --num-beams 4 --max-length 40 *.txt
-  cat article.txt | pegasus-summarize xsum --json
-
-exit codes:
-  0    done
-  1    the engine is missing or failed, or the output could not be written
-  2    the bundle, a document or an option is unusable
-  130  interrupted; the lines printed until then are complete
-"""
 
 
 class _OutputError(Exception):
     """Standard output takes no more."""
-
-
-class _ArgumentParser(argparse.ArgumentParser):
-    """One that fails in one line, as everything else here does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_INPUT, f"{_COMMAND}: error: {message}: see {_COMMAND} --help\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +37,7 @@ class _Document:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    arguments = _parser().parse_intermixed_args(argv)  # options may stand between the files
+    arguments = make_parser().parse_intermixed_args(argv)  # options may stand between the files
     handler = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(arguments)
@@ -85,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    options = _options(arguments)
+    options = read_options(arguments)
     open_bundle(arguments.bundle)  # a wrong one is reported before anyone types a document
     documents = [_read(name) for name in arguments.files or ["-"]]
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -211,140 +184,12 @@ def _clear_progress(total: int) -> None:
         sys.stderr.flush()
 
 
-def _options(arguments: argparse.Namespace) -> GenerationOptions:
-    names = GenerationOptions.__dataclass_fields__
-    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
-    return GenerationOptions(**given)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _ArgumentParser(
-        prog=_COMMAND,
-        usage=f"{_COMMAND} BUNDLE [FILE ...] [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)")
-    add(
-        "files",
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="a document in UTF-8; - is standard input, and the default",
-    )
-    add(
-        "--json",
-        action="store_true",
-        help="print objects with file, text, score, tokens, truncated, seconds (a batch's time "
-        "shared out) and, with --num-return-sequences, alternatives",
-    )
-    add(
-        "--truncate",
-        action="store_true",
-        help="cut documents that are too long for the model, and say so; else they are an error",
-    )
-    add(
-        "--newlines",
-        choices=("hf", "original"),
-        default="hf",
-        help="read a newline as a space, as Hugging Face does (hf, the default), or as <n>, as "
-        "the original PEGASUS does (original)",
-    )
-    add(
-        "--parse-special-tokens",
-        action="store_true",
-        help="read </s>, <mask_1> ... in the text as special tokens; not for untrusted text",
-    )
-    add("--threads", type=_positive, metavar="N", help="engine threads (default: one per core)")
-    add(
-        "--batch-size",
-        type=_positive,
-        default=8,
-        metavar="N",
-        help="documents run together, and printed together (default: 8)",
-    )
-    add(
-        "--check-hashes",
-        action="store_true",
-        help="first compare every file of the bundle with its SHA-256 sum",
-    )
-    _add_generation_options(
-        parser.add_argument_group(
-            "generation options",
-            "Those left out take the checkpoint's defaults; names and meanings are\n"
-            "Hugging Face's.",
-        )
-    )
-    return parser
-
-
-def _add_generation_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--num-beams", type=int, metavar="N", help="beams, up to 32; 1 is greedy search")
-    add("--max-length", type=int, metavar="N", help="most tokens, start token included")
-    add("--max-new-tokens", type=int, metavar="N", help="most new tokens; beats --max-length")
-    add("--min-length", type=int, metavar="N", help="fewest tokens, start token included")
-    add("--min-new-tokens", type=int, metavar="N", help="fewest new tokens; beats --min-length")
-    add("--length-penalty", type=float, metavar="X", help="above 0 favours longer summaries")
-    add(
-        "--early-stopping",
-        type=_early_stopping,
-        metavar="{true,false,never}",
-        help="stop at --num-beams finished summaries (true), when a better one is unlikely "
-        "(false), or when none is possible (never)",
-    )
-    add("--no-repeat-ngram-size", type=int, metavar="N", help="no N-gram twice; 0 is off")
-    add(
-        "--encoder-no-repeat-ngram-size",
-        type=int,
-        metavar="N",
-        help="no N-gram copied from the document; 0 is off",
-    )
-    add(
-        "--repetition-penalty",
-        type=float,
-        metavar="X",
-        help="above 1 makes tokens that were used less likely; 1 is off",
-    )
-    add(
-        "--num-return-sequences",
-        type=int,
-        metavar="N",
-        help="summaries per document, best first, a line each: up to --num-beams, or samples",
-    )
-    add(
-        "--do-sample",
-        action=argparse.BooleanOptionalAction,
-        help="draw tokens at random; needs --num-beams 1",
-    )
-    add("--temperature", type=float, metavar="X", help="sampling: below 1 is less random")
-    add("--top-k", type=int, metavar="N", help="sampling: the N likeliest tokens; 0 is all")
-    add("--top-p", type=float, metavar="X", help="sampling: the likeliest tokens up to X together")
-    add("--seed", type=int, metavar="N", help="sampling: the same seed, the same summaries")
-
-
-def _early_stopping(text: str) -> bool | str:
-    choices: dict[str, bool | str] = {"true": True, "false": False, "never": "never"}
-    if text not in choices:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected true, false or never")
-    return choices[text]
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from 1 up")
-    return int(text)
-
-
 def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
 def _note(message: str) -> None:
-    print(f"{_COMMAND}: {' '.join(message.splitlines())}", file=sys.stderr)
+    print(f"{COMMAND}: {' '.join(message.splitlines())}", file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,4 +50,26 @@ def test_the_module_and_the_command_show_their_help(light_python: Path) -> None:
     assert by_command.stdout == by_module.stdout
 
 
-# Summarizing with the demo bundle through `light_python` belongs here.
+def test_a_light_install_summarizes(
+    light_python: Path, tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    article = tmp_path / "article.txt"
+    article.write_text("The old miller sold a red boat near the river.", encoding="utf-8")
+    command = light_python.with_name("pegasus-summarize")
+    result = subprocess.run(
+        [command, tiny_bundle(), article, "--json"], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["tokens"]
+
+
+def test_summarizing_loads_no_heavy_library_even_where_they_are_installed(
+    tiny_bundle: Callable[..., Path],
+) -> None:
+    script = (
+        "import sys; from pegasus_runtime import Summarizer;"
+        f"Summarizer.load({str(tiny_bundle())!r}, threads=1).summarize('The old miller sold it.');"
+        "print([x for x in ('torch', 'transformers', 'onnx', 'onnxscript') if x in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("[]\n", "")

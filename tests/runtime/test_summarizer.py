@@ -28,7 +28,7 @@ from pegasus_runtime import (
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.sessions.protocol import Decoding, Engine, StepScores
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenizer import Newlines, Tokenizer
 from runtime.search.oracle import run_oracle
 
 ARCHITECTURE = "PegasusForConditionalGeneration"
@@ -140,13 +140,15 @@ def summarizer_on(engine: Engine, bundle: Bundle) -> Summarizer:
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Documents of one to four sentences."""
+    """Documents of very different lengths, at most two sentences."""
     rng = np.random.default_rng(seed)
     sentences = tiny_sentences()
-    return [
-        " ".join(sentences[index] for index in rng.integers(0, len(sentences), rng.integers(1, 5)))
-        for _ in range(count)
-    ]
+    documents = []
+    for _ in range(count):
+        first, second = rng.integers(0, len(sentences), 2)
+        words = f"{sentences[first]} {sentences[second]}".split()
+        documents.append(" ".join(words[: rng.integers(2, len(words) + 1)]))
+    return documents
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:
@@ -304,8 +306,9 @@ def test_newlines_are_read_as_asked(bundle: Bundle) -> None:
     text = "The old miller sold a red boat.\nA young nurse found two letters."
     options = GenerationOptions(max_length=12)
     found = {}
+    newlines: Newlines
     for newlines in ("hf", "original"):
-        with Summarizer.load(bundle.folder, threads=1, newlines=newlines) as summarizer:  # type: ignore[arg-type]
+        with Summarizer.load(bundle.folder, threads=1, newlines=newlines) as summarizer:
             ids = summarizer.encode(text).token_ids
             found[newlines] = summarizer.summarize(text, options)
             assert found[newlines].token_ids == summarizer.generate([ids], options)[0][0].token_ids
@@ -395,8 +398,13 @@ def test_threads_may_share_a_summarizer(summarizer: Summarizer) -> None:
         for number in range(24)
     ]
     one_by_one = [summarizer.summarize(documents, options) for documents, options in jobs]
+
+    def summarize(job: tuple[list[str], GenerationOptions]) -> list[Summary]:
+        documents, options = job
+        return summarizer.summarize(documents, options)
+
     with ThreadPoolExecutor(max_workers=8) as pool:
-        at_once = list(pool.map(lambda job: summarizer.summarize(*job), jobs))
+        at_once = list(pool.map(summarize, jobs))
     assert at_once == one_by_one
 
 

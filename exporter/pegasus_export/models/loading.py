@@ -11,8 +11,7 @@ from pegasus_export.weights import read_weights
 
 __all__ = ["load_pegasus", "sinusoidal_positions"]
 
-_ENCODER_POSITIONS = "model.encoder.embed_positions.weight"
-_POSITIONS = (_ENCODER_POSITIONS, "model.decoder.embed_positions.weight")
+_POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
 _FINAL_BIAS = "final_logits_bias"
 
 
@@ -38,9 +37,11 @@ def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None
         if name in expected and name not in weights:
             weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
     weights.setdefault(_FINAL_BIAS, torch.zeros(1, config.vocab_size))
-    if _ENCODER_POSITIONS in weights and max_source_tokens is not None:
-        weights[_ENCODER_POSITIONS] = _resize(weights[_ENCODER_POSITIONS], max_source_tokens)
     pegasus.load_state_dict(weights, strict=True, assign=True)
+    encoder = pegasus.model.encoder
+    if encoder is not None and max_source_tokens is not None:
+        positions = _resize(encoder.embed_positions.weight.detach(), max_source_tokens)
+        encoder.embed_positions = nn.Embedding.from_pretrained(positions)
     _drop_zero_biases(pegasus)
     return pegasus.eval().requires_grad_(False)
 

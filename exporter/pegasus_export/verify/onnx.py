@@ -17,7 +17,7 @@ _PREFIX_LENGTH = 2
 def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
     """encoder_model, decoder_model on a prefix, decoder_with_past_model token by token after it.
 
-    Raises: VerificationError.
+    Raises: VerificationError; EngineError if a graph does not load or run.
     """
     precision, rows = bundle.manifest.precision, reference.parents.shape[2]
     input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
@@ -46,7 +46,7 @@ def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
 def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:
     """model, on a prefix with an empty past and token by token after it.
 
-    Raises: VerificationError.
+    Raises: VerificationError; EngineError if a graph does not load or run.
     """
     facts, histories = bundle.manifest.architecture, reference.histories
     empty = np.zeros((len(histories), facts.decoder_heads, 0, facts.head_dim), dtype=np.float32)
@@ -67,7 +67,10 @@ def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:
 
 
 def verify_features(bundle: Bundle, reference: Reference) -> list[Measured]:
-    """model: last hidden states of decoder and encoder. Raises: VerificationError."""
+    """model: last hidden states of decoder and encoder.
+
+    Raises: VerificationError; EngineError if a graph does not load or run.
+    """
     input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
     rows = reference.parents.shape[2]
     feeds: _Arrays = {

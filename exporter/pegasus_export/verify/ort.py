@@ -11,7 +11,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.sessions.protocol import StepScores
 
-__all__ = ["verify_ort"]
+__all__ = ["check_candidates", "verify_ort"]
 
 _NUM_CANDIDATES = 6
 
@@ -19,7 +19,7 @@ _NUM_CANDIDATES = 6
 def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     """Encoder, and every decoder step over cache and beams that change places.
 
-    Raises: VerificationError.
+    Raises: VerificationError; EngineError if a graph does not load or run.
     """
     engine, precision = OrtEngine(bundle), bundle.manifest.precision
     source = engine.encode(reference.sources)
@@ -28,11 +28,12 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     pairs = list(zip(cross, reference.cross_keys, strict=True))
     measured = [measure("encoder", pairs, precision)] if pairs else []
     steps = _decode(engine, reference)
-    for scores in steps:
-        _check_candidates(scores)
     logits = [_logits(scores) for scores in steps]
     pairs = list(zip(logits, _expected(reference), strict=True))
-    return [*measured, measure("decoder_step", pairs, precision)]
+    measured.append(measure("decoder_step", pairs, precision))
+    for scores in steps:
+        check_candidates(scores)
+    return measured
 
 
 def _decode(engine: OrtEngine, reference: Reference) -> list[StepScores]:
@@ -62,8 +63,11 @@ def _logits(scores: StepScores) -> Float32:
     return scores.log_probs + scores.log_normalizer
 
 
-def _check_candidates(scores: StepScores) -> None:
-    """The candidates are the best of the graph's own log-probabilities, which sum to one."""
+def check_candidates(scores: StepScores) -> None:
+    """The candidates are the best of the graph's own log-probabilities, which sum to one.
+
+    Raises: VerificationError.
+    """
     assert scores.log_probs is not None
     count = scores.top_ids.shape[1]
     best = np.argsort(-scores.log_probs, axis=1, kind="stable")[:, :count]

@@ -53,7 +53,7 @@ def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
                 f"{path}: has {size} bytes, expected {record.bytes}: "
                 "copy the bundle again, or export again"
             )
-        if check_hashes and sha256_of_file(path) != record.sha256:
+        if check_hashes and _checked_hash(path) != record.sha256:
             raise BundleError(
                 f"{path}: its SHA-256 differs from the manifest's, the file was altered: "
                 "copy the bundle again, or export again"
@@ -85,6 +85,13 @@ def sha256_of_file(path: Path) -> str:
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
     return digest.hexdigest()
+
+
+def _checked_hash(path: Path) -> str:
+    try:
+        return sha256_of_file(path)
+    except OSError as err:
+        raise BundleError(f"{path}: cannot be read: {err.strerror}: check the disk") from err
 
 
 def _read_manifest(folder: Path) -> str:

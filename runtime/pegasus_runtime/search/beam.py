@@ -220,7 +220,7 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
         ]
         if not hypotheses:
             raise OptionsError(
-                f"document {document} of the batch has no possible summary under these options: "
+                "a document has no possible summary under these options: "
                 "ban fewer tokens, or raise a negative length_penalty"
             )
         returned.append(hypotheses[: settings.num_return_sequences])

@@ -5,6 +5,8 @@ and how likely each is, is transformers'; the random numbers are our own: each r
 seeded by the seed, its document and its number, so that no row depends on its batch.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

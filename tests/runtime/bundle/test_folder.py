@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pegasus_runtime.bundle import Manifest, dump_manifest, open_bundle
-from pegasus_runtime.bundle.folder import sha256_of_file
+from pegasus_runtime.bundle.folder import _checked_hash, sha256_of_file
 from pegasus_runtime.errors import BundleError
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
@@ -186,3 +186,8 @@ def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     (tmp_path / "file").write_bytes(data)
     assert sha256_of_file(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_that_cannot_be_read_is_an_error_when_hashes_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"cannot be read: .*: check the disk"):
+        _checked_hash(tmp_path)  # a folder cannot be read as a file

@@ -204,6 +204,6 @@ def test_fewer_hypotheses_come_back_where_fewer_sequences_are_possible() -> None
 def test_options_that_leave_no_sequence_are_an_error() -> None:
     engine = MarkovEngine(random_chain(np.random.default_rng(1), num_kinds=1, vocab_size=6))
     settings = settings_of(6, num_beams=2, max_length=4, suppress_tokens=range(6))
-    message = "document 0 of the batch has no possible summary under these options: ban fewer"
+    message = "a document has no possible summary under these options: ban fewer"
     with pytest.raises(OptionsError, match=message):
         generate(engine, [[2, EOS]], settings)
