@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from wire_reports import TRAIN_SEEDS, generate_report
 
@@ -46,7 +47,8 @@ def train_pieces(n_reports: int, n_pieces: int) -> bytes:
     model = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         seeds = Path(folder) / "seed_pieces.tsv"
-        seeds.write_text("".join(f"{piece}\t{n}\n" for piece, n in _seed_pieces(lines).items()))
+        rows = "".join(f"{piece}\t{n}\n" for piece, n in _seed_pieces(lines).items())
+        seeds.write_text(rows, encoding="utf-8")
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
             model_writer=model,
@@ -64,7 +66,11 @@ def train_pieces(n_reports: int, n_pieces: int) -> bytes:
             num_threads=2,
             minloglevel=2,
         )
-    return model.getvalue()
+    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
+    proto.ParseFromString(model.getvalue())
+    proto.trainer_spec.ClearField("seed_sentencepieces_file")  # a temporary path
+    serialized: bytes = proto.SerializeToString()
+    return serialized
 
 
 def _seed_pieces(lines: list[str]) -> Counter[str]:

@@ -5,7 +5,6 @@ start on page boundaries. Initialisers below a kilobyte stay inside their graph.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -52,11 +51,7 @@ class WeightsFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if kind is None:
-                os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
+        self._file.close()  # what publishes the bundle syncs it
         self.sha256 = self._digest.hexdigest()
 
     def move_in(self, model: ir.Model) -> None:

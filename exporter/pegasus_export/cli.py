@@ -72,17 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(err), EXIT_VERIFICATION)
     except ExportError as err:
         return _fail(str(err), EXIT_INPUT)
+    except ModuleNotFoundError as err:
+        return _fail(f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted: nothing was written", EXIT_INTERRUPTED)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     _check_early(arguments)
-    try:
-        from pegasus_export.export import ExportRequest, export_bundle
-        from pegasus_export.progress import choose_progress
-    except ImportError as err:
-        return _fail(f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT)
+    if not (arguments.quiet or arguments.json):
+        import rich  # noqa: F401  (if it is missing, that is known before the work and not after)
+
+    from pegasus_export.export import ExportRequest, export_bundle
+    from pegasus_export.progress import choose_progress
+
     request = ExportRequest(
         model=arguments.model,
         output=arguments.output,

@@ -1,12 +1,12 @@
 """A checkpoint in, a verified bundle out: the stages of an export, in order."""
 
 import dataclasses
-import gc
 import importlib.metadata
 import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pegasus_export.errors import (
     VerificationError,
 )
 from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
-from pegasus_export.models.loading import load_pegasus
+from pegasus_export.models.loading import load_pegasus, unload_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.progress import Progress, silent
 from pegasus_export.trace import trace_graph
@@ -117,13 +117,12 @@ def _fill(
         tokenizer = _copy_tokenizer(checkpoint, staging.path, task)
         pegasus = load_pegasus(checkpoint, max_source_tokens=max_source_tokens)
     recipe = find_recipe(target, task)
-    graphs, reference = _write_graphs(pegasus, recipe, staging, progress)
-    del pegasus
-    gc.collect()  # the checkpoint is unmapped before the engine maps the bundle
+    with ThreadPoolExecutor(1) as background:  # hashing leaves the interpreter to the tracer
+        source_hash = background.submit(hash_source, checkpoint)
+        graphs, reference = _write_graphs(pegasus, recipe, staging, progress)
+    unload_pegasus(pegasus)  # before the engine maps the bundle
     if target == "onnx":
         _copy_companions(checkpoint, staging.path)
-    with progress("hash checkpoint"):
-        source = Source(name=checkpoint.name, sha256=hash_source(checkpoint))
     manifest = Manifest(
         task=task,
         target=target,
@@ -137,7 +136,7 @@ def _fill(
             max_target_tokens=checkpoint.config.max_position_embeddings,
             max_beams=MAX_BEAMS,
         ),
-        source=source,
+        source=Source(name=checkpoint.name, sha256=source_hash.result()),
         generation=_json_mapping(checkpoint.generation),
         tools={name: importlib.metadata.version(name) for name in _TOOLS},
     )

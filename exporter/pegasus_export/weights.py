@@ -221,8 +221,7 @@ def _read_bin(path: Path) -> dict[str, torch.Tensor]:
 def _first_reason(err: BaseException) -> str:
     """The line of torch's long message that says what the pickle asked for."""
     lines: Iterable[str] = (line.strip() for line in str(err).splitlines())
-    known = ("WeightsUnpickler error", "Unsupported")
-    return next((line for line in lines if any(part in line for part in known)), "unreadable")
+    return next((line for line in lines if "unsupported" in line.lower()), "unreadable")
 
 
 def _check_state(path: Path, state: object) -> dict[str, torch.Tensor]:

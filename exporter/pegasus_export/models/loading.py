@@ -1,5 +1,7 @@
 """A checkpoint's weights into the torch modules, without copying them."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from pegasus_export.errors import CheckpointError
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.weights import read_weights
 
-__all__ = ["load_pegasus", "sinusoidal_positions"]
+__all__ = ["load_pegasus", "sinusoidal_positions", "unload_pegasus"]
 
 _POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
 _FINAL_BIAS = "final_logits_bias"
@@ -41,9 +43,19 @@ def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None
     encoder = pegasus.model.encoder
     if encoder is not None and max_source_tokens is not None:
         positions = _resize(encoder.embed_positions.weight.detach(), max_source_tokens)
-        encoder.embed_positions = nn.Embedding.from_pretrained(positions)
+        embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
+        encoder.embed_positions = embedding(positions)
     _drop_zero_biases(pegasus)
     return pegasus.eval().requires_grad_(False)
+
+
+def unload_pegasus(pegasus: Pegasus) -> None:
+    """Lets go of the weights and of the mapped file, though the module itself may live on.
+
+    It does: the rewrite rules of onnxscript hold on to the last graph that they saw.
+    """
+    for tensor in (*pegasus.parameters(), *pegasus.buffers()):
+        tensor.data = torch.empty(0)
 
 
 def sinusoidal_positions(count: int, d_model: int) -> Tensor:

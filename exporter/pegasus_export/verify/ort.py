@@ -1,4 +1,4 @@
-"""Target `ort` through the runtime's own session: what was verified is what will run."""
+"""Target `ort` through the runtime's own sessions: what was verified is what will run."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,9 @@ from pegasus_export.errors import VerificationError
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.reference import Float32, Reference
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort_decoder import OrtDecoder
+from pegasus_runtime.sessions.ort_encoder import OrtEncoder, OrtSource, cross_names
+from pegasus_runtime.sessions.ort_graph import share
 from pegasus_runtime.sessions.protocol import StepScores
 
 __all__ = ["check_candidates", "verify_ort"]
@@ -21,13 +23,19 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
 
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
-    engine, precision = OrtEngine(bundle), bundle.manifest.precision
-    source = engine.encode(reference.sources)
-    names = [name for name in source if name != "attention_mask"]
-    cross = [source[name].numpy() for name in names]
-    pairs = list(zip(cross, reference.cross_keys, strict=True))
-    measured = [measure("encoder", pairs, precision)] if pairs else []
-    steps = _decode(engine, reference)
+    precision, measured = bundle.manifest.precision, []
+    source: OrtSource = {}
+    if reference.cross_keys:
+        # One graph is in memory at a time, as ONNX Runtime keeps a copy of every weight it packs.
+        # The encoder's outputs would keep its packed weights in memory: they share its arena.
+        encoded = OrtEncoder(bundle).encode(reference.sources)
+        arrays = {name: value.numpy().copy() for name, value in encoded.items()}
+        del encoded
+        source = {name: share(array) for name, array in arrays.items()}
+        got = [arrays[name] for name in cross_names(bundle)]
+        pairs = list(zip(got, reference.cross_keys, strict=True))
+        measured.append(measure("encoder", pairs, precision))
+    steps = _decode(OrtDecoder(bundle), source, reference)
     logits = [_logits(scores) for scores in steps]
     pairs = list(zip(logits, _expected(reference), strict=True))
     measured.append(measure("decoder_step", pairs, precision))
@@ -36,9 +44,9 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     return measured
 
 
-def _decode(engine: OrtEngine, reference: Reference) -> list[StepScores]:
+def _decode(decoder: OrtDecoder, source: OrtSource, reference: Reference) -> list[StepScores]:
     num_steps, batch, rows = reference.parents.shape
-    decoding = engine.start(reference.sources, rows_per_document=rows, max_length=num_steps)
+    decoding = decoder.start(source, batch=batch, rows_per_document=rows, max_length=num_steps)
     steps = []
     for step, tokens in enumerate(reference.step_tokens):
         first = step == 0

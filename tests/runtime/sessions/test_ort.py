@@ -16,7 +16,8 @@ import torch
 
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.sessions.ort import OrtDecoding, OrtEngine
+from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort_decoder import OrtDecoding
 from pegasus_runtime.sessions.protocol import StepScores
 
 SEQ2SEQ, CAUSAL = "PegasusForConditionalGeneration", "PegasusForCausalLM"

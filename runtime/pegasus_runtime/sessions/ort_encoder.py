@@ -1,0 +1,58 @@
+"""The encoder in ONNX Runtime: documents to what the decoder attends to.
+
+Dimensions: B documents, S source, H heads, Dh head dim, L decoder layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.sessions.ort_graph import check_graph, load_graph, run_graph, share
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OrtEncoder", "OrtSource", "cross_names"]
+
+OrtSource: TypeAlias = "Mapping[str, onnxruntime.OrtValue]"
+"""attention_mask [B, S] int64, cross_key.{l} and cross_value.{l} [B, H, S, Dh] float32."""
+
+
+def cross_names(bundle: Bundle) -> list[str]:
+    """cross_key.{l} of all decoder layers, then cross_value.{l}."""
+    layers = range(bundle.manifest.architecture.decoder_layers)
+    return [f"cross_{kind}.{layer}" for kind in ("key", "value") for layer in layers]
+
+
+class OrtEncoder:
+    """Graph `encoder` of a bundle; safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        """Raises: EngineError, BundleError."""
+        self.pad_token_id = bundle.manifest.token_ids.pad_token_id
+        self.output_names = cross_names(bundle)
+        self.session = load_graph(bundle, "encoder", threads)
+        inputs = {"input_ids", "attention_mask"}
+        check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> OrtSource:
+        """B documents, token ids with EOS and of unequal lengths, padded on the right."""
+        longest = max(len(source) for source in sources)
+        input_ids = np.full((len(sources), longest), self.pad_token_id, dtype=np.int64)
+        attention_mask = np.zeros((len(sources), longest), dtype=np.int64)
+        for row, source in enumerate(sources):
+            input_ids[row, : len(source)] = source
+            attention_mask[row, : len(source)] = 1
+        mask = share(attention_mask)
+        binding = self.session.io_binding()
+        binding.bind_ortvalue_input("input_ids", share(input_ids))
+        binding.bind_ortvalue_input("attention_mask", mask)
+        for name in self.output_names:
+            binding.bind_output(name, "cpu")
+        run_graph(self.session, binding)
+        values = binding.get_outputs()
+        return {"attention_mask": mask, **dict(zip(self.output_names, values, strict=True))}

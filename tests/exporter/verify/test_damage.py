@@ -1,0 +1,220 @@
+"""Bundles that are not what the checkpoint makes: each is found."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from pegasus_export.errors import VerificationError
+from pegasus_export.graphs.table import find_recipe
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.ort import check_candidates
+from pegasus_export.verify.reference import Reference, make_reference
+from pegasus_runtime.bundle import Bundle, open_bundle, parse_manifest
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.protocol import StepScores
+
+SEQ2SEQ = "PegasusForConditionalGeneration"
+ALL = [
+    (name, target)
+    for name in (SEQ2SEQ, "PegasusModel", "PegasusForCausalLM")
+    for target in ("ort", "onnx")
+]
+Copy = Callable[[str, str], Path]
+MakeReference = Callable[[str], Reference]
+
+
+@pytest.fixture
+def copied(tmp_path: Path, tiny_bundle: Callable[[str, str], Path]) -> Copy:
+    """(architecture, target) -> a copy of its bundle, to be damaged."""
+
+    def copy(architecture: str, target: str) -> Path:
+        return shutil.copytree(tiny_bundle(architecture, target), tmp_path / "bundle")
+
+    return copy
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_pegasus: Callable[[str], Pegasus]) -> MakeReference:
+    """architecture -> what its bundles are held against."""
+    return cache(lambda architecture: make_reference(tiny_pegasus(architecture)))
+
+
+def _verify(folder: Path, expected: Reference) -> list[str]:
+    """The graphs that were measured; as for the exporter, files have the size they have."""
+    manifest = parse_manifest((folder / "manifest.json").read_text(encoding="utf-8"))
+    recipe = find_recipe(manifest.target, manifest.task)
+    measured = recipe.verify(Bundle(folder=folder, manifest=manifest), expected)
+    return [each.graph for each in measured]
+
+
+def _change_weight(folder: Path, name: str, change: Callable[[np.ndarray], object]) -> None:
+    """Changes a tensor of the weights file where the first graph that has it refers to."""
+    for path in sorted(folder.glob("*.onnx")):
+        for value in ir.load(path).graph.initializers.values():
+            tensor = value.const_value
+            if value.name == name and isinstance(tensor, ir.ExternalTensor):
+                shape = tuple(tensor.shape.numpy())
+                weights = np.memmap(
+                    folder / str(tensor.location), "<f4", "r+", tensor.offset or 0, shape
+                )
+                change(weights)
+                weights.flush()
+                return
+    raise AssertionError(f"no graph has {name}")
+
+
+def _add_a_little(weights: np.ndarray) -> None:
+    weights[0] += 0.01  # one row: LayerNorm takes back what all channels have in common
+
+
+def _spoil(weights: np.ndarray) -> None:
+    weights.flat[0] = np.nan
+
+
+@pytest.mark.parametrize(("architecture", "target"), ALL)
+def test_a_whole_bundle_passes_graph_by_graph(
+    tiny_bundle: Callable[[str, str], Path],
+    reference: MakeReference,
+    architecture: str,
+    target: str,
+) -> None:
+    folder = tiny_bundle(architecture, target)
+    measured = _verify(folder, reference(architecture))
+    assert sorted(measured) == sorted(open_bundle(folder).manifest.graphs)
+
+
+@pytest.mark.parametrize(("architecture", "target"), ALL)
+@pytest.mark.parametrize("change", [_add_a_little, _spoil])
+def test_an_altered_weight_is_found(
+    copied: Copy,
+    reference: MakeReference,
+    architecture: str,
+    target: str,
+    change: Callable[[np.ndarray], object],
+) -> None:
+    folder = copied(architecture, target)
+    _change_weight(folder, "model.decoder.layers.1.fc2.weight", change)
+    with pytest.raises(VerificationError, match="differs from the checkpoint by"):
+        _verify(folder, reference(architecture))
+
+
+@pytest.mark.parametrize(("target", "graph"), [("ort", "encoder"), ("onnx", "encoder_model")])
+def test_an_altered_encoder_is_named(
+    copied: Copy, reference: MakeReference, target: str, graph: str
+) -> None:
+    folder = copied(SEQ2SEQ, target)
+    _change_weight(folder, "model.encoder.layers.0.self_attn.k_proj.weight", _add_a_little)
+    with pytest.raises(VerificationError, match=f"graph {graph}: differs"):
+        _verify(folder, reference(SEQ2SEQ))
+
+
+def _swap(values: list[ir.Value], one: str, other: str) -> None:
+    names = {one: other, other: one}
+    for value in values:
+        value.name = names.get(str(value.name), value.name)
+
+
+def test_swapped_cross_keys_are_found(copied: Copy, reference: MakeReference) -> None:
+    folder = copied(SEQ2SEQ, "ort")
+    model = ir.load(folder / "encoder.onnx")
+    _swap(list(model.graph.outputs), "cross_key.0", "cross_key.1")
+    _rewrite(folder / "encoder.onnx", model)
+    with pytest.raises(VerificationError, match="graph encoder: differs"):
+        _verify(folder, reference(SEQ2SEQ))
+
+
+def test_swapped_keys_and_values_of_the_cache_are_found(
+    copied: Copy, reference: MakeReference
+) -> None:
+    folder = copied(SEQ2SEQ, "onnx")
+    model = ir.load(folder / "decoder_with_past_model.onnx")
+    _swap(
+        list(model.graph.inputs),
+        "past_key_values.0.decoder.key",
+        "past_key_values.1.decoder.key",
+    )
+    _rewrite(folder / "decoder_with_past_model.onnx", model)
+    with pytest.raises(VerificationError, match="graph decoder_with_past_model: differs"):
+        _verify(folder, reference(SEQ2SEQ))
+
+
+def _rewrite(path: Path, model: ir.Model) -> None:
+    path.unlink()
+    ir.save(model, path)
+
+
+def test_beams_that_continue_other_histories_are_found(
+    tiny_bundle: Callable[[str, str], Path], reference: MakeReference
+) -> None:
+    right = reference(SEQ2SEQ)
+    parents = right.parents.copy()
+    parents[3] = (parents[3] + 1) % parents.shape[2]
+    with pytest.raises(VerificationError, match="graph decoder_step: differs"):
+        _verify(tiny_bundle(SEQ2SEQ, "ort"), dataclasses.replace(right, parents=parents))
+
+
+@pytest.mark.parametrize(("architecture", "target"), ALL)
+def test_a_checkpoint_that_computes_no_numbers_is_blamed_itself(
+    tiny_bundle: Callable[[str, str], Path],
+    reference: MakeReference,
+    architecture: str,
+    target: str,
+) -> None:
+    right = reference(architecture)
+    nan = np.float32(np.nan)
+    wrong = dataclasses.replace(
+        right,
+        step_logits=[x * nan for x in right.step_logits],
+        logits=right.logits * nan,
+        last_hidden=right.last_hidden * nan,
+    )
+    with pytest.raises(VerificationError, match="the checkpoint itself computes values that are"):
+        _verify(tiny_bundle(architecture, target), wrong)
+
+
+@pytest.mark.parametrize("target", ["ort", "onnx"])
+def test_a_graph_that_cannot_be_loaded_is_an_engine_error(
+    copied: Copy, reference: MakeReference, target: str
+) -> None:
+    folder = copied(SEQ2SEQ, target)
+    for path in folder.glob("encoder*.onnx"):
+        path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(EngineError, match=r"encoder.*\.onnx: ONNX Runtime cannot"):
+        _verify(folder, reference(SEQ2SEQ))
+
+
+def _scores(**changes: np.ndarray) -> StepScores:
+    log_probs = np.log(np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]], np.float32))
+    fields = {
+        "top_ids": np.array([[1, 2], [0, 2]]),
+        "top_scores": np.log(np.array([[0.6, 0.3], [0.5, 0.3]], np.float32)),
+        "log_probs": log_probs,
+        "log_normalizer": np.zeros((2, 1), np.float32),
+    }
+    return StepScores(**(fields | changes))
+
+
+def test_the_best_candidates_pass() -> None:
+    check_candidates(_scores())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"top_ids": np.array([[1, 0], [0, 2]])},
+        {"top_ids": np.array([[2, 1], [0, 2]])},
+        {"top_scores": np.zeros((2, 2), np.float32)},
+        {"log_probs": np.log(np.array([[0.2, 0.6, 0.3], [0.5, 0.2, 0.3]], np.float32))},
+    ],
+)
+def test_other_candidates_are_refused(changes: dict[str, np.ndarray]) -> None:
+    with pytest.raises(
+        VerificationError, match="its candidates are not the best of its own log-probabilities: r"
+    ):
+        check_candidates(_scores(**changes))
