@@ -33,7 +33,7 @@ demo: $(READY)  ## export the demo checkpoint, and summarize the example article
 		--output $(DEMO_BUNDLE) --force
 	@for article in examples/articles/*.txt; do \
 		printf "\n%s\n" "$$article"; \
-		$(BIN)/pegasus-summarize $(DEMO_BUNDLE) "$$article" || exit 1; \
+		$(BIN)/pegasus-summarize $(DEMO_BUNDLE) "$$article" --newlines original || exit 1; \
 	done
 
 lint: $(TEST_READY)  ## ruff and mypy

@@ -1,6 +1,7 @@
 """Checkpoint files to named float32 tensors, checked against the network they are meant for."""
 
 import pickle
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -204,7 +205,9 @@ def _read_bin(path: Path) -> dict[str, torch.Tensor]:
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"  # files of torch < 1.6 cannot be mapped
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged files: what follows is clearer
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as err:
         raise CheckpointError(
             f"{path} is damaged, or asks to run code ({_first_reason(err)}), expected tensors "

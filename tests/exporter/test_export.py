@@ -120,7 +120,7 @@ def _first_graph(architecture: str) -> str:
 
 @torch.no_grad()
 def test_unequal_stacks_without_tied_weights_and_with_longer_sources(tmp_path: Path) -> None:
-    shape = {
+    shape: dict[str, Any] = {
         "encoder_layers": 2,
         "decoder_layers": 1,
         "encoder_attention_heads": 4,

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def _assert_refused(captured: Captured, output: Path, *arguments: str | Path, sa
     """One line on stderr, exit code 2, and the output's parent folder as it was."""
     before = sorted(output.parent.iterdir()) if output.parent.exists() else []
     captured.readouterr()
-    code = main([*map(str, arguments), "--quiet", "--output", str(output)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it would be a second line on stderr
+        code = main([*map(str, arguments), "--quiet", "--output", str(output)])
     out, err = captured.readouterr()
     _assert_one_line(err, says)
     assert (code, out) == (2, "")
@@ -355,21 +358,22 @@ def test_weights_that_are_no_numbers_fail_the_check(
     assert list(output.parent.iterdir()) == []
 
 
-def test_stages_go_to_stderr_and_tables_to_stdout(
-    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: Captured
-) -> None:
+def test_stages_go_to_stderr_and_tables_to_stdout(tmp_path: Path, capsys: Captured) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint", encoder_layers=1, decoder_layers=1)
     output = tmp_path / "a folder whose name is [bold]rather[/bold] long" / ("x" * 90)
-    code = main(["--model", str(tiny_checkpoint(CAUSAL)), "--output", str(output)])
+    capsys.readouterr()
+    code = main(["--model", str(checkpoint), "--output", str(output)])
     out, err = capsys.readouterr()
     assert code == 0
     stages = [re.fullmatch(r"(.+): \d+\.\d s", line) for line in err.splitlines()]
     names = [stage[1] for stage in stages if stage]
     assert len(names) == len(stages)
-    assert names[:3] == ["read checkpoint", "trace decoder_step", "write weights"]
+    assert names[:3] == ["read checkpoint", "trace encoder", "trace decoder_step"]
     assert names[-2:] == ["verify", "publish"]
     lines = [line.rstrip() for line in out.splitlines()]
-    assert lines[0] == f"{output}: text-generation, target ort, fp32"
-    assert max(map(len, lines[1:])) <= 80
+    assert lines[0] == f"{output}: summarization, target ort, fp32"
+    assert lines[-1] == f"next: pegasus-summarize '{output}' article.txt"
+    assert max(map(len, lines[1:-1])) <= 80
     for pattern in (
         r" +weights\.bin +\d+\.\d kB",
         r" +total +\d+\.\d kB",
@@ -401,37 +405,39 @@ def test_json_describes_the_bundle_and_nothing_else_is_printed(
 
 
 @on_posix
-def test_a_terminal_gets_bars_and_the_next_command(tmp_path: Path) -> None:
+def test_a_terminal_gets_bars(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
     import pty
 
-    checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint", encoder_layers=1, decoder_layers=1)
     reader, writer = pty.openpty()
-    output = tmp_path / "my bundle"
-    process = _start("--model", checkpoint, "--output", output, stdout=writer, stderr=writer)
+    arguments = ("--model", tiny_checkpoint(CAUSAL), "--output", tmp_path / "bundle")
+    process = _start(*arguments, stdout=writer, stderr=writer)
     os.close(writer)
-    shown = b""
+    shown = b"".join(_read_terminal(reader))
+    assert process.wait(timeout=TIMEOUT_S) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert b"\x1b[" in shown
+    assert re.search(r"trace decoder_step +━+ \d:\d\d:\d\d", text)
+    assert re.search(r"write weights +━+ \d:\d\d:\d\d \d+", text)
+    assert re.search(r"done in \d+\.\d s", text)
+
+
+def _read_terminal(reader: int) -> Iterator[bytes]:
     while True:
         try:
             data = os.read(reader, 4096)
         except OSError:  # how Linux says that the other side has closed
-            break
+            data = b""
         if not data:
-            break
-        shown += data
-    os.close(reader)
-    assert process.wait(timeout=TIMEOUT_S) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    assert b"\x1b[" in shown
-    assert re.search(r"trace encoder +━+ \d:\d\d:\d\d", text)
-    assert re.search(r"write weights +━+ \d:\d\d:\d\d \d+", text)
-    assert re.sub(r"\s+", " ", text).endswith(f"pegasus-summarize '{output}' article.txt ")
+            os.close(reader)
+            return
+        yield data
 
 
 @pytest.mark.parametrize("module", ["torch", "onnx_ir", "safetensors", "rich"])
 def test_a_missing_library_names_the_extra(
     tmp_path: Path, tiny_checkpoint: TinyCheckpoint, module: str
 ) -> None:
-    model = ["--model", tiny_checkpoint(SEQ2SEQ)]
+    model = ["--model", str(tiny_checkpoint(SEQ2SEQ))]
     done = _run_without(module, *model, "--output", tmp_path / "bundle")
     assert (done.returncode, done.stdout) == (2, "")
     expected = f"{module} is not installed: pip install 'pegasus-edge\\[export\\]'"

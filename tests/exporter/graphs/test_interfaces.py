@@ -64,7 +64,7 @@ STEP_OUTPUTS: Signature = [
     *_per_layer("present_self_value", "rows", "time"),
 ]
 CROSS = [*_per_layer("cross_key", "batch", "source"), *_per_layer("cross_value", "batch", "source")]
-FEATURES = (
+FEATURES: tuple[Signature, Signature] = (
     [
         *_ids("input_ids", *SOURCE),
         *_ids("attention_mask", *SOURCE),

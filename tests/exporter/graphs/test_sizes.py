@@ -98,7 +98,7 @@ def test_the_first_decoder_step_takes_any_number_of_rows(
     got = run_graph(open_bundle(tiny_bundle(architecture, "ort")), "decoder_step", feeds)
     assert_close(got["log_probs"], torch.log_softmax(logits, dim=-1))
     assert_close(got["log_normalizer"], torch.logsumexp(logits, dim=-1, keepdim=True))
-    best = np.argsort(-got["log_probs"], axis=1, kind="stable")[:, :candidates]
+    best = np.argsort(np.negative(got["log_probs"]), axis=1, kind="stable")[:, :candidates]
     np.testing.assert_array_equal(got["top_ids"], best)
     np.testing.assert_array_equal(
         got["top_scores"], np.take_along_axis(got["log_probs"], best, axis=1)

@@ -41,7 +41,7 @@ def _encoder_positions(pegasus: Pegasus) -> Tensor:
 
 @pytest.mark.parametrize("shape", [(1, 2), (7, 6), (96, 32), (1024, 1024)])
 def test_positions_are_exactly_those_of_transformers(shape: tuple[int, int]) -> None:
-    oracle = PegasusSinusoidalPositionalEmbedding(*shape)
+    oracle: Any = PegasusSinusoidalPositionalEmbedding(*shape)
     oracle.weight.data = oracle.create_weight()
     assert torch.equal(sinusoidal_positions(*shape), oracle.weight)
 
