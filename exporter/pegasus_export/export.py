@@ -113,6 +113,7 @@ def _fill(
         checkpoint = open_checkpoint(request.model, revision=request.revision)
         task = resolve_task(checkpoint.architecture, request.task)
         _check_generation(checkpoint, task)
+        _check_source_limit(request, task)
         max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
         tokenizer = _copy_tokenizer(checkpoint, staging.path, task)
         pegasus = load_pegasus(checkpoint, max_source_tokens=max_source_tokens)
@@ -185,6 +186,14 @@ def _tensor_spec(value: ir.Value) -> TensorSpec:
     assert value.shape is not None
     shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in value.shape)
     return TensorSpec(name=value.name, dtype=value.dtype.numpy().name, shape=shape)
+
+
+def _check_source_limit(request: ExportRequest, task: Task) -> None:
+    if task == "text-generation" and request.max_source_tokens is not None:
+        raise UnsupportedError(
+            "max-source-tokens has no meaning for text-generation, which reads no source: "
+            "leave it out"
+        )
 
 
 def _check_generation(checkpoint: Checkpoint, task: Task) -> None:

@@ -74,18 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="cut documents that are too long for the model, and say so; else they are an error",
     )
-    add(
-        "--newlines",
-        choices=("hf", "original"),
-        default="hf",
-        help="read a newline as a space, as Hugging Face does (hf, the default), or as <n>, as "
-        "the original PEGASUS does (original)",
-    )
-    add(
-        "--parse-special-tokens",
-        action="store_true",
-        help="read </s>, <mask_1> ... in the text as special tokens; not for untrusted text",
-    )
+    _add_reading_options(parser)
     add("--threads", type=_positive, metavar="N", help="engine threads (default: one per core)")
     add(
         "--batch-size",
@@ -113,6 +102,22 @@ def make_parser() -> argparse.ArgumentParser:
         )
     )
     return parser
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--newlines",
+        choices=("hf", "original"),
+        default="hf",
+        help="read a newline as a space, as Hugging Face does (hf, the default), or as <n>, as "
+        "the original PEGASUS does (original)",
+    )
+    add(
+        "--parse-special-tokens",
+        action="store_true",
+        help="read </s>, <mask_1> ... in the text as special tokens; not for untrusted text",
+    )
 
 
 def _add_generation_options(group: argparse._ArgumentGroup) -> None:

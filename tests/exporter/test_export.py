@@ -226,6 +226,14 @@ def test_a_task_of_another_architecture_is_refused(
     _refused(tmp_path, tiny_checkpoint(architecture), UnsupportedError, match, task=task)
 
 
+def test_a_limit_on_sources_is_refused_where_there_are_none(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    match = "max-source-tokens has no meaning for text-generation, which reads no source: leave it"
+    folder = tiny_checkpoint("PegasusForCausalLM")
+    _refused(tmp_path, folder, UnsupportedError, match, max_source_tokens=64)
+
+
 def test_a_target_to_come_is_refused(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
     with pytest.raises(UnsupportedError, match="target 'trt' is not built yet"):
         _export(tiny_checkpoint(SEQ2SEQ), tmp_path / "bundle", target="trt")
