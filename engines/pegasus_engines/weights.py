@@ -5,7 +5,7 @@ start on page boundaries. Initialisers below a kilobyte stay inside their graph.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -32,12 +32,11 @@ class WeightsFile:
     of one bundle come from one module, and names are that module's.
     """
 
-    def __init__(self, path: Path, on_bytes: Callable[[int], object] | None = None) -> None:
-        """on_bytes: called with the number of bytes of each piece written."""
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.on_bytes = on_bytes
         self.sha256 = ""
         self.num_bytes = 0
+        """Written so far."""
         self._written: dict[str, ir.ExternalTensor] = {}
         self._digest = hashlib.sha256()
 
@@ -53,6 +52,16 @@ class WeightsFile:
     ) -> None:
         self._file.close()  # what publishes the bundle syncs it
         self.sha256 = self._digest.hexdigest()
+
+    def write(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Writes what graphs will refer to by these names, in a thread of its own if need be.
+
+        Hashing and writing leave the interpreter to others, such as the tracer of the graphs.
+        """
+        for name, array in tensors.items():
+            tensor = ir.Tensor(array, name=name)
+            if is_external(tensor):
+                self._add(name, tensor)
 
     def move_in(self, model: ir.Model) -> None:
         """Replaces the graph's initialisers by references into this file."""
@@ -90,7 +99,5 @@ class WeightsFile:
         view = memoryview(data)
         self._digest.update(view)
         self.num_bytes += len(view)
-        if self.on_bytes is not None:
-            self.on_bytes(len(view))
         while view:  # a raw write may be partial
             view = view[self._file.write(view) or 0 :]

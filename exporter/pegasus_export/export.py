@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,10 @@ from pegasus_export.errors import (
 from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
 from pegasus_export.models.loading import load_pegasus, unload_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.progress import Progress, silent
+from pegasus_export.progress import Advance, Progress, silent
 from pegasus_export.trace import trace_graph
 from pegasus_export.verify.measure import Measured
-from pegasus_export.verify.reference import Reference, make_reference
+from pegasus_export.verify.reference import make_reference
 from pegasus_runtime.bundle import (
     Architecture,
     Bundle,
@@ -118,9 +118,11 @@ def _fill(
         tokenizer = _copy_tokenizer(checkpoint, staging.path, task)
         pegasus = load_pegasus(checkpoint, max_source_tokens=max_source_tokens)
     recipe = find_recipe(target, task)
-    with ThreadPoolExecutor(1) as background:  # hashing leaves the interpreter to the tracer
+    with ThreadPoolExecutor(1) as background:
+        graphs = _write_graphs(pegasus, recipe, staging, progress, background)
         source_hash = background.submit(hash_source, checkpoint)
-        graphs, reference = _write_graphs(pegasus, recipe, staging, progress)
+        with progress("compute reference"):
+            reference = make_reference(pegasus)
     unload_pegasus(pegasus)  # before the engine maps the bundle
     if target == "onnx":
         _copy_companions(checkpoint, staging.path)
@@ -149,26 +151,43 @@ def _fill(
 
 
 def _write_graphs(
-    pegasus: Pegasus, recipe: Recipe, staging: BundleWriter, progress: Progress
-) -> tuple[dict[str, GraphSpec], Reference]:
-    """Traces all graphs, writes them over one weights file, and asks the torch modules."""
+    pegasus: Pegasus,
+    recipe: Recipe,
+    staging: BundleWriter,
+    progress: Progress,
+    background: ThreadPoolExecutor,
+) -> dict[str, GraphSpec]:
+    """Traces all graphs, while the weights that they share are written in the background."""
+    stacks = {
+        name: tensor.numpy()
+        for name, tensor in pegasus.state_dict().items()
+        if name.startswith("model.") and name not in pegasus.unused_names()
+    }
     models = {}
-    for definition in recipe.graphs(pegasus):
-        with progress(f"trace {definition.name}"):
-            models[definition.name] = trace_graph(definition)
-    total_bytes = sum(x.numel() * 4 for x in pegasus.state_dict().values())
-    path = staging.path / recipe.weights_file
-    with (
-        progress("write weights", total_bytes) as advance,
-        WeightsFile(path, advance) as weights,
-    ):
-        for name, model in models.items():
-            weights.move_in(model)
-            ir.save(model, staging.path / f"{name}.onnx")
-    staging.record(path.name, sha256=weights.sha256)
-    with progress("compute reference"):
-        reference = make_reference(pegasus)
-    return {name: _graph_spec(name, model) for name, model in models.items()}, reference
+    with WeightsFile(staging.path / recipe.weights_file) as weights:
+        written = background.submit(weights.write, stacks)
+        for definition in recipe.graphs(pegasus):
+            with progress(f"trace {definition.name}"):
+                models[definition.name] = trace_graph(definition)
+        total_bytes = sum(array.nbytes for array in stacks.values())
+        with progress("write weights", total_bytes) as advance:
+            _await_weights(written, weights, advance)
+            for name, model in models.items():
+                weights.move_in(model)
+                ir.save(model, staging.path / f"{name}.onnx")
+    staging.record(recipe.weights_file, sha256=weights.sha256)
+    return {name: _graph_spec(name, model) for name, model in models.items()}
+
+
+def _await_weights(written: Future[None], weights: WeightsFile, advance: Advance) -> None:
+    """Shows how the writing gets on; raises what it raised."""
+    shown = 0
+    while not written.done():
+        wait([written], timeout=0.1)
+        done = weights.num_bytes
+        advance(done - shown)
+        shown = done
+    written.result()
 
 
 def _graph_spec(name: str, model: ir.Model) -> GraphSpec:

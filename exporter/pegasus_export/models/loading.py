@@ -46,6 +46,8 @@ def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None
         embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
         encoder.embed_positions = embedding(positions)
     _drop_zero_biases(pegasus)
+    if encoder is None:
+        _drop_cross_attention(pegasus)
     return pegasus.eval().requires_grad_(False)
 
 
@@ -83,9 +85,16 @@ def _resize(positions: Tensor, count: int) -> Tensor:
     return torch.cat([positions, longer[known:]])
 
 
+def _drop_cross_attention(pegasus: Pegasus) -> None:
+    """A decoder on its own has no source to attend to, though its checkpoint has the weights."""
+    for layer in pegasus.model.decoder.layers:
+        del layer.encoder_attn, layer.encoder_attn_layer_norm
+
+
 def _drop_zero_biases(pegasus: Pegasus) -> None:
     for module in pegasus.modules():
         if isinstance(module, nn.Linear) and module.bias is not None and not module.bias.any():
             module.register_parameter("bias", None)
-    if pegasus.final_logits_bias is not None and not pegasus.final_logits_bias.any():
-        pegasus.final_logits_bias = None
+    assert pegasus.final_logits_bias is not None
+    bias = pegasus.final_logits_bias[0]  # [1, V] -> [V]
+    pegasus.final_logits_bias = bias if bias.any() else None

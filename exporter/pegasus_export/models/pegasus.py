@@ -88,8 +88,11 @@ class Pegasus(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states [N, D] -> logits [N, V] float32."""
         weight = self.model.shared.weight if self.lm_head is None else self.lm_head.weight
-        bias = None if self.final_logits_bias is None else self.final_logits_bias[0]
-        return functional.linear(hidden, weight, bias)
+        return functional.linear(hidden, weight, self.final_logits_bias)
+
+    def unused_names(self) -> set[str]:
+        """Weights that no graph reads: the shared embedding where each stack has its own."""
+        return set() if self.config.tie_word_embeddings else {"model.shared.weight"}
 
     def _embed(self, input_ids: Tensor, own: nn.Embedding | None) -> Tensor:
         embedded: Tensor = (self.model.shared if own is None else own)(input_ids)
