@@ -1,7 +1,7 @@
-"""Graphs through plain ONNX Runtime sessions, one call at a time: for checks, not for speed."""
+"""Graphs through plain ONNX Runtime sessions: for checks, not for speed."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,25 +10,45 @@ import onnxruntime
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["run_graph"]
+__all__ = ["Graph", "open_graph", "run_graph"]
+
+Graph: TypeAlias = Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]]
+"""Inputs by name -> outputs by name."""
 
 
-def run_graph(
-    bundle: Bundle, graph: str, feeds: Mapping[str, npt.NDArray[Any]]
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Loads one graph of a bundle on the CPU and runs it: inputs by name -> outputs by name.
+def open_graph(bundle: Bundle, name: str) -> Graph:
+    """Loads one graph of a bundle on the CPU.
 
-    Raises: EngineError, also for inputs that the graph does not have and for missing ones.
+    It and the graph raise EngineError, also for inputs that the graph does not have and for
+    missing ones.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    path = bundle.path(bundle.manifest.graphs[graph].file)
+    path = bundle.path(bundle.manifest.graphs[name].file)
+
+    def failed(err: Exception) -> EngineError:
+        reason = (str(err).splitlines() or [type(err).__name__])[0]
+        return EngineError(f"{path}: ONNX Runtime cannot run it: {reason}")
+
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
     except Exception as err:  # onnxruntime's exceptions share no base class
-        reason = (str(err).splitlines() or [type(err).__name__])[0]
-        raise EngineError(f"{path}: ONNX Runtime cannot run it: {reason}") from err
+        raise failed(err) from err
+    outputs = [output.name for output in session.get_outputs()]
+
+    def run(feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.generic]]:
+        try:
+            return dict(zip(outputs, session.run(outputs, dict(feeds)), strict=True))
+        except Exception as err:  # as above
+            raise failed(err) from err
+
+    return run
+
+
+def run_graph(
+    bundle: Bundle, name: str, feeds: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Loads one graph and runs it once; raises as `open_graph` does."""
+    return open_graph(bundle, name)(feeds)

@@ -57,7 +57,7 @@ def trace_graph(definition: GraphDefinition) -> ir.Model:
 
 
 def _keep_operators(exported: torch.export.ExportedProgram) -> None:
-    """Spares the exporter its decompositions, two thirds of its time: it traces all of them again.
+    """Spares the exporter its decompositions, over half of its time: they trace everything again.
 
     The models have no operator that needs one, besides those of _TRANSLATIONS; the graphs are the
     same. Were one to come up, the conversion would fail and name it.

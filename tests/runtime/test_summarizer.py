@@ -25,7 +25,7 @@ from pegasus_runtime import (
     Summarizer,
     Summary,
 )
-from pegasus_runtime.bundle import Bundle, open_bundle
+from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.sessions.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.tokenizer import Newlines, Tokenizer
@@ -100,21 +100,6 @@ class CountdownCancel:
     def is_set(self) -> bool:
         self.questions -= 1
         return self.questions < 0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Callable[..., Path]) -> Bundle:
-    return open_bundle(tiny_bundle())
-
-
-@pytest.fixture(scope="module")
-def engine(bundle: Bundle) -> OrtEngine:
-    return OrtEngine(bundle, threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_engines.ort import run_graph
+from pegasus_engines.ort import open_graph, run_graph
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import Bundle
@@ -35,10 +35,10 @@ def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
     ]
     graph = "decoder_with_past_model"
     source = {"encoder_attention_mask": first["encoder_attention_mask"]}
-    pairs = []
+    pairs, run = [], open_graph(bundle, graph)
     for step in range(_PREFIX_LENGTH, reference.histories.shape[1]):
         token = {"input_ids": reference.histories[:, step : step + 1]}
-        got |= run_graph(bundle, graph, {**source, **token, **_past(got)})
+        got |= run({**source, **token, **_past(got)})
         pairs += _pairs(got, reference, step)
     return [*measured, measure(graph, pairs, precision)]
 
@@ -54,13 +54,13 @@ def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:
         f"{layer}.{kind}" for layer in range(facts.decoder_layers) for kind in ("key", "value")
     ]
     got: _Arrays = {f"present.{name}": empty for name in names}
-    pairs, start = [], 0
+    pairs, start, run = [], 0, open_graph(bundle, "model")
     for end in range(min(_PREFIX_LENGTH, histories.shape[1]), histories.shape[1] + 1):
         tokens = {
             "input_ids": histories[:, start:end],
             "attention_mask": np.ones_like(histories[:, :end]),
         }
-        got = run_graph(bundle, "model", {**tokens, **_past(got)})
+        got = run({**tokens, **_past(got)})
         pairs += _pairs(got, reference, start)
         start = end
     return [measure("model", pairs, bundle.manifest.precision)]

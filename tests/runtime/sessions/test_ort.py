@@ -72,21 +72,6 @@ def logits_of(scores: StepScores) -> Float32:
     return scores.log_probs + scores.log_normalizer
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Callable[..., Path]) -> Bundle:
-    return open_bundle(tiny_bundle())
-
-
-@pytest.fixture(scope="module")
-def engine(bundle: Bundle) -> OrtEngine:
-    return OrtEngine(bundle, threads=1)
-
-
 @pytest.fixture(scope="module")
 def causal_engine(tiny_bundle: Callable[..., Path]) -> OrtEngine:
     return OrtEngine(open_bundle(tiny_bundle(CAUSAL)), threads=1)
