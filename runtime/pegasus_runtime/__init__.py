@@ -14,13 +14,16 @@ from pegasus_runtime.errors import (
     OptionsError,
     PegasusError,
 )
+from pegasus_runtime.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.score import Hypothesis
-from pegasus_runtime.summarizer import Summarizer, Summary
+from pegasus_runtime.summarizer import Summarizer
+from pegasus_runtime.summary import Summary
 
 __all__ = [
     "BundleError",
     "EngineError",
+    "Failure",
     "GenerationInterrupted",
     "GenerationOptions",
     "Hypothesis",

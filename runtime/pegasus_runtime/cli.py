@@ -1,5 +1,7 @@
 """pegasus-summarize: documents to summaries, one line or one JSON object each."""
 
+from __future__ import annotations
+
 import argparse
 import io
 import json
@@ -14,8 +16,11 @@ from pathlib import Path
 from pegasus_runtime.bundle import open_bundle
 from pegasus_runtime.command_line import COMMAND, EXIT_INPUT, make_parser, read_options
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
+from pegasus_runtime.failure import Failure
+from pegasus_runtime.progress import ProgressLine
 from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.summarizer import Summarizer, Summary
+from pegasus_runtime.summarizer import Summarizer
+from pegasus_runtime.summary import Summary
 
 __all__ = ["main"]
 
@@ -33,6 +38,17 @@ class _OutputError(Exception):
 class _Document:
     name: str
     text: str
+
+
+class _Refused:
+    """Documents that cannot be summarised: reported at once, and remembered in the exit code."""
+
+    def __init__(self) -> None:
+        self.code = 0
+
+    def add(self, message: str, error: PegasusError) -> None:
+        code = EXIT_INPUT if isinstance(error, InputError | OptionsError) else EXIT_ENGINE
+        self.code = max(self.code, _fail(message, code))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
     open_bundle(arguments.bundle)  # a wrong one is reported before anyone types a document
-    documents = [_read(name) for name in arguments.files or ["-"]]
+    refused = _Refused()
+    documents = _read_all(arguments.files or ["-"], refused)
+    if not documents:
+        return refused.code
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whatever the locale. A file name that is no Unicode becomes what JSON escapes it to.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -72,9 +91,39 @@ def _run(arguments: argparse.Namespace) -> int:
         parse_special_tokens=arguments.parse_special_tokens,
     ) as summarizer:
         summarizer.resolve(options)
-        _check_all(summarizer, documents, arguments.truncate)
-        _summarize_all(summarizer, documents, options, arguments)
-    return 0
+        documents = _check_all(summarizer, documents, arguments.truncate, refused)
+        _summarize_all(summarizer, documents, options, arguments, refused)
+    return refused.code
+
+
+def _read_all(names: Sequence[str], refused: _Refused) -> list[_Document]:
+    documents = []
+    for name in names:
+        try:
+            documents.append(_read(name))
+        except InputError as err:
+            refused.add(str(err), err)
+    return documents
+
+
+def _check_all(
+    summarizer: Summarizer, documents: Sequence[_Document], truncate: bool, refused: _Refused
+) -> list[_Document]:
+    """Finds the documents that cannot be summarised before any work is done."""
+    good = []
+    for document in documents:
+        try:
+            encoding = summarizer.encode(document.text, truncate=truncate)
+        except InputError as err:
+            refused.add(f"{document.name}: {err}", err)
+            continue
+        good.append(document)
+        if encoding.truncated:
+            _note(
+                f"{document.name}: cut from {encoding.num_tokens_before} to "
+                f"{len(encoding.token_ids)} tokens"
+            )
+    return good
 
 
 def _summarize_all(
@@ -82,36 +131,31 @@ def _summarize_all(
     documents: Sequence[_Document],
     options: GenerationOptions,
     arguments: argparse.Namespace,
+    refused: _Refused,
 ) -> None:
     """Prints what is done after each batch, so that an interruption loses no more than one."""
-    total, size = len(documents), arguments.batch_size
+    progress = ProgressLine(len(documents))
     try:
-        for start in range(0, total, size):
-            _show_progress(start, total)
-            batch = documents[start : start + size]
+        for start in range(0, len(documents), arguments.batch_size):
+            progress.show(start)
+            batch = documents[start : start + arguments.batch_size]
             begin = time.perf_counter()
-            texts = [document.text for document in batch]
-            summaries = summarizer.summarize(texts, options, truncate=arguments.truncate)
-            seconds = (time.perf_counter() - begin) / len(batch)
-            _clear_progress(total)
-            for document, summary in zip(batch, summaries, strict=True):
-                _print(document, summary, seconds, as_json=arguments.json)
-    finally:
-        _clear_progress(total)
-
-
-def _check_all(summarizer: Summarizer, documents: Sequence[_Document], truncate: bool) -> None:
-    """Finds the document that cannot be summarised before any work is done."""
-    for document in documents:
-        try:
-            encoding = summarizer.encode(document.text, truncate=truncate)
-        except InputError as err:
-            raise InputError(f"{document.name}: {err}") from err
-        if encoding.truncated:
-            _note(
-                f"{document.name}: cut from {encoding.num_tokens_before} to "
-                f"{len(encoding.token_ids)} tokens"
+            results = summarizer.summarize(
+                [document.text for document in batch],
+                options,
+                truncate=arguments.truncate,
+                errors="return",
+                on_progress=progress.after(start),
             )
+            seconds = (time.perf_counter() - begin) / len(batch)
+            progress.clear()
+            for document, result in zip(batch, results, strict=True):
+                if isinstance(result, Failure):
+                    refused.add(f"{document.name}: {result.error}", result.error)
+                else:
+                    _print(document, result, seconds, as_json=arguments.json)
+    finally:
+        progress.clear()
 
 
 def _read(name: str) -> _Document:
@@ -170,18 +214,6 @@ def _record(summary: Summary) -> dict[str, object]:
 def _discard_output() -> None:
     """Lets Python's own flush at exit succeed, which would print a traceback otherwise."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _show_progress(done: int, total: int) -> None:
-    if total > 1 and sys.stderr.isatty():
-        sys.stderr.write(f"\r{done} of {total} documents")
-        sys.stderr.flush()
-
-
-def _clear_progress(total: int) -> None:
-    if total > 1 and sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -14,7 +14,8 @@ _DESCRIPTION = """\
 Summarise text files, or standard input, with a bundle that pegasus-export made.
 
 Prints one summary a line, in the order of the files; with --json, one JSON
-object a line.
+object a line. A document that cannot be summarised is named on standard error;
+the others are summarised all the same.
 """
 _EPILOG = """\
 examples:
@@ -25,7 +26,7 @@ examples:
 exit codes:
   0    done
   1    the engine is missing or failed, or the output could not be written
-  2    the bundle, a document or an option is unusable
+  2    the bundle, an option, or at least one of the documents is unusable
   130  interrupted; the lines printed until then are complete
 """
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from numbers import Integral
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.batching import plan_batches
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.errors import (
-    BundleError,
-    GenerationInterrupted,
-    InputError,
-    OptionsError,
+from pegasus_runtime.errors import BundleError, InputError
+from pegasus_runtime.failure import (
+    Errors,
+    Failure,
+    check_errors,
+    record_failure,
+    run_batches,
 )
 from pegasus_runtime.search.loop import Hypothesis, generate
 from pegasus_runtime.search.options import GenerationOptions
@@ -24,37 +23,15 @@ from pegasus_runtime.search.resolve import resolve_options
 from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.source import check_source
+from pegasus_runtime.summary import Summary
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
+from pegasus_runtime.watch import Cancel, OnProgress, Watch
 
 if TYPE_CHECKING:
     from pegasus_runtime.sessions.protocol import Engine
 
-__all__ = ["Cancel", "OnProgress", "Summarizer", "Summary"]
-
-OnProgress = Callable[[int, int], None]
-"""Called with the number of finished documents and of all documents."""
-
-
-class Cancel(Protocol):
-    """Something that says when to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool:
-        """Whether to stop before the next step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What one document came to."""
-
-    text: str
-    token_ids: tuple[int, ...]
-    """Without start token and padding; EOS kept."""
-    score: float
-    """See `Hypothesis.score`."""
-    truncated: bool
-    """Whether the end of the document was cut off, as it was over the bundle's limit."""
-    alternatives: tuple[Summary, ...] = ()
-    """The others, best first, where num_return_sequences asked for more than one."""
+__all__ = ["Summarizer"]
 
 
 class Summarizer:
@@ -108,10 +85,24 @@ class Summarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary: ...
+
+    @overload
+    def summarize(  # type: ignore[overload-overlap]
+        self,
+        documents: str,
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        errors: Literal["return"],
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Summary | Failure: ...
 
     @overload
     def summarize(
@@ -120,10 +111,24 @@ class Summarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[Summary]: ...
+
+    @overload
+    def summarize(
+        self,
+        documents: Sequence[str],
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        errors: Literal["return"],
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Summary | Failure]: ...
 
     def summarize(
         self,
@@ -131,86 +136,130 @@ class Summarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        errors: Errors = "raise",
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
-    ) -> Summary | list[Summary]:
+    ) -> Summary | Failure | Sequence[Summary | Failure]:
         """One summary for a text, a list of them for a list, in its order.
 
         truncate: cuts a document that is over the bundle's limit, rather than raising; the
-        summary says so. cancel, timeout_s: looked at before each step; timeout_s counts the whole
-        call, except for its encoding into tokens.
+        summary says so. errors: "return" puts a `Failure` in the place of a document that cannot
+        be summarised, and goes on; if a batch fails, each of its documents is tried alone.
+        on_progress: told how many documents are finished, after each batch. cancel, timeout_s:
+        looked at before each step; timeout_s counts the whole call, except for its encoding into
+        tokens.
 
-        Raises: InputError for an empty or too long text, OptionsError, EngineError,
-        GenerationInterrupted when cancelled or out of time.
+        Raises: InputError for an empty or too long text and EngineError, unless errors are
+        returned; OptionsError; GenerationInterrupted when cancelled or out of time.
         """
-        if isinstance(documents, str):
-            encodings = [self.encode(documents, truncate=truncate)]
-        else:
-            encodings = self._encode_all(documents, truncate)
-        hypotheses = self.generate(
-            [encoding.token_ids for encoding in encodings],
+        check_errors(errors)
+        encodings = self._encode_all(documents, truncate, errors)
+        found = self._generate(
+            [each if isinstance(each, Failure) else each.token_ids for each in encodings],
             options,
-            on_progress=on_progress,
-            cancel=cancel,
-            timeout_s=timeout_s,
+            errors,
+            Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s),
         )
-        summaries = [
-            self._summary(found, encoding)
-            for found, encoding in zip(hypotheses, encodings, strict=True)
-        ]
+        summaries = [self._summary(*each) for each in zip(found, encodings, strict=True)]
         return summaries[0] if isinstance(documents, str) else summaries
+
+    @overload
+    def generate(
+        self,
+        sources: Sequence[Sequence[int]],
+        options: GenerationOptions | None = None,
+        *,
+        errors: Literal["raise"] = "raise",
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> list[list[Hypothesis]]: ...
+
+    @overload
+    def generate(
+        self,
+        sources: Sequence[Sequence[int]],
+        options: GenerationOptions | None = None,
+        *,
+        errors: Literal["return"],
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> list[list[Hypothesis] | Failure]: ...
 
     def generate(
         self,
         sources: Sequence[Sequence[int]],
         options: GenerationOptions | None = None,
         *,
+        errors: Errors = "raise",
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
-    ) -> list[list[Hypothesis]]:
+    ) -> Sequence[list[Hypothesis] | Failure]:
         """Token ids to token ids: one list of hypotheses per document, best first.
 
         sources: ids with EOS, without padding, of any lengths. Documents are run in batches of
-        similar length; the result does not depend on which run together.
+        similar length; in fp32, the result does not depend on which run together. The other
+        arguments, and what is raised, are those of `summarize`.
         """
+        check_errors(errors)
+        return self._generate(
+            [self._check_source(number, ids, errors) for number, ids in enumerate(sources)],
+            options,
+            errors,
+            Watch(len(sources), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s),
+        )
+
+    def _generate(
+        self,
+        sources: Sequence[Sequence[int] | Failure],
+        options: GenerationOptions | None,
+        errors: Errors,
+        watch: Watch,
+    ) -> list[list[Hypothesis] | Failure]:
+        """Generates from the sources that have not failed before."""
         engine = self._open_engine()
         settings = self.resolve(options)
-        self._check_sources(sources)
-        watch = _Watch(cancel, timeout_s)
-        results: list[list[Hypothesis]] = [[] for _ in sources]
+        failed = {n: source for n, source in enumerate(sources) if isinstance(source, Failure)}
+        ready = {n: source for n, source in enumerate(sources) if not isinstance(source, Failure)}
         batches = plan_batches(
-            [len(source) for source in sources],
+            {number: len(source) for number, source in ready.items()},
             self.bundle.manifest.architecture,
             rows=settings.rows_per_document,
             max_length=settings.max_length,
         )
-        done = 0
-        for batch in batches:
+
+        def run(batch: Sequence[int]) -> list[list[Hypothesis]]:
             watch.check()  # before the encoder runs
-            found = generate(
-                engine, [sources[index] for index in batch], settings, on_step=watch.check_step
-            )
-            for index, hypotheses in zip(batch, found, strict=True):
-                results[index] = hypotheses
-            done += len(batch)
-            if on_progress is not None:
-                on_progress(done, len(sources))
-        return results
+            chosen = [ready[number] for number in batch]
+            return generate(engine, chosen, settings, on_step=watch.check_step)
+
+        watch.count(len(failed))
+        found = run_batches(batches, run, errors=errors, on_done=watch.count)
+        results = {**failed, **found}
+        return [results[number] for number in range(len(sources))]
 
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
         limit = self.bundle.manifest.limits.max_source_tokens
         return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
 
-    def _encode_all(self, texts: Sequence[str], truncate: bool) -> list[Encoding]:
-        encodings = []
-        for number, text in enumerate(texts):
+    def _encode_all(
+        self, documents: str | Sequence[str], truncate: bool, errors: Errors
+    ) -> list[Encoding | Failure]:
+        encodings: list[Encoding | Failure] = []
+        for number, text in enumerate([documents] if isinstance(documents, str) else documents):
             try:
                 encodings.append(self.encode(text, truncate=truncate))
             except InputError as err:
-                raise InputError(f"document {number}: {err}") from err
+                if errors == "return":
+                    encodings.append(record_failure(number, err))
+                elif isinstance(documents, str):
+                    raise
+                else:
+                    raise InputError(f"document {number}: {err}") from err
         return encodings
 
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
@@ -254,32 +303,24 @@ class Summarizer:
             raise BundleError(f"{self.bundle.folder}: the Summarizer is closed: load it again")
         return self._engine
 
-    def _check_sources(self, sources: Sequence[Sequence[int]]) -> None:
-        manifest = self.bundle.manifest
-        limit, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
-        for number, source in enumerate(sources):
-            if not isinstance(source, Sequence) or not all(
-                isinstance(token, Integral) for token in source
-            ):
-                raise InputError(
-                    f"source {number} is no sequence of integers: give one list of token ids per "
-                    "document"
-                )
-            if not source:
-                raise InputError(f"source {number} has no tokens: give at least EOS")
-            if len(source) > limit:
-                raise InputError(
-                    f"source {number} has {len(source)} tokens, the bundle takes {limit}: shorten "
-                    f"it, or export with --max-source-tokens {len(source)}"
-                )
-            outside = [token for token in source if not 0 <= token < vocab_size]
-            if outside:
-                raise InputError(
-                    f"source {number} has token {outside[0]}, the vocabulary ends at "
-                    f"{vocab_size - 1}: encode it with this bundle's tokenizer"
-                )
+    def _check_source(
+        self, number: int, source: Sequence[int], errors: Errors
+    ) -> Sequence[int] | Failure:
+        try:
+            check_source(number, source, self.bundle.manifest)
+        except InputError as err:
+            if errors == "raise":
+                raise
+            return record_failure(number, err)
+        return source
 
-    def _summary(self, hypotheses: Sequence[Hypothesis], encoding: Encoding) -> Summary:
+    def _summary(
+        self, hypotheses: Sequence[Hypothesis] | Failure, encoding: Encoding | Failure
+    ) -> Summary | Failure:
+        if isinstance(encoding, Failure):
+            return encoding
+        if isinstance(hypotheses, Failure):
+            return hypotheses
         best, *others = [
             Summary(
                 text=self._tokenizer.decode(hypothesis.token_ids),
@@ -296,31 +337,6 @@ class Summarizer:
             truncated=best.truncated,
             alternatives=tuple(others),
         )
-
-
-class _Watch:
-    """Ends a generation that was cancelled or is out of time."""
-
-    def __init__(self, cancel: Cancel | None, timeout_s: float | None) -> None:
-        if timeout_s is not None and not timeout_s >= 0:
-            raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
-        self.cancel = cancel
-        self.timeout_s = timeout_s
-        self.start = time.monotonic()
-
-    def check_step(self, length: int) -> None:
-        """Called with the tokens that rows hold, before each step."""
-        self.check()
-
-    def check(self) -> None:
-        """Raises: GenerationInterrupted."""
-        if self.cancel is not None and self.cancel.is_set():
-            raise GenerationInterrupted("generation was cancelled")
-        if self.timeout_s is not None and time.monotonic() - self.start > self.timeout_s:
-            raise GenerationInterrupted(
-                f"generation took longer than {self.timeout_s:g} s: allow more time, fewer beams "
-                "or a smaller max_length"
-            )
 
 
 def _check_bundle(bundle: Bundle) -> None:

@@ -28,7 +28,8 @@ def cost(length: int, rows: int, max_length: int = 64) -> int:
 
 
 def plan(lengths: list[int], rows: int, budget_bytes: int) -> list[list[int]]:
-    return plan_batches(lengths, FACTS, rows=rows, max_length=64, budget_bytes=budget_bytes)
+    by_document = dict(enumerate(lengths))
+    return plan_batches(by_document, FACTS, rows=rows, max_length=64, budget_bytes=budget_bytes)
 
 
 @given(LENGTHS, ROWS, BUDGETS)
@@ -78,8 +79,23 @@ def test_no_documents_make_no_batches() -> None:
     assert plan([], rows=4, budget_bytes=10**9) == []
 
 
-def test_the_bytes_of_a_document_are_its_caches_and_three_copies_of_the_scores() -> None:
+def test_documents_keep_their_names() -> None:
+    batches = plan_batches({7: 10, 3: 30, 5: 20}, FACTS, rows=1, max_length=64)
+    assert batches == [[3, 5, 7]]
+
+
+def test_the_bytes_of_a_document_are_its_caches_the_encoders_arrays_and_copies_of_the_scores() -> (
+    None
+):
     keys_of_source = 3 * 10 * 4 * 16  # layers, tokens, heads, head dim
     keys_of_rows = 3 * 2 * 64 * 4 * 16  # layers, rows, tokens, heads, head dim
     scores = 3 * 2 * 1000
-    assert cost(10, rows=2) == 4 * (2 * (keys_of_source + keys_of_rows) + scores)
+    hidden_states = 8 * 10 * 64  # copies, tokens, model dim
+    feed_forward = 2 * 10 * 4 * 64
+    attention_scores = 2 * 4 * 10 * 10  # copies, heads, tokens, tokens
+    encoder = hidden_states + feed_forward + attention_scores
+    assert cost(10, rows=2) == 4 * (2 * (keys_of_source + keys_of_rows) + scores + encoder)
+
+
+def test_attention_makes_long_documents_cost_more_than_their_tokens() -> None:
+    assert cost(2000, rows=1) > 2 * cost(1000, rows=1)

@@ -346,7 +346,7 @@ def test_a_bundle_must_be_named(run: Runner) -> None:
 
 
 def test_documents_that_cannot_be_summarised_are_refused(
-    run: Runner, bundle: Path, article: Path, tmp_path: Path
+    run: Runner, bundle: Path, tmp_path: Path
 ) -> None:
     latin = tmp_path / "latin.txt"
     latin.write_bytes("caf\xe9".encode("latin-1"))
@@ -362,7 +362,56 @@ def test_documents_that_cannot_be_summarised_are_refused(
         f"truncate=True (--truncate), or export with --max-source-tokens {token_count(long)}",
     }
     for path, message in cases.items():
-        assert only_error(run(bundle, article, path)) == f"{path}: {message}"
+        assert only_error(run(bundle, path)) == f"{path}: {message}"
+
+
+def test_documents_that_are_refused_do_not_lose_the_others(
+    run: Runner, bundle: Path, article: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    missing, empty = tmp_path / "missing.txt", write(tmp_path / "empty.txt", "")
+    second = write(tmp_path / "second.txt", SECOND)
+    code, out, err = run(bundle, article, empty, missing, second, "--batch-size", 1)
+    assert code == 2
+    assert out.splitlines() == [each.text for each in summarizer.summarize([FIRST, SECOND])]
+    assert err == (
+        f"{PREFIX}error: {missing}: cannot be read: No such file or directory: check the path\n"
+        f"{PREFIX}error: {empty}: text is empty or has only whitespace: pass text with words in "
+        "it\n"
+    )
+
+
+def test_a_document_that_fails_on_the_way_does_not_lose_the_others(
+    run: Runner, bundle: Path, article: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    """Every token but those of one document is banned, and its own may not be copied."""
+    words = summarizer.encode(FIRST).token_ids
+    vocabulary = summarizer.bundle.manifest.architecture.vocab_size
+    banned = ",".join(str(token) for token in range(vocabulary) if token not in words)
+    second = write(tmp_path / "second.txt", SECOND)
+    code, out, err = run(
+        bundle,
+        *(second, article, second),
+        *("--suppress-tokens", banned, "--encoder-no-repeat-ngram-size", 1),
+        *("--num-beams", 1, "--max-length", 6, "--json"),
+    )
+    assert code == 2
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(second)] * 2
+    assert err.startswith(f"{PREFIX}error: {article}: no token may follow a row under these opt")
+    assert err.count("\n") == 1
+
+
+def test_an_engine_that_fails_on_a_document_is_exit_code_1(
+    run: Runner, copied: Path, article: Path, tmp_path: Path
+) -> None:
+    """The manifest allows longer documents than there are positions in the encoder's table."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["limits"]["max_source_tokens"] = 10_000
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    long = write(tmp_path / "long.txt", " ".join(tiny_sentences()[:60]))
+    code, out, err = run(copied, long, article)
+    assert (code, out) == (1, run(copied, article)[1])
+    assert err.startswith(f"{PREFIX}error: {long}: ONNX Runtime failed: ")
+    assert err.count("\n") == 1
 
 
 def token_count(path: Path) -> int:
@@ -504,7 +553,8 @@ def test_progress_is_shown_on_a_terminal_and_only_on_standard_error(
     assert process.returncode == 0
     assert len(out.splitlines()) == 3
     assert "\r" not in out
-    assert [f"{n} of 3 documents" in shown for n in range(4)] == [True, True, True, False]
+    assert [f"{n} of 3 documents" in shown for n in range(5)] == [True] * 4 + [False]
+    assert re.search(r"1 of 3 documents, [0-9.]+ (s each|a second), 0:00:\d\d left", shown)
     assert shown.endswith("\r\x1b[K")
 
 

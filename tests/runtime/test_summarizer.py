@@ -18,8 +18,10 @@ from exporter.tiny_checkpoint import tiny_sentences
 from pegasus_runtime import (
     BundleError,
     EngineError,
+    Failure,
     GenerationInterrupted,
     GenerationOptions,
+    Hypothesis,
     InputError,
     OptionsError,
     Summarizer,
@@ -89,6 +91,29 @@ class RecordingDecoding:
         self.rows.append(len(tokens))
         time.sleep(self.step_s)
         return self.decoding.step(tokens, parents, num_candidates=num_candidates, full=full)
+
+    def keep(self, documents: npt.NDArray[np.int64]) -> None:
+        self.decoding.keep(documents)
+
+
+class FailingEngine:
+    """Passes everything on to an engine, unless a batch is too large or has a bad token."""
+
+    def __init__(self, engine: Engine, *, bad_token: int = -1, most_documents: int = 16) -> None:
+        self.engine = RecordingEngine(engine)
+        self.bad_token, self.most_documents = bad_token, most_documents
+
+    def start(
+        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+    ) -> Decoding:
+        decoding = self.engine.start(
+            sources, rows_per_document=rows_per_document, max_length=max_length
+        )
+        if len(sources) > self.most_documents:
+            raise EngineError("ONNX Runtime failed: no memory")
+        if any(self.bad_token in source for source in sources):
+            raise EngineError("ONNX Runtime failed: bad token")
+        return decoding
 
 
 class CountdownCancel:
@@ -204,8 +229,8 @@ def test_the_first_step_has_one_row_per_document(
     recording = RecordingEngine(engine)
     summarizer_on(recording, bundle).summarize(texts(3), options)
     (counts,) = recording.rows
-    assert counts[0] == 3
-    assert set(counts[1:]) == {3 * rows}
+    assert counts[:2] == [3, 3 * rows]
+    assert counts[1:] == sorted(counts[1:], reverse=True)  # documents that are done leave
 
 
 def test_samples_share_the_first_row_of_their_document(engine: OrtEngine, bundle: Bundle) -> None:
@@ -460,6 +485,112 @@ def test_options_that_cannot_be_met_are_refused_before_the_engine_runs(
     with pytest.raises(OptionsError, match="num_beams is 33, the bundle takes 32"):
         summarizer_on(recording, bundle).summarize("A boat.", GenerationOptions(num_beams=33))
     assert recording.batches == []
+
+
+# Errors that are returned.
+
+
+def error_of(result: Summary | list[Hypothesis] | Failure) -> str:
+    assert isinstance(result, Failure)
+    return str(result.error)
+
+
+def test_documents_that_cannot_be_summarised_do_not_lose_the_others(
+    summarizer: Summarizer,
+) -> None:
+    first, second = texts(2)
+    long = " ".join(tiny_sentences()[:60])
+    found = summarizer.summarize([first, "", second, long, "  "], errors="return")
+    assert [found[0], found[2]] == summarizer.summarize([first, second])
+    assert [each.document for each in found if isinstance(each, Failure)] == [1, 3, 4]
+    assert error_of(found[1]) == "text is empty or has only whitespace: pass text with words in it"
+    assert error_of(found[3]).startswith("source has ")
+    assert isinstance(found[3], Failure)
+    assert isinstance(found[3].error, InputError)
+
+
+def test_a_text_that_fails_alone_is_a_failure(summarizer: Summarizer) -> None:
+    text = texts(1)[0]
+    assert isinstance(summarizer.summarize("", errors="return"), Failure)
+    assert summarizer.summarize(text, errors="return") == summarizer.summarize(text)
+
+
+def test_sources_that_are_refused_do_not_lose_the_others(summarizer: Summarizer) -> None:
+    good = [list(summarizer.encode(text).token_ids) for text in texts(2)]
+    bad: list[Any] = [[], [10**6], 5]
+    found = summarizer.generate([good[0], *bad, good[1]], errors="return")
+    assert [found[0], found[4]] == summarizer.generate(good)
+    messages = [error_of(each) for each in found[1:4]]
+    assert messages[0] == "source 1 has no tokens: give at least EOS"
+    assert messages[1].startswith("source 2 has token 1000000, the vocabulary ends at ")
+    assert messages[2].startswith("source 3 is no sequence of integers")
+
+
+def test_a_document_that_the_engine_fails_on_is_found_among_the_others(
+    engine: OrtEngine, bundle: Bundle, summarizer: Summarizer
+) -> None:
+    sources = [[120, 131, 1], [140, 7, 115, 1], [110, 1]]
+    failing = FailingEngine(engine, bad_token=7)
+    found = summarizer_on(failing, bundle).generate(sources, errors="return")
+    assert failing.engine.batches == [3, 1, 1, 1]
+    assert error_of(found[1]) == "ONNX Runtime failed: bad token"
+    assert isinstance(found[1], Failure)
+    assert found[1].document == 1
+    alone = [summarizer.generate([source])[0] for source in (sources[0], sources[2])]
+    assert [found[0], found[2]] == alone
+    with pytest.raises(EngineError, match=r"^ONNX Runtime failed: bad token$"):
+        summarizer_on(failing, bundle).generate(sources)
+
+
+def test_a_batch_that_the_engine_has_no_memory_for_is_run_one_by_one(
+    engine: OrtEngine, bundle: Bundle, summarizer: Summarizer
+) -> None:
+    documents = texts(5)
+    calls: list[tuple[int, int]] = []
+    found = summarizer_on(FailingEngine(engine, most_documents=1), bundle).summarize(
+        documents, errors="return", on_progress=lambda *counts: calls.append(counts)
+    )
+    assert found == [summarizer.summarize(text) for text in documents]
+    assert calls == [(count, 5) for count in range(1, 6)]
+
+
+def test_a_document_that_the_options_leave_no_summary_of_does_not_lose_the_others(
+    summarizer: Summarizer, bundle: Bundle
+) -> None:
+    vocabulary = range(bundle.manifest.architecture.vocab_size)
+    options = GenerationOptions(
+        num_beams=1,
+        max_length=6,
+        encoder_no_repeat_ngram_size=1,
+        suppress_tokens=[token for token in vocabulary if token not in (1, 110, 120)],
+    )
+    found = summarizer.generate([[120], [110, 120], [110]], options, errors="return")
+    assert error_of(found[1]).startswith("no token may follow a row under these options")
+    assert not isinstance(found[0], Failure)
+    assert not isinstance(found[2], Failure)
+
+
+def test_progress_counts_the_documents_that_failed(summarizer: Summarizer) -> None:
+    calls: list[tuple[int, int]] = []
+    documents = ["", texts(1)[0], ""]
+    summarizer.summarize(
+        documents, errors="return", on_progress=lambda *counts: calls.append(counts)
+    )
+    assert calls == [(2, 3), (3, 3)]
+
+
+def test_an_interruption_and_wrong_options_are_raised_in_any_case(summarizer: Summarizer) -> None:
+    documents = [*texts(2), ""]
+    with pytest.raises(GenerationInterrupted, match="cancelled"):
+        summarizer.summarize(documents, errors="return", cancel=CountdownCancel(4))
+    with pytest.raises(GenerationInterrupted, match="generation took longer than 0 s"):
+        summarizer.summarize(documents, errors="return", timeout_s=0)
+    with pytest.raises(OptionsError, match="num_beams is 33"):
+        summarizer.summarize([""], GenerationOptions(num_beams=33), errors="return")
+    with pytest.raises(OptionsError, match="errors is 'ignore', expected 'raise' or 'return'"):
+        summarizer.summarize(documents, errors="ignore")  # type: ignore[call-overload]
+    with pytest.raises(OptionsError, match="errors is 'ignore', expected 'raise' or 'return'"):
+        summarizer.generate([[5, 1]], errors="ignore")  # type: ignore[call-overload]
 
 
 # Bundles that are refused.

@@ -1,11 +1,12 @@
 """Beam search exactly as transformers 5.23 does it (generation/utils.py, `_beam_search`), in fp32.
 
-Two differences, both on purpose. A document stops changing when its own search would have stopped,
-so a batch gives what its documents give alone. Equal scores are taken in the order of
+Two differences, both on purpose. A document leaves the batch when its own search would have
+stopped, so a batch gives what its documents give alone. Equal scores are taken in the order of
 beam * V + token, which torch.topk leaves open.
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from pegasus_runtime.search.score import Hypothesis, penalize_length
 from pegasus_runtime.search.settings import PROMPT_LENGTH, SearchSettings
 from pegasus_runtime.search.state import BeamState
 
-__all__ = ["finalize", "initial_state", "is_done", "row_history", "row_inputs", "step"]
+__all__ = ["finalize", "initial_state", "row_history", "row_inputs", "step"]
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _NEVER = np.float32(-1e9)
 """Added to, or in place of, the score of what must not be chosen."""
@@ -41,6 +44,7 @@ def initial_state(num_documents: int, settings: SearchSettings) -> BeamState:
     scores[:, 0] = 0.0
     return BeamState(
         length=PROMPT_LENGTH,
+        documents=np.arange(num_documents),
         sequences=sequences,
         scores=scores,
         parents=np.zeros(shape, np.int64),
@@ -48,14 +52,8 @@ def initial_state(num_documents: int, settings: SearchSettings) -> BeamState:
         finished_lengths=np.full(shape, PROMPT_LENGTH, np.int64),
         finished_scores=np.full(shape, _NEVER, np.float32),
         is_finished=np.zeros(shape, np.bool_),
-        improvable=np.ones(num_documents, np.bool_),
         done=np.zeros(num_documents, np.bool_),
     )
-
-
-def is_done(state: BeamState) -> bool:
-    """Whether every document's search is over."""
-    return bool(state.done.all())
 
 
 def row_history(state: BeamState) -> npt.NDArray[np.int64]:
@@ -73,11 +71,14 @@ def row_inputs(
 
 
 def step(state: BeamState, candidates: Candidates, settings: SearchSettings) -> BeamState:
-    """Extends every row by a token; `candidates` hold the C best tokens of each row."""
+    """Extends every row by a token; `candidates` hold the C best tokens of each row.
+
+    No document of the state may be done.
+    """
     ranked = _rank_continuations(state, candidates, settings)
     running = _keep_running(state, ranked, settings)
     finished = _keep_finished(running, ranked, settings)
-    return _freeze_done(state, _check_done(finished, ranked, settings))
+    return _check_done(finished, ranked, settings)
 
 
 def _rank_continuations(
@@ -93,13 +94,13 @@ def _rank_continuations(
     flat_index = (beams * settings.vocab_size + ids).reshape(batch_size, -1)
     scores = scores.reshape(batch_size, -1)  # [B, K, C] -> [B, K*C]
     order = np.lexsort((flat_index, -scores), axis=1)[:, : settings.num_candidates]
-    flat_index = np.take_along_axis(flat_index, order, axis=1)  # [B, K*C] -> [B, C]
+    flat_index = _gather(flat_index, order)  # [B, K*C] -> [B, C]
     parents, tokens = np.divmod(flat_index, settings.vocab_size)
-    sequences = _gather_rows(state.sequences, parents)  # [B, K, T] -> [B, C, T]
+    sequences = _gather(state.sequences, parents)  # [B, K, T] -> [B, C, T]
     sequences[:, :, state.length] = tokens
     return _Ranked(
         sequences=sequences,
-        scores=np.take_along_axis(scores, order, axis=1),
+        scores=_gather(scores, order),
         parents=parents,
         ends=np.isin(tokens, settings.tokens.eos) | (state.length + 1 >= settings.max_length),
     )
@@ -109,12 +110,12 @@ def _keep_running(state: BeamState, ranked: _Ranked, settings: SearchSettings) -
     scores = _rule_out(ranked.scores, ranked.ends)
     best = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_beams]  # [B, K]
     first = state.length == PROMPT_LENGTH
-    parents = np.zeros_like(best) if first else np.take_along_axis(ranked.parents, best, axis=1)
+    parents = np.zeros_like(best) if first else _gather(ranked.parents, best)
     return replace(
         state,
         length=state.length + 1,
-        sequences=_gather_rows(ranked.sequences, best),
-        scores=np.take_along_axis(scores, best, axis=1),
+        sequences=_gather(ranked.sequences, best),
+        scores=_gather(scores, best),
         parents=parents,
     )
 
@@ -122,14 +123,9 @@ def _keep_running(state: BeamState, ranked: _Ranked, settings: SearchSettings) -
 def _keep_finished(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> BeamState:
     """Merges rows that ended now into the K best finished ones; `state.length` counts the token."""
     scores = penalize_length(ranked.scores, state.length - PROMPT_LENGTH, settings.length_penalty)
-    full = _is_satisfied(state, settings)
     # Only the K best continuations may finish: the others are there to keep K rows running.
     ended = ranked.ends & (np.arange(ranked.ends.shape[1]) < settings.num_beams)
-    # One after the other, as transformers adds them: the sums round.
-    scores = _rule_out(scores, full[:, None])
-    scores = _rule_out(scores, ~state.improvable[:, None])
-    scores = _rule_out(scores, ~ended)
-    scores = np.concatenate([state.finished_scores, scores], axis=1)  # [B, K+C]
+    scores = np.concatenate([state.finished_scores, _rule_out(scores, ~ended)], axis=1)  # [B, K+C]
     best = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_beams]  # [B, K]
     sequences = np.concatenate([state.finished_sequences, ranked.sequences], axis=1)
     lengths = np.concatenate(
@@ -138,15 +134,15 @@ def _keep_finished(state: BeamState, ranked: _Ranked, settings: SearchSettings) 
     is_finished = np.concatenate([state.is_finished, ended], axis=1)
     return replace(
         state,
-        finished_sequences=_gather_rows(sequences, best),
-        finished_lengths=np.take_along_axis(lengths, best, axis=1),
-        finished_scores=np.take_along_axis(scores, best, axis=1),
-        is_finished=np.take_along_axis(is_finished, best, axis=1),
+        finished_sequences=_gather(sequences, best),
+        finished_lengths=_gather(lengths, best),
+        finished_scores=_gather(scores, best),
+        is_finished=_gather(is_finished, best),
     )
 
 
 def _check_done(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> BeamState:
-    """Decides which documents can still improve, and which are done."""
+    """Decides which documents cannot improve any more, or need not."""
     reachable = state.length
     if settings.early_stopping == "never" and settings.length_penalty > 0:
         reachable = settings.max_length
@@ -156,16 +152,9 @@ def _check_done(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> 
     worst_finished = np.where(
         state.is_finished, state.finished_scores.min(axis=1, keepdims=True), _NEVER
     )
-    improvable = state.improvable & (best_running > worst_finished).any(axis=1)
-    done = ~improvable | _is_satisfied(state, settings) | ranked.ends.all(axis=1)
-    return replace(state, improvable=improvable, done=done)
-
-
-def _is_satisfied(state: BeamState, settings: SearchSettings) -> npt.NDArray[np.bool_]:
-    if settings.early_stopping is not True:
-        return np.zeros(len(state.done), np.bool_)
-    satisfied: npt.NDArray[np.bool_] = np.logical_and.reduce(state.is_finished, axis=1)
-    return satisfied
+    improvable = (best_running > worst_finished).any(axis=1)
+    satisfied = state.is_finished.all(axis=1) & (settings.early_stopping is True)
+    return replace(state, done=np.asarray(~improvable | satisfied | ranked.ends.all(axis=1)))
 
 
 def _rule_out(
@@ -174,29 +163,9 @@ def _rule_out(
     return np.where(where, scores + _NEVER, scores)
 
 
-def _freeze_done(old: BeamState, new: BeamState) -> BeamState:
-    """Keeps what documents had when they were done; their rows go on as their own parents."""
-    done = old.done[:, None]
-    return BeamState(
-        length=new.length,
-        sequences=np.where(done[:, :, None], old.sequences, new.sequences),
-        scores=np.where(done, old.scores, new.scores),
-        parents=np.where(done, np.arange(old.parents.shape[1]), new.parents),
-        finished_sequences=np.where(
-            done[:, :, None], old.finished_sequences, new.finished_sequences
-        ),
-        finished_lengths=np.where(done, old.finished_lengths, new.finished_lengths),
-        finished_scores=np.where(done, old.finished_scores, new.finished_scores),
-        is_finished=np.where(done, old.is_finished, new.is_finished),
-        improvable=np.where(old.done, old.improvable, new.improvable),
-        done=old.done | new.done,
-    )
-
-
-def _gather_rows(
-    sequences: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    return np.take_along_axis(sequences, rows[:, :, None], axis=1)  # [B, X, T] -> [B, rows, T]
+def _gather(array: npt.NDArray[_Scalar], index: npt.NDArray[np.int64]) -> npt.NDArray[_Scalar]:
+    """Takes from each document its own entries: [B, X, ...] by [B, Y] -> [B, Y, ...]."""
+    return array[np.arange(len(array))[:, None], index]  # quicker than take_along_axis
 
 
 def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis]]:

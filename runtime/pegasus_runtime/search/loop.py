@@ -1,4 +1,7 @@
-"""Generation: encode, then step the search and the model in turn until every document is done."""
+"""Generation: encode, then step the search and the model in turn until every document is done.
+
+A document that is done leaves both at once, so the batch gets smaller from step to step.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +11,13 @@ import numpy.typing as npt
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.search import beam, sampling
 from pegasus_runtime.search.candidates import StepPlan, plan_step, top_candidates
+from pegasus_runtime.search.departure import (
+    done_documents,
+    plan_staying,
+    rows_of,
+    take_beams,
+    take_samples,
+)
 from pegasus_runtime.search.processors import index_source_ngrams
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
@@ -42,13 +52,19 @@ def _search_beams(
 ) -> list[list[Hypothesis]]:
     decoding = _start(engine, sources, settings)
     ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
+    found: dict[int, list[Hypothesis]] = {}
     state = beam.initial_state(len(sources), settings)
-    while not beam.is_done(state):
+    while len(state.documents):
         on_step(state.length)
-        plan = plan_step(beam.row_history(state), ngrams, settings)
+        indexes = [ngrams[document] for document in state.documents]
+        plan = plan_step(beam.row_history(state), indexes, settings)
         scores = _run_model(decoding, beam.row_inputs(state), plan, settings)
         state = beam.step(state, top_candidates(plan, scores, settings), settings)
-    return beam.finalize(state, settings)
+        if state.done.any():
+            ended = take_beams(state, np.flatnonzero(state.done))
+            found.update(zip(ended.documents.tolist(), beam.finalize(ended, settings), strict=True))
+            state = take_beams(state, _keep_staying(decoding, state.done))
+    return [found[document] for document in range(len(sources))]
 
 
 def _sample_rows(
@@ -57,14 +73,31 @@ def _sample_rows(
     decoding = _start(engine, sources, settings)
     ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
     generators = sampling.seed_generators(sources, settings)
+    found: dict[int, list[Hypothesis]] = {}
     state = sampling.initial_samples(len(sources), settings)
-    while not state.done.all():
+    while len(state.documents):
         on_step(state.length)
-        plan = plan_step(sampling.sample_history(state, settings), ngrams, settings)
+        indexes = [ngrams[document] for document in state.documents]
+        drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]
+        plan = plan_step(sampling.sample_history(state, settings), indexes, settings)
         scores = _run_model(decoding, sampling.sample_inputs(state, settings), plan, settings)
-        choice = sampling.choose_tokens(state, plan, scores, generators, settings)
+        choice = sampling.choose_tokens(state, plan, scores, drawing, settings)
         state = sampling.append_tokens(state, choice, settings)
-    return sampling.finalize_samples(state, settings)
+        done = done_documents(state)
+        if done.any():
+            ended = take_samples(state, np.flatnonzero(done))
+            rows = sampling.finalize_samples(ended, settings)
+            found.update(zip(ended.documents.tolist(), rows, strict=True))
+            state = take_samples(state, _keep_staying(decoding, done))
+    return [found[document] for document in range(len(sources))]
+
+
+def _keep_staying(decoding: Decoding, done: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Lets documents that are done leave the model's batch; returns those that stay, in order."""
+    staying = plan_staying(done)
+    if staying.size:
+        decoding.keep(staying)
+    return staying
 
 
 def _start(engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings) -> Decoding:

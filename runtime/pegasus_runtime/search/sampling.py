@@ -64,6 +64,7 @@ def initial_samples(num_documents: int, settings: SearchSettings) -> SampleState
     sequences[:, 0] = settings.tokens.decoder_start
     return SampleState(
         length=PROMPT_LENGTH,
+        documents=np.arange(num_documents),
         sequences=sequences,
         lengths=np.full(num_rows, PROMPT_LENGTH, np.int64),
         log_probs=np.zeros(num_rows, np.float32),
@@ -185,6 +186,7 @@ def append_tokens(state: SampleState, choice: Choice, settings: SearchSettings) 
     ended = np.isin(tokens, settings.tokens.eos) | (length >= settings.max_length)
     return SampleState(
         length=length,
+        documents=state.documents,
         sequences=sequences,
         lengths=np.where(state.done, state.lengths, length),
         log_probs=np.where(state.done, state.log_probs, state.log_probs + log_probs),

@@ -14,6 +14,8 @@ class BeamState:
 
     length: int
     """Tokens in every running row, start token included."""
+    documents: npt.NDArray[np.int64]
+    """[B] which of the documents at the start each one is, now that others may have left."""
     sequences: npt.NDArray[np.int64]
     """[B, K, T] running rows, best first, padded behind `length`."""
     scores: npt.NDArray[np.float32]
@@ -28,10 +30,8 @@ class BeamState:
     """[B, K] their scores after the length penalty; -1e9 where no row has finished yet."""
     is_finished: npt.NDArray[np.bool_]
     """[B, K] whether a finished row is there."""
-    improvable: npt.NDArray[np.bool_]
-    """[B] whether running rows may still beat finished ones; never set again once cleared."""
     done: npt.NDArray[np.bool_]
-    """[B] documents whose search is over; nothing of them changes any more."""
+    """[B] documents whose search is over, and that take no further step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,6 +40,8 @@ class SampleState:
 
     length: int
     """Tokens in every row that is not done, start token included."""
+    documents: npt.NDArray[np.int64]
+    """[B] which of the documents at the start each one is, now that others may have left."""
     sequences: npt.NDArray[np.int64]
     """[N, T] rows of T = max_length tokens, padded behind `lengths`."""
     lengths: npt.NDArray[np.int64]

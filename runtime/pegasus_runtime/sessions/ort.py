@@ -1,7 +1,8 @@
 """Engine on ONNX Runtime: the graphs of target `ort`.
 
 - ort_encoder.py   documents to what the decoder attends to
-- ort_decoder.py   one token after another, over caches that are written in place
+- ort_decoder.py   one token after another
+- ort_cache.py     the keys and values of these tokens, which the decoder writes in place
 - ort_graph.py     one graph: loaded, checked, run
 """
 

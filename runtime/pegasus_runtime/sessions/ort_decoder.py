@@ -1,28 +1,30 @@
 """The decoder step in ONNX Runtime, over caches that are written in place.
 
-Dimensions: B documents, R rows per document, N = B*R, S source, T cache length, H heads,
-Dh head dim, C candidates, V vocabulary.
+Dimensions: B documents, R rows per document, N = B*R, C candidates, V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.sessions.ort_cache import TargetCache, keep_documents
 from pegasus_runtime.sessions.ort_encoder import OrtSource, cross_names
-from pegasus_runtime.sessions.ort_graph import check_graph, load_graph, run_graph, share
+from pegasus_runtime.sessions.ort_graph import (
+    SharedArray,
+    check_graph,
+    load_graph,
+    run_graph,
+    share,
+)
 from pegasus_runtime.sessions.protocol import StepScores
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 __all__ = ["OrtDecoder", "OrtDecoding"]
 
 Int64 = npt.NDArray[np.int64]
-Float32 = npt.NDArray[np.float32]
 
 
 class OrtDecoder:
@@ -34,6 +36,7 @@ class OrtDecoder:
         self.num_layers = facts.decoder_layers
         self.num_heads = facts.decoder_heads
         self.head_dim = facts.head_dim
+        self.vocab_size = facts.vocab_size
         self.session = load_graph(bundle, "decoder_step", threads)
         inputs = {"input_ids", "position", "num_candidates", "cache_indirection"}
         inputs |= {f"past_{name}" for name in self.cache_names()}
@@ -51,14 +54,21 @@ class OrtDecoder:
     def start(
         self, source: OrtSource, *, batch: int, rows_per_document: int, max_length: int
     ) -> OrtDecoding:
-        """A decoding over encoded documents; over none where the bundle has no encoder."""
+        """A decoding over encoded documents; over none where the bundle has no encoder.
+
+        The arrays of `source` become the decoding's, which moves documents in them.
+        """
         return OrtDecoding(
             self, source, batch=batch, rows_per_document=rows_per_document, max_length=max_length
         )
 
 
 class OrtDecoding:
-    """One batch being decoded: its buffers, and the binding that hands them to the graph."""
+    """One batch being decoded: its arrays, and the binding that hands them to the graph.
+
+    An array is bound when it is made, not when the graph runs: from step to step only the scores
+    are new ones.
+    """
 
     def __init__(
         self,
@@ -70,12 +80,23 @@ class OrtDecoding:
         max_length: int,
     ) -> None:
         self.decoder = decoder
-        self.source = source
         self.rows_per_document = rows_per_document
-        self.length = 0
+        self.source = dict(source)
+        self.cache = TargetCache(
+            decoder.cache_names(),
+            batch=batch,
+            num_heads=decoder.num_heads,
+            head_dim=decoder.head_dim,
+            max_length=max_length,
+        )
         self.position = np.zeros(1, dtype=np.int32)
         self.num_candidates = np.zeros(1, dtype=np.int64)
-        self._allocate(batch, 1, max_length)
+        self.full = False
+        self.binding = decoder.session.io_binding()
+        self._bind_input("position", share(self.position))
+        self._bind_input("num_candidates", share(self.num_candidates))
+        self._bind_source()
+        self._bind_rows()
 
     def step(
         self,
@@ -88,70 +109,74 @@ class OrtDecoding:
         """See `Decoding.step`."""
         if parents is not None:
             self._follow(parents)
+        if self.cache.length == self.cache.capacity:
+            self.cache.grow()
+            self._bind_rows()
+        scores = self._bind_scores(num_candidates, full)
         self.input_ids[:, 0] = tokens
-        self.position[0] = self.length
+        self.position[0] = self.cache.length
         self.num_candidates[0] = num_candidates
-        self.indirection[:, :, self.length] = np.arange(self.indirection.shape[1])
-        outputs = self._run(("top_scores", "top_ids"), full)
-        self.length += 1
-        return StepScores(
-            top_scores=outputs["top_scores"],
-            top_ids=outputs["top_ids"],
-            log_probs=outputs.get("log_probs"),
-            log_normalizer=outputs.get("log_normalizer"),
-        )
+        run_graph(self.decoder.session, self.binding)
+        self.cache.length += 1
+        return scores
+
+    def keep(self, documents: Int64) -> None:
+        """See `Decoding.keep`."""
+        for name, shared in self.source.items():
+            self.source[name] = share(keep_documents(shared.array, documents))
+        self.cache.keep(documents)
+        self._bind_source()
+        self._bind_rows()
 
     def _follow(self, parents: Int64) -> None:
-        """Lets each row continue the history of its parent, without moving the cache."""
-        if self.length == 1 and self.indirection.shape[1] != self.rows_per_document:
-            self._spread()
-            return
-        past = self.indirection[:, :, : self.length]
-        past[:] = np.take_along_axis(past, parents[:, :, None], axis=1)  # [B, R, t] by [B, R, 1]
+        if self.cache.rows_per_document == self.rows_per_document:
+            self.cache.follow(parents)
+        else:  # the second step
+            self.cache.spread(self.rows_per_document)
+            self._bind_rows()
 
-    def _spread(self) -> None:
-        """From one row per document to R: the first token's keys go to each document's row 0."""
-        batch, _, max_length = self.indirection.shape
-        first = {name: cache[:, :, 0] for name, cache in self.caches.items()}  # [B, H, Dh]
-        self._allocate(batch, self.rows_per_document, max_length)
-        for name, cache in self.caches.items():
-            cache[:: self.rows_per_document, :, 0] = first[name]
-        self.indirection[:, :, 0] = 0
+    def _bind_input(self, name: str, shared: SharedArray) -> None:
+        self.binding.bind_ortvalue_input(name, shared.value)
 
-    def _allocate(self, batch: int, rows_per_document: int, max_length: int) -> None:
-        decoder, rows = self.decoder, batch * rows_per_document
-        shape = (rows, decoder.num_heads, max_length, decoder.head_dim)
-        self.input_ids = np.zeros((rows, 1), dtype=np.int64)
-        self.indirection = np.zeros((batch, rows_per_document, max_length), dtype=np.int32)
-        self.caches: dict[str, Float32] = {
-            name: np.zeros(shape, dtype=np.float32) for name in decoder.cache_names()
-        }
-        self.cache_values = {name: share(cache) for name, cache in self.caches.items()}
-        self.binding = self._bind_inputs()
+    def _bind_source(self) -> None:
+        for name, shared in self.source.items():
+            self._bind_input(name, shared)
 
-    def _bind_inputs(self) -> onnxruntime.IOBinding:
-        binding = self.decoder.session.io_binding()
-        inputs = {
-            "input_ids": share(self.input_ids),
-            "position": share(self.position),
-            "num_candidates": share(self.num_candidates),
-            "cache_indirection": share(self.indirection),
-            **self.source,
-            **{f"past_{name}": value for name, value in self.cache_values.items()},
-        }
-        for name, value in inputs.items():
-            binding.bind_ortvalue_input(name, value)
-        return binding
+    def _bind_rows(self) -> None:
+        """Binds what has an axis of rows or of target positions, but for the scores."""
+        batch, rows_per_document, _ = self.cache.indirection.shape
+        self.input_ids = np.zeros((batch * rows_per_document, 1), dtype=np.int64)
+        self._bind_input("input_ids", share(self.input_ids))
+        self._bind_input("cache_indirection", share(self.cache.indirection))
+        self._bind_caches()
 
-    def _run(self, names: tuple[str, ...], full: bool) -> dict[str, npt.NDArray[Any]]:
-        if full:
-            names = (*names, "log_probs", "log_normalizer")
+    def _bind_caches(self) -> None:
+        """Binds each cache as input and output, and no other output."""
         self.binding.clear_binding_outputs()
-        for name in names:
-            self.binding.bind_output(name, "cpu")
-        for name, value in self.cache_values.items():
-            self.binding.bind_ortvalue_output(f"present_{name}", value)
-        run_graph(self.decoder.session, self.binding)
-        outputs = self.binding.get_outputs()
-        # In the order of binding: the caches, which nobody reads from here, come last.
-        return {name: value.numpy() for name, value in zip(names, outputs, strict=False)}
+        for name, array in self.cache.arrays.items():
+            shared = share(array)
+            self._bind_input(f"past_{name}", shared)
+            self.binding.bind_ortvalue_output(f"present_{name}", shared.value)
+
+    def _bind_scores(self, num_candidates: int, full: bool) -> StepScores:
+        """Binds new arrays for the graph to fill, which the caller may keep."""
+        if self.full and not full:
+            self._bind_caches()  # unbinds what nobody asks for any more
+        self.full = full
+        rows, vocab_size = len(self.input_ids), self.decoder.vocab_size
+        scores = StepScores(
+            top_scores=np.empty((rows, num_candidates), dtype=np.float32),
+            top_ids=np.empty((rows, num_candidates), dtype=np.int64),
+            log_probs=np.empty((rows, vocab_size), dtype=np.float32) if full else None,
+            log_normalizer=np.empty((rows, 1), dtype=np.float32) if full else None,
+        )
+        outputs: dict[str, npt.NDArray[Any] | None] = {
+            "top_scores": scores.top_scores,
+            "top_ids": scores.top_ids,
+            "log_probs": scores.log_probs,
+            "log_normalizer": scores.log_normalizer,
+        }
+        for name, array in outputs.items():
+            if array is not None:
+                self.binding.bind_ortvalue_output(name, share(array).value)
+        return scores

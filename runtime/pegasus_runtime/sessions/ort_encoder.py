@@ -6,19 +6,23 @@ Dimensions: B documents, S source, H heads, Dh head dim, L decoder layers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.sessions.ort_graph import check_graph, load_graph, run_graph, share
-
-if TYPE_CHECKING:
-    import onnxruntime
+from pegasus_runtime.sessions.ort_graph import (
+    SharedArray,
+    allocate,
+    check_graph,
+    load_graph,
+    run_graph,
+    share,
+)
 
 __all__ = ["OrtEncoder", "OrtSource", "cross_names"]
 
-OrtSource: TypeAlias = "Mapping[str, onnxruntime.OrtValue]"
+OrtSource: TypeAlias = Mapping[str, SharedArray]
 """attention_mask [B, S] int64, cross_key.{l} and cross_value.{l} [B, H, S, Dh] float32."""
 
 
@@ -33,14 +37,20 @@ class OrtEncoder:
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         """Raises: EngineError, BundleError."""
+        facts = bundle.manifest.architecture
         self.pad_token_id = bundle.manifest.token_ids.pad_token_id
+        self.num_heads = facts.decoder_heads
+        self.head_dim = facts.head_dim
         self.output_names = cross_names(bundle)
         self.session = load_graph(bundle, "encoder", threads)
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
 
     def encode(self, sources: Sequence[Sequence[int]]) -> OrtSource:
-        """B documents, token ids with EOS and of unequal lengths, padded on the right."""
+        """B documents, token ids with EOS and of unequal lengths, padded on the right.
+
+        Raises: EngineError.
+        """
         longest = max(len(source) for source in sources)
         input_ids = np.full((len(sources), longest), self.pad_token_id, dtype=np.int64)
         attention_mask = np.zeros((len(sources), longest), dtype=np.int64)
@@ -48,11 +58,13 @@ class OrtEncoder:
             input_ids[row, : len(source)] = source
             attention_mask[row, : len(source)] = 1
         mask = share(attention_mask)
+        # Ours rather than ONNX Runtime's, so that documents can be moved in them.
+        shape = (len(sources), self.num_heads, longest, self.head_dim)
+        outputs = {name: share(allocate(shape)) for name in self.output_names}
         binding = self.session.io_binding()
-        binding.bind_ortvalue_input("input_ids", share(input_ids))
-        binding.bind_ortvalue_input("attention_mask", mask)
-        for name in self.output_names:
-            binding.bind_output(name, "cpu")
+        binding.bind_ortvalue_input("input_ids", share(input_ids).value)
+        binding.bind_ortvalue_input("attention_mask", mask.value)
+        for name, output in outputs.items():
+            binding.bind_ortvalue_output(name, output.value)
         run_graph(self.session, binding)
-        values = binding.get_outputs()
-        return {"attention_mask": mask, **dict(zip(self.output_names, values, strict=True))}
+        return {"attention_mask": mask, **outputs}

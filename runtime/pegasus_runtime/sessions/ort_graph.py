@@ -1,8 +1,10 @@
-"""One ONNX graph of a bundle in ONNX Runtime: loaded, checked, run."""
+"""One ONNX graph of a bundle in ONNX Runtime: loaded, checked, run on arrays that it shares."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +15,37 @@ from pegasus_runtime.errors import BundleError, EngineError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["check_graph", "load_graph", "run_graph", "share"]
+__all__ = ["SharedArray", "allocate", "check_graph", "load_graph", "run_graph", "share"]
 
 
-def share(array: npt.NDArray[np.generic]) -> onnxruntime.OrtValue:
-    """An OrtValue over the array's own memory: what NumPy writes, the graph reads."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedArray:
+    """An array, and the OrtValue over its memory: what NumPy writes, a graph reads, and back.
+
+    Whoever binds the value keeps the array: ONNX Runtime does not own its memory.
+    """
+
+    array: npt.NDArray[Any]
+    value: onnxruntime.OrtValue
+
+
+def share(array: npt.NDArray[Any]) -> SharedArray:
+    """Makes an array, which must be contiguous, readable and writable for graphs."""
     import onnxruntime
 
-    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    return SharedArray(array=array, value=onnxruntime.OrtValue.ortvalue_from_numpy(array))
+
+
+def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Zeros. Raises: EngineError if there is not enough memory."""
+    try:
+        return np.zeros(shape, dtype=np.float32)
+    except MemoryError as err:
+        mib = 4 * math.prod(shape) // 2**20
+        raise EngineError(
+            f"no memory for {mib} MiB of keys and values: ask for fewer beams or a smaller "
+            "max_length, or give shorter documents"
+        ) from err
 
 
 def load_graph(bundle: Bundle, name: str, threads: int | None) -> onnxruntime.InferenceSession:

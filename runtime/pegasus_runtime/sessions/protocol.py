@@ -47,6 +47,16 @@ class Decoding(Protocol):
         The first call has one row per document: tokens [B], parents None. Each later call has
         R rows per document: tokens [B*R], parents [B, R] with values in [0, R): the row of the
         previous call whose history this row continues (after the first call: all 0).
+
+        The scores are the caller's: no later call changes them.
+        """
+
+    def keep(self, documents: npt.NDArray[np.int64]) -> None:
+        """Lets the others go: from now on these documents, in this order, are the batch.
+
+        documents: [B'] distinct indices into the batch of now, at least one. May be called between
+        any two steps; the parents of the next one refer to the documents that are left. Those that
+        keep their index cost nothing; each of the others is moved.
         """
 
 

@@ -22,6 +22,8 @@ class MarkovEngine:
         self.normalizer = normalizer
         self.calls: list[tuple[int, int, bool]] = []
         """Rows, candidates asked for, and whether full, of every step."""
+        self.kept: list[list[int]] = []
+        """What `keep` was called with, each time."""
 
     def start(
         self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
@@ -70,6 +72,13 @@ class MarkovDecoding:
         kinds = np.repeat(self.kinds, rows_per_document)
         log_probs = self.engine.log_probs[kinds, tokens]  # [N, V]
         return scores_from_log_probs(log_probs, num_candidates, full, self.engine.normalizer)
+
+    def keep(self, documents: npt.NDArray[np.int64]) -> None:
+        assert documents.dtype == np.int64
+        assert 0 < len(documents) < len(self.kinds)
+        assert len(set(documents.tolist())) == len(documents)
+        self.engine.kept.append(documents.tolist())
+        self.kinds, self.history = self.kinds[documents], self.history[documents]
 
 
 def scores_from_log_probs(

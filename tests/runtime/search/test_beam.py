@@ -94,12 +94,15 @@ def test_a_batch_gives_what_its_documents_give_alone(
 
 
 @pytest.mark.parametrize("num_beams", [2, 8, 32])
-def test_the_first_call_has_one_row_per_document_and_later_calls_have_all(num_beams: int) -> None:
+def test_the_first_call_has_one_row_per_document_and_later_calls_have_all_of_those_that_are_left(
+    num_beams: int,
+) -> None:
     engine = MarkovEngine(random_chain(np.random.default_rng(0), num_kinds=1, vocab_size=100))
     generate(engine, [[2, EOS], [3, EOS]], settings_of(100, num_beams=num_beams, max_length=5))
     rows = [rows for rows, _, _ in engine.calls]
     assert rows[0] == 2
-    assert set(rows[1:]) == {2 * num_beams}
+    assert rows[1] == 2 * num_beams
+    assert set(rows[1:]) <= {2 * num_beams, num_beams}
     assert {(wanted, full) for _, wanted, full in engine.calls} == {(2 * num_beams, False)}
 
 
@@ -161,30 +164,6 @@ def test_early_stopping_ends_a_document_with_k_finished_rows() -> None:
         generate(engine, [[2, EOS]], settings)
         lengths[early_stopping] = len(engine.calls)
     assert lengths[True] < lengths[False]
-
-
-def test_nothing_of_a_document_that_is_done_changes() -> None:
-    settings = settings_of(6, num_beams=2, max_length=9, early_stopping=True)
-    log_probs = random_chain(np.random.default_rng(1), num_kinds=1, vocab_size=6)[0]
-    log_probs[:, EOS] = -0.3
-    state = beam.initial_state(1, settings)
-    while not beam.is_done(state):
-        state = next_step(state, log_probs, settings)
-    assert state.length < settings.max_length
-    later = next_step(state, log_probs, settings)
-    for name in ("sequences", "scores", "finished_sequences", "finished_scores", "is_finished"):
-        np.testing.assert_array_equal(getattr(later, name), getattr(state, name), err_msg=name)
-    np.testing.assert_array_equal(later.parents, [[0, 1]])
-    assert beam.finalize(later, settings) == beam.finalize(state, settings)
-
-
-def next_step(
-    state: BeamState, log_probs: np.ndarray[Any, Any], settings: SearchSettings
-) -> BeamState:
-    scores = log_probs[beam.row_history(state)[:, -1]]
-    ids = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_candidates]
-    candidates = Candidates(scores=np.take_along_axis(scores, ids, axis=1), ids=ids)
-    return beam.step(state, candidates, settings)
 
 
 def test_fewer_hypotheses_come_back_where_fewer_sequences_are_possible() -> None:

@@ -107,3 +107,8 @@ class TorchDecoding:
             log_probs=log_probs if full else None,
             log_normalizer=normalizer if full else None,
         )
+
+    def keep(self, documents: npt.NDArray[np.int64]) -> None:
+        kept = torch.from_numpy(documents)
+        self.hidden, self.mask = self.hidden[kept], self.mask[kept]
+        self.history = self.history[kept]

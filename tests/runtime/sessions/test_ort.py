@@ -17,6 +17,7 @@ import torch
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort_cache import CHUNK_TOKENS
 from pegasus_runtime.sessions.ort_decoder import OrtDecoding
 from pegasus_runtime.sessions.protocol import StepScores
 
@@ -172,10 +173,47 @@ def test_all_scores_are_fetched_only_when_asked_for(engine: OrtEngine) -> None:
     first = decoding.step(np.array([START]), None, num_candidates=4, full=False)
     parents = np.zeros((1, 2), np.int64)
     second = decoding.step(np.array([7, 8]), parents, num_candidates=3, full=True)
+    third = decoding.step(np.array([9, 4]), parents, num_candidates=3, full=False)
     assert (first.log_probs, first.log_normalizer) == (None, None)
     assert first.top_ids.shape == (1, 4)
     assert second.log_probs is not None
     assert second.top_scores.shape == (2, 3)
+    assert (third.log_probs, third.log_normalizer) == (None, None)
+
+
+def test_asking_for_all_scores_changes_none_of_the_others(
+    engine: OrtEngine, vocab_size: int
+) -> None:
+    walk = random_walk(2, batch=2, rows=2, steps=6, vocab_size=vocab_size)
+    top_scores = []
+    for asked in ([True] * 6, [False] * 6, [True, False, False, True, True, False]):
+        decoding = engine.start([[5, 6, 1], [7, 1]], rows_per_document=2, max_length=MAX_LENGTH)
+        steps = [
+            decoding.step(
+                walk.tokens[step],
+                walk.parents[step] if step else None,
+                num_candidates=3 + step % 2,
+                full=full,
+            )
+            for step, full in enumerate(asked)
+        ]
+        top_scores.append(np.concatenate([scores.top_scores.ravel() for scores in steps]))
+    np.testing.assert_array_equal(top_scores[0], top_scores[1])
+    np.testing.assert_array_equal(top_scores[0], top_scores[2])
+
+
+def test_scores_are_not_changed_by_later_steps(engine: OrtEngine, vocab_size: int) -> None:
+    walk = random_walk(2, batch=2, rows=2, steps=5, vocab_size=vocab_size)
+    decoding = engine.start([[5, 6, 1], [7, 1]], rows_per_document=2, max_length=MAX_LENGTH)
+    names = ("top_scores", "top_ids", "log_probs", "log_normalizer")
+    steps, copies = [], []
+    for step in range(5):
+        steps.append(take_step(decoding, walk, step))
+        copies.append([getattr(steps[-1], name).copy() for name in names])
+    decoding.keep(np.array([1]))
+    for scores, expected in zip(steps, copies, strict=True):
+        for name, array in zip(names, expected, strict=True):
+            np.testing.assert_array_equal(getattr(scores, name), array)
 
 
 def test_the_cache_is_written_in_place(engine: OrtEngine, vocab_size: int) -> None:
@@ -184,14 +222,14 @@ def test_the_cache_is_written_in_place(engine: OrtEngine, vocab_size: int) -> No
     decoding = engine.start(sources, rows_per_document=3, max_length=MAX_LENGTH)
     take_step(decoding, walk, 0)
     take_step(decoding, walk, 1)
-    addresses = {name: cache.ctypes.data for name, cache in decoding.caches.items()}
+    caches = decoding.cache.arrays
+    addresses = {name: cache.ctypes.data for name, cache in caches.items()}
     for step in range(2, 5):
-        before = {name: cache.copy() for name, cache in decoding.caches.items()}
+        before = {name: cache.copy() for name, cache in caches.items()}
         take_step(decoding, walk, step)
-        presents = decoding.binding.get_outputs()[-len(addresses) :]
+        presents = decoding.binding.get_outputs()[: len(addresses)]
         assert {value.data_ptr() for value in presents} == set(addresses.values())
-        for name, cache in decoding.caches.items():
-            assert decoding.cache_values[name].data_ptr() == addresses[name]
+        for name, cache in decoding.cache.arrays.items():
             assert cache.ctypes.data == addresses[name]
             np.testing.assert_array_equal(cache[:, :, :step], before[name][:, :, :step])
             assert np.abs(cache[:, :, step]).min(axis=(1, 2)).max() > 0
@@ -200,11 +238,118 @@ def test_the_cache_is_written_in_place(engine: OrtEngine, vocab_size: int) -> No
 
 def test_the_first_step_has_one_row_of_cache_per_document(engine: OrtEngine) -> None:
     decoding = engine.start([[5, 1], [6, 7, 1]], rows_per_document=4, max_length=MAX_LENGTH)
-    assert {cache.shape[0] for cache in decoding.caches.values()} == {2}
+    assert {cache.shape[0] for cache in decoding.cache.arrays.values()} == {2}
     decoding.step(np.array([START, START]), None, num_candidates=4, full=False)
     parents = np.zeros((2, 4), np.int64)
     decoding.step(np.arange(8), parents, num_candidates=4, full=False)
-    assert {cache.shape[0] for cache in decoding.caches.values()} == {8}
+    assert {cache.shape[0] for cache in decoding.cache.arrays.values()} == {8}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_cache_grows_with_the_rows_and_the_scores_stay_those_of_transformers(
+    engine: OrtEngine, model: Any, vocab_size: int, rows: int
+) -> None:
+    steps = CHUNK_TOKENS + 3
+    sources = random_sources(6, 2, vocab_size)
+    walk = random_walk(6, batch=2, rows=rows, steps=steps, vocab_size=vocab_size)
+    decoding = engine.start(sources, rows_per_document=rows, max_length=CHUNK_TOKENS + 20)
+    for step, histories in enumerate(walk.histories):
+        room = CHUNK_TOKENS if step < CHUNK_TOKENS else CHUNK_TOKENS + 20
+        found = logits_of(take_step(decoding, walk, step))
+        assert {cache.shape[2] for cache in decoding.cache.arrays.values()} == {room}
+        if step >= CHUNK_TOKENS - 1:
+            expected = transformers_logits(model, sources, histories)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+LEAVING = {
+    "the last": [0, 1, 2],
+    "the first": [3, 1, 2],
+    "all but the last": [3],
+    "nobody": [0, 1, 2, 3],
+    "some, in another order": [2, 0],
+}
+
+
+@pytest.mark.parametrize("at", [1, 2, 5])
+@pytest.mark.parametrize("who", LEAVING)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_those_who_stay_score_as_they_would_have_if_the_others_had_too(
+    engine: OrtEngine, vocab_size: int, rows: int, who: str, at: int
+) -> None:
+    kept = np.array(LEAVING[who])
+    sources = random_sources(8, 4, vocab_size)
+    walk = random_walk(8, batch=4, rows=rows, steps=9, vocab_size=vocab_size)
+    whole = engine.start(sources, rows_per_document=rows, max_length=MAX_LENGTH)
+    fewer = engine.start(sources, rows_per_document=rows, max_length=MAX_LENGTH)
+    for step in range(9):
+        expected = logits_of(take_step(whole, walk, step))
+        if step < at:
+            take_step(fewer, walk, step)
+            continue
+        if step == at:
+            fewer.keep(kept)
+        tokens = walk.tokens[step].reshape(4, rows)[kept]
+        scores = fewer.step(
+            tokens.reshape(-1), walk.parents[step][kept], num_candidates=5, full=True
+        )
+        expected = expected.reshape(4, rows, -1)[kept].reshape(len(kept) * rows, -1)
+        np.testing.assert_allclose(logits_of(scores), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_documents_may_leave_again_and_again_while_the_cache_grows(
+    engine: OrtEngine, model: Any, vocab_size: int
+) -> None:
+    steps, rows, left = CHUNK_TOKENS + 6, 2, np.arange(4)
+    leaving = {1: [0, 3, 2], CHUNK_TOKENS - 1: [2, 1], CHUNK_TOKENS + 2: [1]}
+    sources = random_sources(9, 4, vocab_size)
+    walk = random_walk(9, batch=4, rows=rows, steps=steps, vocab_size=vocab_size)
+    decoding = engine.start(sources, rows_per_document=rows, max_length=96)
+    take_step(decoding, walk, 0)
+    for step in range(1, steps):
+        if step in leaving:
+            decoding.keep(np.array(leaving[step]))
+            left = left[leaving[step]]
+        tokens = walk.tokens[step].reshape(4, rows)[left].reshape(-1)
+        scores = decoding.step(tokens, walk.parents[step][left], num_candidates=5, full=True)
+        if step in (2, CHUNK_TOKENS - 1, CHUNK_TOKENS, steps - 1):
+            histories = walk.histories[step].reshape(4, rows, -1)[left].reshape(len(tokens), -1)
+            expected = transformers_logits(model, [sources[n] for n in left], histories)
+            np.testing.assert_allclose(logits_of(scores), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_those_who_keep_their_place_are_not_moved(engine: OrtEngine, vocab_size: int) -> None:
+    sources = random_sources(8, 4, vocab_size)
+    walk = random_walk(8, batch=4, rows=2, steps=3, vocab_size=vocab_size)
+    decoding = engine.start(sources, rows_per_document=2, max_length=MAX_LENGTH)
+    for step in range(3):
+        take_step(decoding, walk, step)
+    arrays = {name: shared.array for name, shared in decoding.source.items()}
+    arrays |= decoding.cache.arrays
+    before = {name: array.copy() for name, array in arrays.items()}
+    addresses = {name: array.ctypes.data for name, array in arrays.items()}
+    decoding.keep(np.array([0, 3, 2]))
+    kept = {name: shared.array for name, shared in decoding.source.items()}
+    kept |= decoding.cache.arrays
+    assert {name: array.ctypes.data for name, array in kept.items()} == addresses
+    for name, array in kept.items():
+        documents = before[name].reshape(4, -1)[[0, 3, 2]]
+        np.testing.assert_array_equal(array.reshape(3, -1), documents)
+
+
+def test_a_decoder_without_encoder_lets_documents_go(causal_engine: OrtEngine) -> None:
+    decodings = [
+        causal_engine.start([[]] * batch, rows_per_document=2, max_length=MAX_LENGTH)
+        for batch in (3, 1)
+    ]
+    for decoding, batch in zip(decodings, (3, 1), strict=True):
+        decoding.step(np.full(batch, START), None, num_candidates=4, full=True)
+    decodings[0].keep(np.array([2]))
+    found, expected = (
+        decoding.step(np.array([7, 8]), np.zeros((1, 2), np.int64), num_candidates=4, full=True)
+        for decoding in decodings
+    )
+    np.testing.assert_allclose(logits_of(found), logits_of(expected), rtol=0, atol=TOLERANCE)
 
 
 def test_the_sources_keys_exist_once_per_document_not_once_per_beam(
@@ -216,13 +361,12 @@ def test_the_sources_keys_exist_once_per_document_not_once_per_beam(
     decoding = engine.start(sources, rows_per_document=6, max_length=MAX_LENGTH)
     for step in range(4):
         take_step(decoding, walk, step)
-    cross = {name: value for name, value in decoding.source.items() if name != "attention_mask"}
-    assert len(cross) == 2 * facts.decoder_layers
-    shapes = {tuple(value.shape()) for value in cross.values()}
+    arrays = {name: shared.array for name, shared in decoding.source.items()}
+    mask = arrays.pop("attention_mask")
+    assert len(arrays) == 2 * facts.decoder_layers
+    shapes = {array.shape for array in arrays.values()}
     assert shapes == {(2, facts.decoder_heads, 5, facts.head_dim)}
-    np.testing.assert_array_equal(
-        decoding.source["attention_mask"].numpy(), [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
-    )
+    np.testing.assert_array_equal(mask, [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
 
 
 def test_decodings_that_take_turns_on_one_engine_do_not_disturb_each_other(

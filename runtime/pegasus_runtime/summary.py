@@ -1,0 +1,22 @@
+"""A summary: text, tokens, score, and those that came after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Summary"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What one document came to."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """Without start token and padding; EOS kept."""
+    score: float
+    """See `Hypothesis.score`."""
+    truncated: bool
+    """Whether the end of the document was cut off, as it was over the bundle's limit."""
+    alternatives: tuple[Summary, ...] = ()
+    """The others, best first, where num_return_sequences asked for more than one."""

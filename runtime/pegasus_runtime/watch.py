@@ -1,0 +1,61 @@
+"""What a caller sees of a running generation, and how it is ended."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from pegasus_runtime.errors import GenerationInterrupted, OptionsError
+
+__all__ = ["Cancel", "OnProgress", "Watch"]
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of finished documents and of all documents."""
+
+
+class Cancel(Protocol):
+    """Something that says when to stop, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether to stop before the next step."""
+
+
+class Watch:
+    """Counts finished documents, and ends a generation that was cancelled or is out of time."""
+
+    def __init__(
+        self,
+        num_documents: int,
+        *,
+        on_progress: OnProgress | None,
+        cancel: Cancel | None,
+        timeout_s: float | None,
+    ) -> None:
+        """Raises: OptionsError."""
+        if timeout_s is not None and not timeout_s >= 0:
+            raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
+        self.num_documents = num_documents
+        self.num_done = 0
+        self.on_progress = on_progress
+        self.cancel = cancel
+        self.timeout_s = timeout_s
+        self.start = time.monotonic()
+
+    def count(self, num_documents: int) -> None:
+        """Reports that so many documents more are finished."""
+        self.num_done += num_documents
+        if self.on_progress is not None and num_documents:
+            self.on_progress(self.num_done, self.num_documents)
+
+    def check_step(self, length: int) -> None:
+        """Called with the tokens that rows hold, before each step."""
+        self.check()
+
+    def check(self) -> None:
+        """Raises: GenerationInterrupted."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise GenerationInterrupted("generation was cancelled")
+        if self.timeout_s is not None and time.monotonic() - self.start > self.timeout_s:
+            raise GenerationInterrupted(
+                f"generation took longer than {self.timeout_s:g} s: allow more time, fewer beams "
+                "or a smaller max_length"
+            )
