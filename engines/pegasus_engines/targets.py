@@ -15,10 +15,13 @@ TARGETS: Mapping[str, str] = {
 PRECISIONS: Mapping[str, str] = {
     "fp32": "as the checkpoint",
     "fp16": "half precision (not built yet)",
-    "int8": "8-bit weights and activations (not built yet)",
-    "int4": "4-bit weights (not built yet)",
+    "int8": "8-bit weights and activations",
+    "int4": "4-bit weights, 8-bit embedding and activations",
 }
-_BUILT: Mapping[Target, tuple[str, ...]] = {"onnx": ("fp32",), "ort": ("fp32",)}
+_BUILT: Mapping[Target, tuple[str, ...]] = {
+    "onnx": ("fp32",),
+    "ort": ("fp32", "int8", "int4"),
+}
 
 
 class UnavailableError(Exception):
@@ -35,8 +38,10 @@ def check_available(target: str, precision: str) -> Target:
             return name
     is_target = target not in _BUILT
     what = f"target {target!r}" if is_target else f"precision {precision!r}"
+    elsewhere = precision in {each for precisions in _BUILT.values() for each in precisions}
     known = target in TARGETS if is_target else precision in PRECISIONS
     offered = ", ".join(f"{name} at {' or '.join(each)}" for name, each in _BUILT.items())
-    raise UnavailableError(
-        f"{what} {'is not built yet' if known else 'is not known'}: this version offers {offered}"
-    )
+    state = "is not built yet" if known else "is not known"
+    if elsewhere and not is_target:
+        state = f"is not built for target {target!r}"
+    raise UnavailableError(f"{what} {state}: this version offers {offered}")

@@ -5,7 +5,7 @@ start on page boundaries. Initialisers below a kilobyte stay inside their graph.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -53,21 +53,26 @@ class WeightsFile:
         self._file.close()  # what publishes the bundle syncs it
         self.sha256 = self._digest.hexdigest()
 
-    def write(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    @property
+    def tensors(self) -> Mapping[str, ir.ExternalTensor]:
+        """What was written so far, by name."""
+        return self._written
+
+    def write(self, tensors: Iterable[tuple[str, npt.NDArray[np.generic]]]) -> None:
         """Writes what graphs will refer to by these names, in a thread of its own if need be.
 
         Hashing and writing leave the interpreter to others, such as the tracer of the graphs.
         """
-        for name, array in tensors.items():
-            tensor = ir.Tensor(array, name=name)
-            if is_external(tensor):
-                self._add(name, tensor)
+        for name, array in tensors:
+            self._add(name, ir.Tensor(array, name=name))
 
     def move_in(self, model: ir.Model) -> None:
         """Replaces the graph's initialisers by references into this file."""
         for name, value in model.graph.initializers.items():
             tensor = value.const_value
-            if tensor is not None and is_external(tensor):
+            if tensor is None or isinstance(tensor, ir.ExternalTensor):
+                continue
+            if name in self._written or is_external(tensor):
                 value.const_value = self._add(name, tensor)
 
     def _add(self, name: str, tensor: ir.TensorProtocol) -> ir.ExternalTensor:

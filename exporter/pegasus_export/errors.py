@@ -3,6 +3,7 @@
 ExportError
 ├── CheckpointError      the source checkpoint cannot be used: missing, damaged, inconsistent
 ├── UnsupportedError     asked for something that pegasus_export does not offer
+├── CalibrationError     the documents to compare precisions on cannot be used
 ├── VerificationError    the finished bundle disagrees with the model it was made from
 └── OutputError          the bundle cannot be written: the folder exists, the disk is full
 
@@ -10,6 +11,7 @@ Every message is one line: what is wrong, what was got, what was expected, what 
 """
 
 __all__ = [
+    "CalibrationError",
     "CheckpointError",
     "ExportError",
     "OutputError",
@@ -28,6 +30,10 @@ class CheckpointError(ExportError):
 
 class UnsupportedError(ExportError):
     """Asked for something that pegasus_export does not offer."""
+
+
+class CalibrationError(ExportError):
+    """The documents to compare precisions on cannot be used."""
 
 
 class VerificationError(ExportError):

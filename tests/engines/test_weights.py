@@ -92,14 +92,26 @@ def test_the_hash_is_that_of_the_file_and_progress_adds_up(tmp_path: Path) -> No
 def test_a_graph_refers_to_what_was_written_before_it(tmp_path: Path) -> None:
     path = tmp_path / "weights.bin"
     with WeightsFile(path) as weights:
-        weights.write({"large": _array(2000), "small": _array(3)})
+        weights.write([("large", _array(2000)), ("small", _array(3))])
         size = weights.num_bytes
-        assert size == _array(2000).nbytes  # what is small stays in the graph
-        model = _model(large=_array(2000), small=_array(3))
+        model = _model(large=_array(2000), small=_array(3), unknown=_array(4))
         weights.move_in(model)
         assert weights.num_bytes == size
-    assert isinstance(model.graph.initializers["large"].const_value, ir.ExternalTensor)
-    assert not isinstance(model.graph.initializers["small"].const_value, ir.ExternalTensor)
+    external = {
+        name: isinstance(value.const_value, ir.ExternalTensor)
+        for name, value in model.graph.initializers.items()
+    }
+    assert external == {"large": True, "small": True, "unknown": False}  # small ones stay inside
+    assert set(weights.tensors) == {"large", "small"}
+
+
+def test_references_into_the_file_are_left_alone(tmp_path: Path) -> None:
+    with WeightsFile(tmp_path / "weights.bin") as weights:
+        weights.write([("large", _array(2000))])
+        model = _model(view=_array(5))
+        model.graph.initializers["view"].const_value = weights.tensors["large"]
+        weights.move_in(model)
+    assert model.graph.initializers["view"].const_value is weights.tensors["large"]
 
 
 def test_an_array_that_is_not_contiguous_is_written_in_order(tmp_path: Path) -> None:

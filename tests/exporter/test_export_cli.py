@@ -197,7 +197,10 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
     [
         (["--target", "trt"], "target 'trt' is not built yet: this version offers onnx at fp32"),
         (["--target", "coreml"], "target 'coreml' is not known: this version offers"),
-        (["--precision", "int8"], "precision 'int8' is not built yet: this version offers"),
+        (["--precision", "fp16"], "precision 'fp16' is not built yet: this version offers"),
+        (["--target", "onnx", "--precision", "int8"], "precision 'int8' is not built for target"),
+        (["--keep-fp32", "*.fc2"], "--keep-fp32 is for lower precisions, this bundle is fp32"),
+        (["--max-rouge-drop", "1"], "--max-rouge-drop is for lower precisions, this bundle"),
         (["--task", "text-generation"], "is not what a .* does: use --task summarization or fe"),
         (["--revision", "main"], "is a local folder, got revision main: leave the revision out"),
     ],
@@ -399,6 +402,7 @@ def test_json_describes_the_bundle_and_nothing_else_is_printed(
         "task": "text-generation",
         "target": "ort",
         "precision": "fp32",
+        "recipe": {},
         "files": {name: file.bytes for name, file in manifest.files.items()},
         "verification": manifest.verification,
     }

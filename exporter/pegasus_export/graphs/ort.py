@@ -180,8 +180,8 @@ def _decode_step(
 
     hidden = pegasus.decode(inputs.input_ids, inputs.position, self_attend, cross_attend)
     logits = pegasus.logits(hidden)  # [B*K, V]
-    log_normalizer = torch.logsumexp(logits, dim=-1, keepdim=True)
-    log_probs = logits - log_normalizer
+    log_probs = torch.log_softmax(logits, dim=-1)
+    log_normalizer = logits[:, :1] - log_probs[:, :1]  # any column tells
     top_scores, top_ids = ort.select_candidates(log_probs, inputs.num_candidates)
     return top_scores, top_ids, log_probs, log_normalizer, keys, values
 

@@ -10,7 +10,6 @@ from pegasus_export.verify.reference import Float32, Reference
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort_decoder import OrtDecoder
 from pegasus_runtime.sessions.ort_encoder import OrtEncoder, OrtSource, cross_names
-from pegasus_runtime.sessions.ort_graph import share
 from pegasus_runtime.sessions.protocol import StepScores
 
 __all__ = ["check_candidates", "verify_ort"]
@@ -27,12 +26,8 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     source: OrtSource = {}
     if reference.cross_keys:
         # One graph is in memory at a time, as ONNX Runtime keeps a copy of every weight it packs.
-        # The encoder's outputs would keep its packed weights in memory: they share its arena.
-        encoded = OrtEncoder(bundle).encode(reference.sources)
-        arrays = {name: value.numpy().copy() for name, value in encoded.items()}
-        del encoded
-        source = {name: share(array) for name, array in arrays.items()}
-        got = [arrays[name] for name in cross_names(bundle)]
+        source = OrtEncoder(bundle).encode(reference.sources)
+        got = [source[name].array for name in cross_names(bundle)]
         pairs = list(zip(got, reference.cross_keys, strict=True))
         measured.append(measure("encoder", pairs, precision))
     steps = _decode(OrtDecoder(bundle), source, reference)

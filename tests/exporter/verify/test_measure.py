@@ -13,17 +13,26 @@ def _array(*values: float) -> np.ndarray:
 
 def test_the_error_is_relative_to_the_largest_value_but_at_least_to_one() -> None:
     small = measure("g", [(_array(0.5, 0.00005), _array(0.5, 0.0))], "fp32")
-    assert small.max_error == pytest.approx(5e-5)
+    assert small.error == pytest.approx(5e-5)
     large = measure("g", [(_array(200.0, 0.01), _array(200.0, 0.0))], "fp32")
-    assert large.max_error == pytest.approx(5e-5)
+    assert large.error == pytest.approx(5e-5)
     assert (large.graph, large.tolerance) == ("g", TOLERANCES["fp32"])
 
 
 def test_the_worst_of_all_pairs_counts_and_none_is_no_error() -> None:
     pairs = [(_array(1.0), _array(1.0)), (_array(1.00004), _array(1.0))]
-    assert measure("g", pairs, "fp32").max_error == pytest.approx(4e-5, rel=0.01)
-    assert measure("g", [], "fp32").max_error == 0.0
-    assert measure("g", [(_array(), _array())], "fp32").max_error == 0.0
+    assert measure("g", pairs, "fp32").error == pytest.approx(4e-5, rel=0.01)
+    assert measure("g", [], "fp32").error == 0.0
+    assert measure("g", [(_array(), _array())], "fp32").error == 0.0
+
+
+def test_lower_precisions_are_measured_by_the_norm_of_their_error() -> None:
+    pairs = [(_array(3.0, 4.5), _array(3.0, 4.0)), (_array(0.0), _array(0.0))]
+    int8 = measure("g", pairs, "int8")
+    assert int8.error == pytest.approx(0.1)
+    assert int8.tolerance == TOLERANCES["int8"] < 1  # a graph that returns zeros has 1
+    with pytest.raises(VerificationError, match=r"differs from the checkpoint by 1.0e\+00"):
+        measure("g", [(_array(0.0, 0.0), _array(3.0, 4.0))], "int4")
 
 
 @pytest.mark.parametrize("value", [1.001, np.nan, np.inf, -np.inf])

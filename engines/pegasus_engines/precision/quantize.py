@@ -1,0 +1,88 @@
+"""The tensors that a recipe stores, one after another.
+
+Names of what is stored, for a layer called L:
+
+    linear int8   L.int8 [K, N] int8, L.scale [N] float32, L.bias [N] float32 if it has one
+    linear int4   L.int4 [N, M, 16] uint8, L.scale [N * M] float32, L.bias
+    table int8    L.int8 [V, D] int8, L.scale [V, 1] float32, L.zero [V] int8
+
+Dimensions: N output channels, K input channels, M blocks, V vocabulary, D model dim.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_engines.precision.int4 import BLOCK_SIZE, quantize_blocks
+from pegasus_engines.precision.int8 import quantize_rows
+from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
+
+__all__ = ["quantize_weights", "stored_bytes"]
+
+_WEIGHT_BYTES: Mapping[Format, float] = {"fp32": 4, "int8": 1, "int4": 1 / 2 + 4 / BLOCK_SIZE}
+Array = npt.NDArray[np.generic]
+Float32 = npt.NDArray[np.float32]
+
+
+def quantize_weights(
+    weights: Mapping[str, Float32], recipe: PrecisionRecipe
+) -> Iterator[tuple[str, Array]]:
+    """The network's weights by name -> (name, array) pairs of all that is stored.
+
+    Lazy, so that one layer at a time is in memory. What stays fp32 keeps its name; biases go with
+    their layer.
+    """
+    done: set[str] = set()
+    for layer in find_layers(weights):
+        if recipe.format_of(layer) != "fp32":
+            yield from _quantize_layer(layer, weights, recipe)
+            done.update(layer.weights, (f"{module}.bias" for module in layer.modules))
+    for name, array in weights.items():
+        if name not in done:
+            yield name, array
+
+
+def stored_bytes(weights: Mapping[str, Float32], recipe: PrecisionRecipe) -> int:
+    """About how much `quantize_weights` yields in all: scales of int8 channels do not count."""
+    total = sum(array.nbytes for array in weights.values())
+    for layer in find_layers(weights):
+        for name in layer.weights:
+            array = weights[name]
+            total += round(array.size * _WEIGHT_BYTES[recipe.format_of(layer)]) - array.nbytes
+    return total
+
+
+def _quantize_layer(
+    layer: Layer, weights: Mapping[str, Float32], recipe: PrecisionRecipe
+) -> Iterator[tuple[str, Array]]:
+    matrix = _stack([weights[name] for name in layer.weights])
+    if recipe.format_of(layer) == "int4":
+        blocks = quantize_blocks(matrix)
+        yield f"{layer.name}.int4", blocks.packed
+        yield f"{layer.name}.scale", blocks.scale.reshape(-1)
+    else:
+        rows = quantize_rows(matrix)
+        if layer.is_table:
+            yield f"{layer.name}.int8", rows.values
+            yield f"{layer.name}.scale", rows.scale[:, None]
+            yield f"{layer.name}.zero", np.zeros(len(matrix), dtype=np.int8)
+            return
+        yield f"{layer.name}.int8", np.ascontiguousarray(rows.values.T)
+        yield f"{layer.name}.scale", rows.scale
+    biases = [weights.get(f"{module}.bias") for module in layer.modules]
+    if any(bias is not None for bias in biases):
+        sizes = [len(weights[name]) for name in layer.weights]
+        yield (
+            f"{layer.name}.bias",
+            np.concatenate(
+                [
+                    np.zeros(size, dtype=np.float32) if bias is None else bias
+                    for bias, size in zip(biases, sizes, strict=True)
+                ]
+            ),
+        )
+
+
+def _stack(matrices: list[Float32]) -> Float32:
+    return matrices[0] if len(matrices) == 1 else np.concatenate(matrices)

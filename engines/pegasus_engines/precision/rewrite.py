@@ -1,0 +1,222 @@
+"""An fp32 graph with its products respelled for weights of fewer bits.
+
+    Gemm with int8 weights    DynamicQuantizeMatMul (com.microsoft)
+    Gemm with int4 weights    MatMulNBits (com.microsoft), activations in 8 bits
+    Gemm with an int8 table   DynamicQuantizeLinear, QGemm (com.microsoft): the one 8-bit product
+                              that takes the table as the embedding has it, one row per token
+    Gather from an int8 table Gather, Cast, Mul by the row's scale
+
+The three projections of a self-attention become one product and a Split.
+Source: onnxruntime docs/ContribOperators.md.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+
+from pegasus_engines.precision.int4 import BLOCK_SIZE
+from pegasus_engines.precision.recipe import Layer, PrecisionRecipe, find_layers
+
+__all__ = ["rewrite_products"]
+
+_MICROSOFT = "com.microsoft"
+_INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
+_GEMM_DEFAULTS = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0}
+
+
+def rewrite_products(
+    model: ir.Model, recipe: PrecisionRecipe, stored: Mapping[str, ir.ExternalTensor]
+) -> bool:
+    """Respells, in place, every product that the recipe changes; says whether there was any.
+
+    stored: what `quantize_weights` named, as it lies in the weights file.
+    """
+    rewriter = _Rewriter(model.graph, stored)
+    layers = [x for x in find_layers(model.graph.initializers) if recipe.format_of(x) != "fp32"]
+    for layer in layers:
+        if layer.is_table:
+            rewriter.rewrite_table(layer)
+        elif recipe.format_of(layer) == "int4":
+            rewriter.rewrite_int4(layer)
+        else:
+            rewriter.rewrite_int8(layer)
+    if layers:
+        model.opset_imports.setdefault(_MICROSOFT, 1)
+        rewriter.drop_unused_initializers()
+    return bool(layers)
+
+
+class _Rewriter:
+    """One graph being changed."""
+
+    def __init__(self, graph: ir.Graph, stored: Mapping[str, ir.ExternalTensor]) -> None:
+        self.graph = graph
+        self.stored = stored
+
+    def rewrite_int8(self, layer: Layer) -> None:
+        gemms = self._gemms(layer)
+        self._replace(
+            layer,
+            gemms,
+            "DynamicQuantizeMatMul",
+            [
+                gemms[0].inputs[0],
+                self._initializer(f"{layer.name}.int8"),
+                self._initializer(f"{layer.name}.scale"),
+                None,
+                self._bias(layer),
+            ],
+        )
+
+    def rewrite_int4(self, layer: Layer) -> None:
+        gemms = self._gemms(layer)
+        weights = [self.graph.initializers[name].const_value for name in layer.weights]
+        shapes = [weight.shape.numpy() for weight in weights if weight is not None]
+        self._replace(
+            layer,
+            gemms,
+            "MatMulNBits",
+            [
+                gemms[0].inputs[0],
+                self._initializer(f"{layer.name}.int4"),
+                self._initializer(f"{layer.name}.scale"),
+                None,
+                None,
+                self._bias(layer),
+            ],
+            {
+                "N": sum(shape[0] for shape in shapes),
+                "K": shapes[0][1],
+                "bits": 4,
+                "block_size": BLOCK_SIZE,
+                "accuracy_level": _INT8_ACTIVATIONS,
+            },
+        )
+
+    def rewrite_table(self, layer: Layer) -> None:
+        for usage in list(self.graph.initializers[layer.weights[0]].uses()):
+            if usage.node.op_type == "Gather":
+                self._rewrite_lookup(layer, usage.node)
+            else:
+                self._rewrite_head(layer, usage.node)
+
+    def drop_unused_initializers(self) -> None:
+        for name, value in list(self.graph.initializers.items()):
+            if not value.uses():
+                del self.graph.initializers[name]
+
+    def _rewrite_lookup(self, layer: Layer, gather: ir.Node) -> None:
+        table = self._initializer(f"{layer.name}.int8")
+        scale = self._initializer(f"{layer.name}.scale")
+        ids = gather.inputs[1]
+        rows = ir.node("Gather", [table, ids], {"axis": 0})
+        floats = ir.node("Cast", rows.outputs, {"to": ir.DataType.FLOAT})
+        scales = ir.node("Gather", [scale, ids], {"axis": 0})
+        product = ir.node("Mul", [floats.outputs[0], scales.outputs[0]])
+        self._substitute(gather, [rows, floats, scales, product])
+
+    def _rewrite_head(self, layer: Layer, gemm: ir.Node) -> None:
+        _check_gemm(gemm, layer)
+        # A mapping of its own: once the session has packed it, its pages go back to the system,
+        # which they could not if the embedding's lookups held on to them.
+        shape = self.stored[f"{layer.name}.int8"].shape.numpy()
+        table = self._view(f"{layer.name}.int8", f"{layer.name}.int8.head", shape)
+        scale = self._view(f"{layer.name}.scale", f"{layer.name}.scale.head", shape[:1])
+        zero = self._initializer(f"{layer.name}.zero")
+        quantize = ir.node("DynamicQuantizeLinear", [gemm.inputs[0]], num_outputs=3)
+        product = ir.node(
+            "QGemm", [*quantize.outputs, table, scale, zero], {"transB": 1}, domain=_MICROSOFT
+        )
+        nodes = [quantize, product]
+        if len(gemm.inputs) > 2:
+            nodes.append(ir.node("Add", [product.outputs[0], gemm.inputs[2]]))
+        self._substitute(gemm, nodes)
+
+    def _gemms(self, layer: Layer) -> list[ir.Node]:
+        """The layer's products, in the order of its modules."""
+        gemms = []
+        for name in layer.weights:
+            (usage,) = self.graph.initializers[name].uses()
+            _check_gemm(usage.node, layer)
+            gemms.append(usage.node)
+        if any(gemm.inputs[0] is not gemms[0].inputs[0] for gemm in gemms):
+            raise ValueError(f"the projections of {layer.name} read different inputs")
+        return gemms
+
+    def _replace(
+        self,
+        layer: Layer,
+        gemms: Sequence[ir.Node],
+        operator: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, int] | None = None,
+    ) -> None:
+        """Puts one product where the layer's were, and a Split behind it if they were several."""
+        inputs = inputs if inputs[-1] is not None else inputs[:3]
+        product = ir.node(operator, inputs, dict(attributes or {}), domain=_MICROSOFT)
+        if len(gemms) == 1:
+            self._substitute(gemms[0], [product])
+            return
+        split = ir.node(
+            "Split",
+            product.outputs,
+            {"axis": -1, "num_outputs": len(gemms)},
+            num_outputs=len(gemms),
+        )
+        self.graph.insert_before(gemms[0], [product, split])
+        for gemm, part in zip(gemms, split.outputs, strict=True):
+            self._take_over(gemm, part)
+
+    def _substitute(self, old: ir.Node, nodes: Sequence[ir.Node]) -> None:
+        """Puts nodes in the place of one; the last one's output takes over."""
+        self.graph.insert_before(old, nodes)
+        self._take_over(old, nodes[-1].outputs[0])
+
+    def _take_over(self, old: ir.Node, new: ir.Value) -> None:
+        """Lets a value be what a node's output was, and removes the node."""
+        former = old.outputs[0]
+        new.shape, new.type, name = former.shape, former.type, former.name
+        ir.convenience.replace_all_uses_with(former, new, replace_graph_outputs=True)
+        self.graph.remove(old, safe=True)
+        new.name = name
+
+    def _bias(self, layer: Layer) -> ir.Value | None:
+        name = f"{layer.name}.bias"
+        return self._initializer(name) if name in self.stored else None
+
+    def _initializer(self, name: str) -> ir.Value:
+        """The graph's value of a stored tensor."""
+        known = self.graph.initializers.get(name)
+        return known or self._register(self.stored[name])
+
+    def _view(self, name: str, view_name: str, shape: Sequence[int]) -> ir.Value:
+        """The same bytes of the file under another name and shape."""
+        stored = self.stored[name]
+        return self._register(
+            ir.ExternalTensor(
+                stored.location,
+                stored.offset,
+                stored.length,
+                stored.dtype,
+                shape=ir.Shape(shape),
+                name=view_name,
+                base_dir=stored.base_dir,
+            )
+        )
+
+    def _register(self, tensor: ir.ExternalTensor) -> ir.Value:
+        value = ir.Value(
+            name=tensor.name,
+            shape=ir.Shape(tensor.shape.numpy()),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
+        self.graph.register_initializer(value)
+        return value
+
+
+def _check_gemm(node: ir.Node, layer: Layer) -> None:
+    """Raises: ValueError if the product is not x @ weight.T."""
+    got = {name: attribute.value for name, attribute in node.attributes.items()}
+    if node.op_type != "Gemm" or _GEMM_DEFAULTS | got != _GEMM_DEFAULTS | {"transB": 1}:
+        raise ValueError(f"{layer.name} is read by {node.op_type} {got}, expected a Gemm")

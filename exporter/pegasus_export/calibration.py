@@ -1,0 +1,79 @@
+"""Documents on which a bundle of lower precision is compared with its checkpoint."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_export.errors import CalibrationError
+
+__all__ = ["DEFAULT_DOCUMENTS", "CalibrationDocument", "read_calibration"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationDocument:
+    """A source text, and a summary that people wrote of it, if there is one."""
+
+    text: str
+    summary: str | None = None
+
+
+DEFAULT_DOCUMENTS: tuple[CalibrationDocument, ...] = (
+    CalibrationDocument(
+        text="The council voted on Tuesday to repair the old bridge over the river before "
+        "winter, after engineers found cracks in two of its piers. The work will cost 2.4 million "
+        "pounds and take about five months. Until then lorries of more than seven tonnes have to "
+        "use the motorway. Shop owners in the old town fear for their trade, and have asked for "
+        "lower rents. The mayor, Anna Berg, said that safety came first, and that the ferry "
+        "would run twice as often from Monday on."
+    ),
+    CalibrationDocument(
+        text="Scientists have found a new kind of frog in the rain forest of northern Borneo. "
+        "The animal is only two centimetres long, lives on the lower branches of trees and calls "
+        "at dusk. A team of eleven people from three universities had followed the call for six "
+        "years before they saw one. They believe that fewer than a thousand are left, because "
+        "the valley is being cleared for roads. A paper about the frog appears this week in a "
+        "journal of zoology."
+    ),
+)
+"""Compared where no calibration file is given: enough to see damage, too few to measure it."""
+
+
+def read_calibration(path: Path) -> list[CalibrationDocument]:
+    """A text file with a document per line, or a .jsonl file of {"document": …, "summary": …}.
+
+    "summary" may be missing, in all lines or in none. Raises: CalibrationError.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as err:
+        reason = err.strerror if isinstance(err, OSError) else "it is no UTF-8"
+        raise CalibrationError(
+            f"calibration file {path} cannot be read ({reason}): give a text file, one document "
+            "per line, or a .jsonl file"
+        ) from err
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise CalibrationError(f"calibration file {path} is empty: give a document per line")
+    if path.suffix != ".jsonl":
+        return [CalibrationDocument(text=line) for _, line in numbered]
+    documents = [_parse_line(path, number, line) for number, line in numbered]
+    if len({document.summary is None for document in documents}) > 1:
+        raise CalibrationError(
+            f"calibration file {path} has summaries in some lines only: give all or none"
+        )
+    return documents
+
+
+def _parse_line(path: Path, number: int, line: str) -> CalibrationDocument:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    text = value.get("document") if isinstance(value, dict) else None
+    summary = value.get("summary") if isinstance(value, dict) else None
+    if not isinstance(text, str) or not isinstance(summary, str | None):
+        raise CalibrationError(
+            f'{path}, line {number}: expected {{"document": "text", "summary": "text"}}, the '
+            "summary being optional: correct the line"
+        )
+    return CalibrationDocument(text=text, summary=summary)

@@ -1,0 +1,102 @@
+"""Traced graphs and the weights they share, written into a bundle."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
+from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.rewrite import rewrite_products
+from pegasus_engines.weights import WeightsFile
+from pegasus_export.graphs.definition import GraphDefinition
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.progress import Advance, Progress
+from pegasus_export.trace import trace_graph
+from pegasus_runtime.bundle import BundleWriter, GraphSpec, TensorSpec
+
+__all__ = ["TracedGraphs", "network_weights", "trace_graphs", "write_graphs"]
+
+TracedGraphs = Mapping[str, ir.Model]
+"""Name -> the fp32 graph; its weights still are the checkpoint's."""
+
+
+def network_weights(pegasus: Pegasus) -> dict[str, npt.NDArray[np.float32]]:
+    """All weights that a graph may read, by name; they stay where they are mapped."""
+    return {
+        name: tensor.numpy()
+        for name, tensor in pegasus.state_dict().items()
+        if name not in pegasus.unused_names()
+    }
+
+
+def trace_graphs(definitions: Sequence[GraphDefinition], progress: Progress) -> TracedGraphs:
+    """Traces every graph."""
+    models = {}
+    for definition in definitions:
+        with progress(f"trace {definition.name}"):
+            models[definition.name] = trace_graph(definition)
+    return models
+
+
+def write_graphs(
+    trace: Callable[[], TracedGraphs],
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    recipe: PrecisionRecipe,
+    staging: BundleWriter,
+    weights_file: str,
+    progress: Progress,
+) -> dict[str, GraphSpec]:
+    """Writes weights and graphs in the recipe's formats, over those of an earlier recipe.
+
+    The weights are converted and written in the background while `trace` is at work; what it
+    returns is left as it is.
+    """
+    (staging.path / weights_file).unlink(missing_ok=True)
+    specs = {}
+    with (
+        WeightsFile(staging.path / weights_file) as file,
+        ThreadPoolExecutor(1) as background,
+    ):
+        written = background.submit(file.write, quantize_weights(weights, recipe))
+        traced = trace()
+        with progress("write weights", stored_bytes(weights, recipe)) as advance:
+            _await_weights(written, file, advance)
+            for name, fp32_model in traced.items():
+                model = fp32_model.clone()
+                rewrite_products(model, recipe, file.tensors)
+                file.move_in(model)
+                ir.save(model, staging.path / f"{name}.onnx")
+                specs[name] = _graph_spec(name, model)
+    staging.record(weights_file, sha256=file.sha256)
+    return specs
+
+
+def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -> None:
+    """Shows how the writing gets on; raises what it raised."""
+    shown = 0
+    while not written.done():
+        wait([written], timeout=0.1)
+        done = file.num_bytes
+        advance(done - shown)
+        shown = done
+    written.result()
+
+
+def _graph_spec(name: str, model: ir.Model) -> GraphSpec:
+    def specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
+        return tuple(_tensor_spec(value) for value in values)
+
+    return GraphSpec(
+        file=f"{name}.onnx", inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
+    )
+
+
+def _tensor_spec(value: ir.Value) -> TensorSpec:
+    assert value.name is not None
+    assert value.dtype is not None
+    assert value.shape is not None
+    shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in value.shape)
+    return TensorSpec(name=value.name, dtype=value.dtype.numpy().name, shape=shape)

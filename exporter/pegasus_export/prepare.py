@@ -1,0 +1,139 @@
+"""Everything that can be refused before the work begins, and the checkpoint itself."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+from pegasus_export.calibration import DEFAULT_DOCUMENTS, CalibrationDocument, read_calibration
+from pegasus_export.checkpoint import Checkpoint, open_checkpoint
+from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
+from pegasus_export.models.loading import load_pegasus
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.request import ExportRequest
+from pegasus_runtime.bundle import Target, Task, TokenizerSpec
+from pegasus_runtime.errors import BundleError
+from pegasus_runtime.search.unsupported import unsupported_defaults
+from pegasus_runtime.tokenizer import Tokenizer
+
+__all__ = ["Prepared", "prepare"]
+
+TOKENIZER_OFFSET = 103
+_COMPANIONS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A request that can be met, and what it takes."""
+
+    checkpoint: Checkpoint
+    pegasus: Pegasus
+    target: Target
+    task: Task
+    recipe: Recipe
+    precision: PrecisionRecipe
+    tokenizer: TokenizerSpec | None
+    max_source_tokens: int
+    documents: tuple[CalibrationDocument, ...]
+    """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
+
+
+def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
+    """Reads the checkpoint, and puts the files that stay as they are into the bundle's folder.
+
+    Raises: CheckpointError, UnsupportedError, CalibrationError.
+    """
+    checkpoint = open_checkpoint(request.model, revision=request.revision)
+    task = resolve_task(checkpoint.architecture, request.task)
+    _check_generation(checkpoint, task)
+    _check_source_limit(request, task)
+    documents = _calibration_documents(request, task)
+    max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
+    tokenizer = _copy_tokenizer(checkpoint, folder, task)
+    if target == "onnx":
+        _copy_companions(checkpoint, folder)
+    pegasus = load_pegasus(checkpoint, max_source_tokens=max_source_tokens)
+    return Prepared(
+        checkpoint=checkpoint,
+        pegasus=pegasus,
+        target=target,
+        task=task,
+        recipe=find_recipe(target, task),
+        precision=_precision_recipe(request, pegasus),
+        tokenizer=tokenizer,
+        max_source_tokens=max_source_tokens,
+        documents=documents,
+    )
+
+
+def _precision_recipe(request: ExportRequest, pegasus: Pegasus) -> PrecisionRecipe:
+    try:
+        kept = match_layers(find_layers(pegasus.state_dict()), request.keep_fp32)
+    except ValueError as err:
+        raise UnsupportedError(f"--keep-fp32: {err}") from err
+    return PrecisionRecipe(precision=request.precision, kept=kept)
+
+
+def _calibration_documents(request: ExportRequest, task: Task) -> tuple[CalibrationDocument, ...]:
+    if request.precision == "fp32":
+        return ()
+    if task == "summarization":
+        path = request.calibration
+        return tuple(DEFAULT_DOCUMENTS if path is None else read_calibration(path))
+    if request.calibration is not None or request.max_rouge_drop is not None:
+        raise UnsupportedError(
+            f"--calibration and --max-rouge-drop compare summaries, which {task} does not write: "
+            "leave them out"
+        )
+    return ()
+
+
+def _check_source_limit(request: ExportRequest, task: Task) -> None:
+    if task == "text-generation" and request.max_source_tokens is not None:
+        raise UnsupportedError(
+            "max-source-tokens has no meaning for text-generation, which reads no source: "
+            "leave it out"
+        )
+
+
+def _check_generation(checkpoint: Checkpoint, task: Task) -> None:
+    if task == "feature-extraction":
+        return
+    names = unsupported_defaults(checkpoint.generation)
+    if names:
+        raise UnsupportedError(
+            f"{checkpoint.name} generates with {', '.join(names)}, which pegasus-edge does not "
+            "offer: remove it from generation_config.json (or config.json) to export without it"
+        )
+
+
+def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
+    if checkpoint.spiece is None:
+        if task != "summarization":
+            return None
+        raise CheckpointError(
+            f"{checkpoint.folder} has no spiece.model, which summarization needs: "
+            "copy it from the model that the checkpoint was trained from"
+        )
+    try:
+        vocab_size = Tokenizer.load(checkpoint.spiece, "pegasus").vocab_size
+    except BundleError as err:
+        raise CheckpointError(str(err)) from err
+    if vocab_size > checkpoint.config.vocab_size:
+        raise CheckpointError(
+            f"{checkpoint.spiece} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
+            ": take the spiece.model that the checkpoint was trained with"
+        )
+    shutil.copyfile(checkpoint.spiece, folder / "spiece.model")
+    return TokenizerSpec(file="spiece.model", layout="pegasus", offset=TOKENIZER_OFFSET)
+
+
+def _copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
+    """The small files that other people's loaders look for beside the graphs."""
+    for name in _COMPANIONS:
+        if (checkpoint.folder / name).is_file():
+            shutil.copyfile(checkpoint.folder / name, folder / name)
+    text = json.dumps(dict(checkpoint.generation), indent=2)
+    (folder / "generation_config.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,86 @@
+"""A bundle of lower precision beside its checkpoint, on the same documents."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pegasus_export.calibration import CalibrationDocument
+from pegasus_export.errors import CalibrationError
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.tokens import (
+    TokenChanges,
+    Tokens,
+    compare_tokens,
+    rouge_drop,
+    summarize_sources,
+)
+from pegasus_export.verify.torch_engine import TorchEngine
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import InputError, OptionsError
+from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.resolve import resolve_options
+from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
+from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.tokenizer import Tokenizer
+
+__all__ = ["Baseline", "compare_bundle", "make_baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Baseline:
+    """What the checkpoint makes of some documents, in fp32."""
+
+    documents: Sequence[CalibrationDocument]
+    sources: Sequence[Sequence[int]]
+    summaries: Sequence[Tokens]
+    settings: SearchSettings
+    tokenizer: Tokenizer
+
+
+def make_baseline(
+    pegasus: Pegasus,
+    tokenizer: Tokenizer,
+    documents: Sequence[CalibrationDocument],
+    *,
+    generation: Mapping[str, object],
+    limits: SearchLimits,
+    max_source_tokens: int,
+    max_length: int | None = None,
+) -> Baseline:
+    """Summarises the documents with the torch modules and the checkpoint's own defaults.
+
+    Documents over the limit are cut. max_length: ends summaries earlier than the defaults do.
+    Raises: CalibrationError.
+    """
+    config = pegasus.config
+    special = SpecialTokens(
+        pad=config.pad_token_id,
+        eos=config.eos_token_ids,
+        decoder_start=config.decoder_start_token_id,
+    )
+    try:
+        settings = resolve_options(GenerationOptions(), generation, special, limits)
+        sources = [
+            tokenizer.encode(each.text, max_tokens=max_source_tokens, truncate=True).token_ids
+            for each in documents
+        ]
+    except (InputError, OptionsError) as err:
+        raise CalibrationError(f"the calibration documents cannot be summarised: {err}") from err
+    if max_length is not None:
+        settings = dataclasses.replace(settings, max_length=min(max_length, settings.max_length))
+    return Baseline(
+        documents=documents,
+        sources=sources,
+        summaries=summarize_sources(TorchEngine(pegasus), sources, settings),
+        settings=settings,
+        tokenizer=tokenizer,
+    )
+
+
+def compare_bundle(bundle: Bundle, baseline: Baseline, *, with_rouge: bool) -> TokenChanges:
+    """Summarises the same documents with the bundle. Raises: EngineError, CalibrationError."""
+    summaries = summarize_sources(OrtEngine(bundle), baseline.sources, baseline.settings)
+    drop = None
+    if with_rouge:
+        drop = rouge_drop(baseline.documents, baseline.tokenizer, baseline.summaries, summaries)
+    return compare_tokens(baseline.summaries, summaries, drop=drop)

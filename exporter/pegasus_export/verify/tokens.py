@@ -1,0 +1,102 @@
+"""What a lower precision changes in the tokens that are generated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pegasus_export.calibration import CalibrationDocument
+from pegasus_export.errors import CalibrationError
+from pegasus_runtime.search.loop import generate
+from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.sessions.protocol import Engine
+from pegasus_runtime.tokenizer import Tokenizer
+
+__all__ = ["TokenChanges", "compare_tokens", "edit_distance", "rouge_drop", "summarize_sources"]
+
+Tokens = tuple[int, ...]
+_BATCH = 4  # documents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenChanges:
+    """Summaries in two precisions, compared."""
+
+    documents: int
+    documents_changed: int
+    tokens: int
+    """Of all fp32 summaries."""
+    tokens_changed: int
+    """Tokens inserted, deleted or replaced to get from the fp32 summaries to the others."""
+    rouge_drop: float | None = None
+    """Points of ROUGE-L (0 to 100) lost; None where it was not asked for."""
+
+
+def summarize_sources(
+    engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings
+) -> list[Tokens]:
+    """The best hypothesis of each source."""
+    summaries: list[Tokens] = []
+    for start in range(0, len(sources), _BATCH):
+        found = generate(engine, sources[start : start + _BATCH], settings)
+        summaries += [hypotheses[0].token_ids for hypotheses in found]
+    return summaries
+
+
+def compare_tokens(
+    expected: Sequence[Tokens], got: Sequence[Tokens], *, drop: float | None = None
+) -> TokenChanges:
+    """fp32 summaries and those of the bundle, document by document."""
+    distances = [edit_distance(*pair) for pair in zip(expected, got, strict=True)]
+    return TokenChanges(
+        documents=len(expected),
+        documents_changed=sum(distance > 0 for distance in distances),
+        tokens=sum(map(len, expected)),
+        tokens_changed=sum(distances),
+        rouge_drop=drop,
+    )
+
+
+def edit_distance(source: Tokens, target: Tokens) -> int:
+    """Tokens to insert, delete or replace to turn one into the other (Levenshtein 1966)."""
+    columns = np.asarray(target)
+    steps = np.arange(len(target) + 1)
+    distances = steps.copy()
+    for row, token in enumerate(source, 1):
+        replaced = distances[:-1] + (columns != token)
+        best = np.concatenate([[row], np.minimum(replaced, distances[1:] + 1)])
+        distances = np.minimum.accumulate(best - steps) + steps  # insertions run to the right
+    return int(distances[-1])
+
+
+def rouge_drop(
+    documents: Sequence[CalibrationDocument],
+    tokenizer: Tokenizer,
+    expected: Sequence[Tokens],
+    got: Sequence[Tokens],
+) -> float:
+    """Points of ROUGE-L (F1, stemmed, 0 to 100) that the bundle loses against fp32.
+
+    Measured against the documents' own summaries; where there are none, against fp32's summaries,
+    whose own ROUGE-L is then 100. Raises: CalibrationError without rouge-score.
+    """
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as err:
+        raise CalibrationError(
+            "rouge-score is not installed, which --max-rouge-drop needs: "
+            "pip install 'pegasus-edge[export]'"
+        ) from err
+    scorer = RougeScorer(["rougeLsum"], use_stemmer=True)
+
+    def mean_score(references: Sequence[str], summaries: Sequence[Tokens]) -> float:
+        texts = [tokenizer.decode(summary) for summary in summaries]
+        scores = [
+            scorer.score(*(x.replace("<n>", "\n") for x in pair))["rougeLsum"].fmeasure
+            for pair in zip(references, texts, strict=True)
+        ]
+        return 100 * float(np.mean(scores))
+
+    summaries = [document.summary for document in documents if document.summary is not None]
+    references = summaries or [tokenizer.decode(summary) for summary in expected]
+    return mean_score(references, expected) - mean_score(references, got)

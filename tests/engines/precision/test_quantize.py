@@ -1,0 +1,70 @@
+"""What a recipe stores."""
+
+import numpy as np
+import pytest
+
+from pegasus_engines.precision.int8 import quantize_rows
+from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
+from pegasus_engines.precision.recipe import PrecisionRecipe
+
+ATTENTION = "model.decoder.layers.0.self_attn"
+RNG = np.random.default_rng(0)
+WEIGHTS = {
+    name: RNG.standard_normal(shape, dtype=np.float32)
+    for name, shape in {
+        "model.shared.weight": (50, 64),
+        f"{ATTENTION}.k_proj.weight": (64, 64),
+        f"{ATTENTION}.v_proj.weight": (64, 64),
+        f"{ATTENTION}.v_proj.bias": (64,),
+        f"{ATTENTION}.q_proj.weight": (64, 64),
+        "model.decoder.layers.0.fc1.weight": (128, 64),
+        "model.decoder.layer_norm.weight": (64,),
+    }.items()
+}
+
+
+def test_int8_stores_columns_with_their_scale_and_one_bias_for_all_three_projections() -> None:
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int8")))
+    assert {name: (array.shape, array.dtype.name) for name, array in stored.items()} == {
+        "model.shared.int8": ((50, 64), "int8"),
+        "model.shared.scale": ((50, 1), "float32"),
+        "model.shared.zero": ((50,), "int8"),
+        f"{ATTENTION}.qkv_proj.int8": ((64, 192), "int8"),
+        f"{ATTENTION}.qkv_proj.scale": ((192,), "float32"),
+        f"{ATTENTION}.qkv_proj.bias": ((192,), "float32"),
+        "model.decoder.layers.0.fc1.int8": ((64, 128), "int8"),
+        "model.decoder.layers.0.fc1.scale": ((128,), "float32"),
+        "model.decoder.layer_norm.weight": ((64,), "float32"),
+    }
+    bias = stored[f"{ATTENTION}.qkv_proj.bias"]
+    np.testing.assert_array_equal(bias[128:], WEIGHTS[f"{ATTENTION}.v_proj.bias"])
+    assert not bias[:128].any()
+    value_columns = stored[f"{ATTENTION}.qkv_proj.int8"][:, 128:]
+    expected = quantize_rows(WEIGHTS[f"{ATTENTION}.v_proj.weight"]).values
+    np.testing.assert_array_equal(value_columns, expected.T)
+
+
+def test_int4_stores_blocks_and_keeps_eight_bits_for_the_table() -> None:
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int4")))
+    assert stored[f"{ATTENTION}.qkv_proj.int4"].shape == (192, 2, 16)
+    assert stored[f"{ATTENTION}.qkv_proj.scale"].shape == (192 * 2,)
+    assert stored["model.shared.int8"].shape == (50, 64)
+
+
+def test_layers_that_are_kept_keep_their_name_and_bias() -> None:
+    kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int8", kept=kept)))
+    changed = {"model.decoder.layers.0.fc1.int8", "model.decoder.layers.0.fc1.scale"}
+    assert set(stored) == set(WEIGHTS) - {"model.decoder.layers.0.fc1.weight"} | changed
+
+
+def test_fp32_stores_the_weights_as_they_are() -> None:
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="fp32")))
+    assert stored == WEIGHTS
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+def test_the_estimate_of_what_is_stored_is_close(precision: str) -> None:
+    recipe = PrecisionRecipe(precision=precision)
+    exact = sum(array.nbytes for _, array in quantize_weights(WEIGHTS, recipe))
+    assert stored_bytes(WEIGHTS, recipe) == pytest.approx(exact, rel=0.1)

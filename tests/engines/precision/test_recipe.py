@@ -1,0 +1,67 @@
+"""Which layers there are, and which format each gets."""
+
+import pytest
+
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+
+ATTENTION = "model.decoder.layers.0.self_attn"
+WEIGHTS = (
+    "model.shared.weight",
+    "model.encoder.embed_positions.weight",
+    f"{ATTENTION}.k_proj.weight",
+    f"{ATTENTION}.v_proj.weight",
+    f"{ATTENTION}.v_proj.bias",
+    f"{ATTENTION}.q_proj.weight",
+    f"{ATTENTION}.out_proj.weight",
+    "model.decoder.layers.0.self_attn_layer_norm.weight",
+    "model.decoder.layers.0.encoder_attn.k_proj.weight",
+    "model.decoder.layers.0.fc1.weight",
+    "final_logits_bias",
+)
+
+
+def test_the_projections_of_a_self_attention_are_one_layer() -> None:
+    layers = {layer.name: layer for layer in find_layers(WEIGHTS)}
+    assert list(layers) == [
+        "model.shared",
+        f"{ATTENTION}.qkv_proj",
+        f"{ATTENTION}.out_proj",
+        "model.decoder.layers.0.encoder_attn.k_proj",
+        "model.decoder.layers.0.fc1",
+    ]
+    fused = layers[f"{ATTENTION}.qkv_proj"]
+    assert fused.weights == tuple(f"{ATTENTION}.{x}_proj.weight" for x in "qkv")
+    assert [layer.name for layer in layers.values() if layer.is_table] == ["model.shared"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "linear", "table"),
+    [("fp32", "fp32", "fp32"), ("int8", "int8", "int8"), ("int4", "int4", "int8")],
+)
+def test_a_precision_decides_on_layers_and_tables(precision: str, linear: str, table: str) -> None:
+    recipe = PrecisionRecipe(precision=precision)
+    assert {recipe.format_of(layer) for layer in find_layers(WEIGHTS)} == {linear, table}
+
+
+def test_layers_that_are_kept_stay_fp32_and_are_listed() -> None:
+    recipe = PrecisionRecipe(precision="int8", kept=frozenset({"model.decoder.layers.0.fc1"}))
+    formats = {layer.name: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
+    assert [name for name, each in formats.items() if each == "fp32"] == list(recipe.kept)
+    assert recipe.describe()["kept_fp32"] == ["model.decoder.layers.0.fc1"]
+    assert PrecisionRecipe(precision="fp32").describe() == {}
+
+
+def test_patterns_select_layers_by_name() -> None:
+    layers = find_layers(WEIGHTS)
+    assert match_layers(layers, []) == frozenset()
+    assert match_layers(layers, ["*.self_attn.*", "model.shared"]) == {
+        "model.shared",
+        f"{ATTENTION}.qkv_proj",
+        f"{ATTENTION}.out_proj",
+    }
+
+
+def test_a_pattern_without_a_layer_is_refused_with_names_that_exist() -> None:
+    expected = r"^no layer is called '\*.q_proj', expected names such as model.decoder"
+    with pytest.raises(ValueError, match=expected):
+        match_layers(find_layers(WEIGHTS), ["*.q_proj"])

@@ -1,0 +1,131 @@
+"""Graphs respelled for weights of fewer bits compute what the fp32 graph does, nearly."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import pytest
+
+from engines.precision.products import graph_input, initializer, model_of, run
+from pegasus_engines.precision.quantize import quantize_weights
+from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.rewrite import rewrite_products
+from pegasus_engines.weights import WeightsFile
+
+ATTENTION = "model.decoder.layers.0.self_attn"
+D_MODEL, VOCABULARY = 64, 90
+IDS = np.array([[3, 1], [89, 0]])
+
+
+def weights(*, with_biases: bool = True) -> dict[str, npt.NDArray[np.float32]]:
+    rng = np.random.default_rng(0)
+    projections = [f"{ATTENTION}.{x}_proj" for x in "qkv"]
+    shapes: dict[str, tuple[int, ...]] = {"model.shared.weight": (VOCABULARY, D_MODEL)}
+    shapes |= {f"{name}.weight": (D_MODEL, D_MODEL) for name in projections}
+    shapes["model.decoder.layers.0.fc1.weight"] = (D_MODEL, D_MODEL)
+    if with_biases:
+        shapes[f"{ATTENTION}.k_proj.bias"] = (D_MODEL,)
+        shapes["model.decoder.layers.0.fc1.bias"] = (D_MODEL,)
+        shapes["final_logits_bias"] = (VOCABULARY,)
+    return {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+
+
+def network(arrays: Mapping[str, npt.NDArray[np.float32]]) -> ir.Model:
+    """Lookup, three projections of the same input multiplied, fc1, head."""
+    values = {name: initializer(name, array) for name, array in arrays.items()}
+
+    def linear(x: ir.Value, module: str, bias: str | None = None) -> ir.Node:
+        inputs = [x, values[f"{module}.weight"], values.get(bias or f"{module}.bias")]
+        attributes = {"transB": 1, "alpha": 1.0, "beta": 1.0, "transA": 0}
+        return ir.node("Gemm", [x for x in inputs if x is not None], attributes)
+
+    ids = graph_input("ids", ir.DataType.INT64, ("rows", 2))
+    flat_shape = initializer("flat_shape", np.array([-1, D_MODEL]))
+    lookup = ir.node("Gather", [values["model.shared.weight"], ids], {"axis": 0})
+    flat = ir.node("Reshape", [lookup.outputs[0], flat_shape])
+    projections = [linear(flat.outputs[0], f"{ATTENTION}.{x}_proj") for x in "qkv"]
+    query, key, value = (node.outputs[0] for node in projections)
+    total = ir.node("Sum", [query, key, value])
+    fc1 = linear(total.outputs[0], "model.decoder.layers.0.fc1")
+    head = linear(fc1.outputs[0], "model.shared", "final_logits_bias")
+    nodes = [lookup, flat, *projections, total, fc1, head]
+    return model_of([ids], list(head.outputs), nodes, [flat_shape, *values.values()])
+
+
+def rewritten(recipe: PrecisionRecipe, folder: Path, *, with_biases: bool = True) -> ir.Model:
+    arrays = weights(with_biases=with_biases)
+    model = network(arrays)
+    with WeightsFile(folder / "weights.bin") as file:
+        file.write(quantize_weights(arrays, recipe))
+        rewrite_products(model, recipe, file.tensors)
+        file.move_in(model)
+    return model
+
+
+@pytest.mark.parametrize("with_biases", [True, False])
+@pytest.mark.parametrize(("precision", "tolerance"), [("int8", 0.05), ("int4", 0.25)])
+def test_the_outputs_are_close_to_those_of_fp32(
+    precision: str, tolerance: float, with_biases: bool, tmp_path: Path
+) -> None:
+    model = rewritten(PrecisionRecipe(precision=precision), tmp_path, with_biases=with_biases)
+    (got,) = run(model, tmp_path, {"ids": IDS})
+    (expected,) = run(network(weights(with_biases=with_biases)), tmp_path, {"ids": IDS})
+    error = np.linalg.norm(got - expected) / np.linalg.norm(expected)
+    assert 0 < error < tolerance
+
+
+def test_int8_has_one_product_for_the_projections_and_one_copy_of_the_table(
+    tmp_path: Path,
+) -> None:
+    model = rewritten(PrecisionRecipe(precision="int8"), tmp_path)
+    operators = Counter(node.op_type for node in model.graph)
+    assert operators["DynamicQuantizeMatMul"] == 2
+    assert operators["QGemm"] == operators["Split"] == 1
+    assert operators["Gemm"] == 0
+    tables = [model.graph.initializers[f"model.shared.int8{x}"].const_value for x in ("", ".head")]
+    assert all(isinstance(table, ir.ExternalTensor) for table in tables)
+    assert len({table.offset for table in tables if isinstance(table, ir.ExternalTensor)}) == 1
+    assert not any(name.endswith("proj.weight") for name in model.graph.initializers)
+
+
+def test_int4_has_its_products_and_an_int8_head(tmp_path: Path) -> None:
+    model = rewritten(PrecisionRecipe(precision="int4"), tmp_path)
+    operators = Counter(node.op_type for node in model.graph)
+    assert operators["MatMulNBits"] == 2
+    assert operators["QGemm"] == 1
+
+
+def test_layers_that_are_kept_are_left_as_they_are(tmp_path: Path) -> None:
+    kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
+    model = rewritten(PrecisionRecipe(precision="int8", kept=kept), tmp_path)
+    operators = Counter(node.op_type for node in model.graph)
+    assert (operators["Gemm"], operators["DynamicQuantizeMatMul"]) == (4, 1)
+    assert operators["QGemm"] == 0
+
+
+def test_fp32_changes_nothing_and_says_so() -> None:
+    model = network(weights())
+    before = [node.op_type for node in model.graph]
+    assert not rewrite_products(model, PrecisionRecipe(precision="fp32"), {})
+    assert [node.op_type for node in model.graph] == before
+
+
+def test_a_product_of_another_kind_is_refused() -> None:
+    model = network(weights())
+    fc1 = next(
+        node
+        for node in model.graph
+        if "fc1.weight" in str(node.inputs[-2].name)  # type: ignore[union-attr]
+    )
+    fc1.attributes["transB"] = ir.AttrInt64("transB", 0)
+    with pytest.raises(ValueError, match=r"^model.decoder.layers.0.fc1 is read by Gemm .*transB"):
+        rewrite_products(
+            model,
+            PrecisionRecipe(
+                precision="int8", kept=frozenset({"model.shared", f"{ATTENTION}.qkv_proj"})
+            ),
+            {},
+        )

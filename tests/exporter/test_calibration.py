@@ -1,0 +1,53 @@
+"""Files of calibration documents, and what is refused of them."""
+
+from pathlib import Path
+
+import pytest
+
+from pegasus_export.calibration import CalibrationDocument, read_calibration
+from pegasus_export.errors import CalibrationError
+
+
+def _write(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_text_file_has_a_document_per_line(tmp_path: Path) -> None:
+    path = _write(tmp_path, "texts.txt", "One text.\n\n  \nAnother, with an é.\n")
+    assert [each.text for each in read_calibration(path)] == ["One text.", "Another, with an é."]
+    assert read_calibration(path)[0].summary is None
+
+
+def test_a_jsonl_file_may_have_summaries(tmp_path: Path) -> None:
+    path = _write(tmp_path, "texts.jsonl", '{"document": "A b.", "summary": "A.", "id": 3}\n')
+    assert read_calibration(path) == [CalibrationDocument(text="A b.", summary="A.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", " \n", r"a\.txt is empty: give a document per line$"),
+        ("a.jsonl", '{"document": "x"}\n{"text": "y"}', r"a\.jsonl, line 2: expected .*correct"),
+        ("a.jsonl", "\n\nno json", r"a\.jsonl, line 3: expected"),
+        ("a.jsonl", '{"document": "x", "summary": 3}', r"a\.jsonl, line 1: expected"),
+        ("a.jsonl", '["x"]', r"a\.jsonl, line 1: expected"),
+        (
+            "a.jsonl",
+            '{"document": "x"}\n{"document": "y", "summary": "z"}',
+            r"summaries in some lines only: give all or none$",
+        ),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(CalibrationError, match=message):
+        read_calibration(_write(tmp_path, name, text))
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CalibrationError, match=r"cannot be read \(No such file"):
+        read_calibration(tmp_path / "none.txt")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(CalibrationError, match=r"cannot be read \(it is no UTF-8\)"):
+        read_calibration(tmp_path / "binary.txt")
