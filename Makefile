@@ -48,8 +48,14 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
 	$(BIN)/python benchmarks/parity.py --cases $(CASES)
 
-bench: $(TEST_READY)  ## what an export costs, beside Optimum (15 GB memory, 20 GB disk)
+bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (2 hours, 16 GB memory, 26 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
+	$(BIN)/python benchmarks/latency.py --json build/benchmarks/latency.json
+	$(BIN)/python benchmarks/throughput.py --json build/benchmarks/throughput.json
+	$(BIN)/python benchmarks/scaling.py --json build/benchmarks/scaling.json \
+		--plot build/benchmarks/scaling.png
+	$(BIN)/python benchmarks/memory.py --json build/benchmarks/memory.json
+	$(BIN)/python benchmarks/roofline.py --json build/benchmarks/roofline.json
 
 wheel: $(TEST_READY)  ## build the wheel, in dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist

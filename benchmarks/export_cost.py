@@ -29,6 +29,7 @@ from xsum_shape import (
     XSUM,
     PegasusShape,
     add_shape_arguments,
+    checkpoint_name,
     shape_from_arguments,
     write_checkpoint,
 )
@@ -66,7 +67,7 @@ def measure_exports(
     shape: PegasusShape, work_dir: Path, *, with_optimum: bool, keep: bool
 ) -> tuple[int, list[ExportCost]]:
     """Export the shape with each exporter; returns the size of the weights and the costs."""
-    checkpoint = write_checkpoint(work_dir / _folder_name(shape), shape)
+    checkpoint = write_checkpoint(work_dir / checkpoint_name(shape), shape)
     weights_bytes = (checkpoint / "model.safetensors").stat().st_size
     exporters = ["pegasus-edge", "optimum"] if with_optimum else ["pegasus-edge"]
     costs = []
@@ -113,12 +114,6 @@ def judge(cost: ExportCost, targets: Targets) -> str:
         if got > limit
     ]
     return f"missed: {', '.join(missed)}" if missed else "all targets met"
-
-
-def _folder_name(shape: PegasusShape) -> str:
-    if shape == XSUM:
-        return "xsum-shape"
-    return f"shape-{shape.encoder_layers}x{shape.d_model}x{shape.vocabulary}"
 
 
 def _command(exporter: str, checkpoint: Path, output: Path) -> list[str | Path]:

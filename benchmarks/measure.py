@@ -41,6 +41,7 @@ SAMPLE_INTERVAL_S = 0.05
 LOG_TAIL_LINES = 25
 REPORTED_PACKAGES = (
     "pegasus-edge",
+    "ctranslate2",
     "numpy",
     "onnx",
     "onnxruntime",

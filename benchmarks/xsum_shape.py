@@ -7,6 +7,7 @@ the distributions over the vocabulary sharp, so that beams do not tie.
 
     python benchmarks/xsum_shape.py build/benchmarks/xsum-shape
     python benchmarks/xsum_shape.py build/benchmarks/small --layers 2 --d-model 64
+    python benchmarks/xsum_shape.py build/benchmarks/long --positions 1024    # longer documents
 
 Dimension key: V vocabulary, D model dim, F feed-forward dim.
 """
@@ -14,12 +15,13 @@ Dimension key: V vocabulary, D model dim, F feed-forward dim.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +29,20 @@ import numpy.typing as npt
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-__all__ = ["XSUM", "PegasusShape", "write_checkpoint", "write_vocabulary"]
+__all__ = [
+    "END_ID",
+    "FIRST_PIECE_ID",
+    "XSUM",
+    "PegasusShape",
+    "checkpoint_name",
+    "write_checkpoint",
+    "write_vocabulary",
+]
 
 RESERVED_IDS = 103  # model id = piece id + 103: masks and unused ids come before the pieces
 SPECIAL_PIECES = ("<pad>", "</s>", "<unk>", "<n>")
+FIRST_PIECE_ID = RESERVED_IDS + len(SPECIAL_PIECES)  # of the ids that stand for text
+END_ID = 1  # </s>, the last token of every document
 LOGIT_SCALE = 4.0  # standard deviation of the logits
 FLOAT32_BYTES = 4
 CORPUS = (
@@ -53,16 +65,19 @@ class PegasusShape:
     ffn_dim: int = 4096
     heads: int = 16
     vocabulary: int = 96103
+    positions: int = 512
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.d_model % self.heads:
             raise ValueError(f"d_model {self.d_model} is not a multiple of {self.heads} heads")
-        if self.vocabulary <= RESERVED_IDS + len(SPECIAL_PIECES):
+        if self.vocabulary <= FIRST_PIECE_ID:
             raise ValueError(
                 f"vocabulary is {self.vocabulary}, expected more than"
-                f" {RESERVED_IDS + len(SPECIAL_PIECES)}: the reserved ids and special pieces"
+                f" {FIRST_PIECE_ID}: the reserved ids and special pieces"
             )
+        if self.positions < 2:
+            raise ValueError(f"positions is {self.positions}, expected 2 or more")
 
 
 XSUM = PegasusShape()
@@ -88,18 +103,25 @@ def write_checkpoint(folder: Path, shape: PegasusShape = XSUM) -> Path:
     ``shape.json`` is written last and marks the folder as complete.
     """
     mark = folder / "shape.json"
-    wanted = json.dumps(asdict(shape), indent=2) + "\n"
-    if mark.is_file() and mark.read_text() == wanted:
+    if mark.is_file() and PegasusShape(**json.loads(mark.read_text())) == shape:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)
     _write_json(folder / "config.json", _config(shape))
     _write_json(folder / "generation_config.json", _generation_config())
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config())
+    _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape))
     write_vocabulary(folder / "spiece.model", shape.vocabulary - RESERVED_IDS)
     write_weights(folder / "model.safetensors", shape)
-    mark.write_text(wanted)
+    _write_json(mark, asdict(shape))
     return folder
+
+
+def checkpoint_name(shape: PegasusShape) -> str:
+    """The folder name of a shape, so that checkpoints of several shapes can stand side by side."""
+    if replace(shape, positions=XSUM.positions) == XSUM:
+        return "xsum-shape" if shape == XSUM else f"xsum-shape-{shape.positions}-positions"
+    mark = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
+    return f"shape-{shape.encoder_layers}x{shape.d_model}x{shape.vocabulary}-{mark}"
 
 
 def write_weights(path: Path, shape: PegasusShape) -> None:
@@ -235,7 +257,7 @@ def _config(shape: PegasusShape) -> dict[str, object]:
         "forced_eos_token_id": 1,
         "init_std": 0.02,
         "is_encoder_decoder": True,
-        "max_position_embeddings": 512,
+        "max_position_embeddings": shape.positions,
         "model_type": "pegasus",
         "pad_token_id": 0,
         "scale_embedding": True,
@@ -258,8 +280,8 @@ def _generation_config() -> dict[str, object]:
     }
 
 
-def _tokenizer_config() -> dict[str, object]:
-    return {"model_max_length": 512, "tokenizer_class": "PegasusTokenizer"}
+def _tokenizer_config(shape: PegasusShape) -> dict[str, object]:
+    return {"model_max_length": shape.positions, "tokenizer_class": "PegasusTokenizer"}
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
@@ -274,6 +296,9 @@ def add_shape_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ffn-dim", type=int, help="default: 4 times d_model")
     group.add_argument("--heads", type=int, help="default: d_model / 64")
     group.add_argument("--vocabulary", type=int, default=XSUM.vocabulary)
+    group.add_argument(
+        "--positions", type=int, default=XSUM.positions, help="longest document; default: 512"
+    )
     group.add_argument("--seed", type=int, default=XSUM.seed)
 
 
@@ -285,6 +310,7 @@ def shape_from_arguments(arguments: argparse.Namespace) -> PegasusShape:
         ffn_dim=arguments.ffn_dim or 4 * arguments.d_model,
         heads=arguments.heads or max(1, arguments.d_model // 64),
         vocabulary=arguments.vocabulary,
+        positions=arguments.positions,
         seed=arguments.seed,
     )
 

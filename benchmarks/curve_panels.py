@@ -1,0 +1,101 @@
+"""Curves of several engines in panels side by side, as one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ratio_table import ratio_to_peer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Curve", "Panel", "draw_panels"]
+
+# Okabe and Ito's colours, which differ for colour-blind eyes too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    label: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Curves over the same x values; where there are two, the second's ratio to the first shows."""
+
+    x_label: str
+    x_values: Sequence[int]
+    curves: Sequence[Curve]
+
+
+def draw_panels(path: Path, panels: Sequence[Panel], *, title: str, y_label: str) -> None:
+    """Both axes are logarithmic: proportional growth is a line of slope 1."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5.6 * columns, 4.0 * rows + 0.8), squeeze=False
+    )
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        _draw_panel(axis, panel, y_label)
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.945), ncols=3)
+    figure.suptitle(title, fontsize=11)
+    figure.tight_layout(rect=(0, 0, 1, 0.92), w_pad=2.5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _draw_panel(axis: Axes, panel: Panel, y_label: str) -> None:
+    from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
+
+    for index, curve in enumerate(panel.curves):
+        axis.plot(
+            panel.x_values,
+            curve.values,
+            label=curve.label,
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
+            linewidth=2,
+        )
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(list(panel.x_values)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%d"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel(panel.x_label)
+    axis.set_ylabel(y_label)
+    axis.grid(visible=True, alpha=0.3)
+    axis.margins(y=0.18)
+    if len(panel.curves) == 2:
+        _write_ratios(axis, panel)
+
+
+def _write_ratios(axis: Axes, panel: Panel) -> None:
+    ours, peer = panel.curves
+    for x, our_value, peer_value in zip(panel.x_values, ours.values, peer.values, strict=True):
+        ratio = ratio_to_peer(peer_value, our_value)
+        axis.annotate(
+            f"{ratio:.1f} x",
+            (x, max(our_value, peer_value)),
+            textcoords="offset points",
+            xytext=(0, 7),
+            ha="center",
+            fontsize=9,
+        )
