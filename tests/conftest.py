@@ -28,16 +28,20 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 def tiny_bundle(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[[str], Path]
 ) -> ExportedBundle:
-    """(architecture, target) -> folder of its bundle; read only, copy it to change it."""
+    """(architecture, target, precision) -> folder of its bundle; read only: copy to change it."""
 
     @cache
-    def export(architecture: str, target: str) -> Path:
-        output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}"
+    def export(architecture: str, target: str, precision: str) -> Path:
+        output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}-{precision}"
         model = str(tiny_checkpoint(architecture))
-        export_bundle(ExportRequest(model=model, output=output, target=target))
+        export_bundle(ExportRequest(model=model, output=output, target=target, precision=precision))
         return output
 
-    def make(architecture: str = "PegasusForConditionalGeneration", target: str = "ort") -> Path:
-        return export(architecture, target)
+    def make(
+        architecture: str = "PegasusForConditionalGeneration",
+        target: str = "ort",
+        precision: str = "fp32",
+    ) -> Path:
+        return export(architecture, target, precision)
 
     return make

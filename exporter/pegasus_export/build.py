@@ -45,7 +45,7 @@ class Builder:
     def build(self, precision: PrecisionRecipe) -> Manifest:
         """Writes graphs and weights; what is measured of them is not in the manifest yet."""
         prepared = self.prepared
-        graphs = write_graphs(
+        written = write_graphs(
             self._trace,
             network_weights(prepared.pegasus),
             precision,
@@ -59,7 +59,8 @@ class Builder:
             target=prepared.target,
             precision=precision.precision,
             architecture=_architecture(checkpoint),
-            graphs=graphs,
+            graphs=written.graphs,
+            tables=written.tables,
             tokenizer=prepared.tokenizer,
             token_ids=_token_ids(checkpoint),
             limits=Limits(

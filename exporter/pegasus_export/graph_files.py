@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,20 @@ from pegasus_export.graphs.definition import GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.progress import Advance, Progress
 from pegasus_export.trace import trace_graph
-from pegasus_runtime.bundle import BundleWriter, GraphSpec, TensorSpec
+from pegasus_runtime.bundle import BundleWriter, GraphSpec, TableSpec, TensorSpec
 
-__all__ = ["TracedGraphs", "network_weights", "trace_graphs", "write_graphs"]
+__all__ = ["TracedGraphs", "WrittenGraphs", "network_weights", "trace_graphs", "write_graphs"]
 
 TracedGraphs = Mapping[str, ir.Model]
 """Name -> the fp32 graph; its weights still are the checkpoint's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenGraphs:
+    """What the manifest says of the graphs."""
+
+    graphs: Mapping[str, GraphSpec]
+    tables: Mapping[str, TableSpec]
 
 
 def network_weights(pegasus: Pegasus) -> dict[str, npt.NDArray[np.float32]]:
@@ -48,14 +57,14 @@ def write_graphs(
     staging: BundleWriter,
     weights_file: str,
     progress: Progress,
-) -> dict[str, GraphSpec]:
+) -> "WrittenGraphs":
     """Writes weights and graphs in the recipe's formats, over those of an earlier recipe.
 
     The weights are converted and written in the background while `trace` is at work; what it
     returns is left as it is.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
-    specs = {}
+    specs, models = {}, {}
     with (
         WeightsFile(staging.path / weights_file) as file,
         ThreadPoolExecutor(1) as background,
@@ -70,8 +79,9 @@ def write_graphs(
                 file.move_in(model)
                 ir.save(model, staging.path / f"{name}.onnx")
                 specs[name] = _graph_spec(name, model)
+                models[name] = model
     staging.record(weights_file, sha256=file.sha256)
-    return specs
+    return WrittenGraphs(graphs=specs, tables=_find_tables(models, weights_file))
 
 
 def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -> None:
@@ -83,6 +93,30 @@ def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -
         advance(done - shown)
         shown = done
     written.result()
+
+
+def _find_tables(models: TracedGraphs, weights_file: str) -> dict[str, TableSpec]:
+    """External matrices that more than one graph only looks rows up in."""
+    tensors: dict[str, ir.ExternalTensor] = {}
+    users: dict[str, list[str]] = {}
+    for graph, model in models.items():
+        for name, value in model.graph.initializers.items():
+            tensor, uses = value.const_value, value.uses()
+            is_looked_up = all(use.node.op_type == "Gather" and use.idx == 0 for use in uses)
+            if isinstance(tensor, ir.ExternalTensor) and len(tensor.shape) == 2 and is_looked_up:
+                tensors[name] = tensor
+                users.setdefault(name, []).append(graph)
+    return {
+        name: TableSpec(
+            file=weights_file,
+            offset=tensors[name].offset or 0,
+            dtype=tensors[name].dtype.numpy().name,
+            shape=tuple(tensors[name].shape.numpy()),  # type: ignore[arg-type]  # two sizes
+            graphs=tuple(graphs),
+        )
+        for name, graphs in users.items()
+        if len(graphs) > 1
+    }
 
 
 def _graph_spec(name: str, model: ir.Model) -> GraphSpec:

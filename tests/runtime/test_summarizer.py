@@ -27,7 +27,7 @@ from pegasus_runtime import (
     Summarizer,
     Summary,
 )
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import SCHEMA_VERSION, Bundle
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.sessions.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.tokenizer import Newlines, Tokenizer
@@ -636,7 +636,7 @@ def test_a_bundle_whose_defaults_are_not_offered_is_refused(copied: Path) -> Non
 
 
 def test_a_bundle_of_a_newer_version_is_refused(copied: Path) -> None:
-    edit_manifest(copied, schema_version=2)
+    edit_manifest(copied, schema_version=SCHEMA_VERSION + 1)
     with pytest.raises(BundleError, match="written by a newer pegasus-edge: upgrade"):
         Summarizer.load(copied)
 

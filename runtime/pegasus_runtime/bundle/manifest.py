@@ -18,6 +18,7 @@ __all__ = [
     "Limits",
     "Manifest",
     "Source",
+    "TableSpec",
     "Target",
     "Task",
     "TensorSpec",
@@ -26,7 +27,7 @@ __all__ = [
     "TokenizerSpec",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -58,6 +59,22 @@ class GraphSpec:
     file: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSpec:
+    """An initialiser in which several graphs look up rows, so that it can be mapped once for all.
+
+    shape [rows, columns], from byte `offset` of the file on; dtype: NumPy's name. graphs: names
+    of those that have it, as external data of the same bytes: whoever ignores this loses memory,
+    not function.
+    """
+
+    file: str
+    offset: int
+    dtype: str
+    shape: tuple[int, int]
+    graphs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +165,7 @@ class Manifest:
     tools: name -> version. verification: the figures that the exporter measured.
     files: relative POSIX path -> record, of every file but the manifest; left empty by the
     exporter and filled in by `BundleWriter.commit`.
+    tables: initialiser's name -> where it is.
     recipe, generation and verification hold JSON values; sequences in them are read back as lists.
     """
 
@@ -161,6 +179,7 @@ class Manifest:
     limits: Limits
     source: Source
     recipe: Mapping[str, JsonValue] = field(default_factory=dict)
+    tables: Mapping[str, TableSpec] = field(default_factory=dict)
     generation: Mapping[str, JsonValue] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
     verification: Mapping[str, JsonValue] = field(default_factory=dict)

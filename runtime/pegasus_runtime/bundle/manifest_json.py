@@ -17,6 +17,7 @@ from pegasus_runtime.bundle.manifest import (
     Limits,
     Manifest,
     Source,
+    TableSpec,
     Target,
     Task,
     TensorSpec,
@@ -45,6 +46,9 @@ DTYPES = (
 )
 
 
+_TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float32": 4}
+
+
 def parse_manifest(text: str) -> Manifest:
     """Read manifest.json, checking every field.
 
@@ -59,6 +63,7 @@ def parse_manifest(text: str) -> Manifest:
         target=root.child("target").choice(get_args(Target)),
         precision=root.child("precision").text(),
         recipe=root.child("recipe").mapping(JsonNode.free),
+        tables=root.child("tables").mapping(_read_table),
         architecture=_read_architecture(root.child("architecture")),
         graphs=_read_graphs(root.child("graphs")),
         tokenizer=root.child("tokenizer").optional(_read_tokenizer),
@@ -71,6 +76,7 @@ def parse_manifest(text: str) -> Manifest:
         files=_read_files(root.child("files")),
     )
     _check_token_ids(manifest)
+    _check_tables(manifest)
     return manifest
 
 
@@ -165,6 +171,37 @@ def _read_tensor(node: JsonNode) -> TensorSpec:
 
 def _read_dimension(node: JsonNode) -> int | str:
     return node.text() if isinstance(node.value, str) else node.count()
+
+
+def _read_table(node: JsonNode) -> TableSpec:
+    _expect_fields_of(node, TableSpec)
+    shape = node.child("shape")
+    sizes = shape.sequence(JsonNode.positive)
+    if len(sizes) != 2:
+        raise shape.error("rows and columns")
+    return TableSpec(
+        file=_read_path(node.child("file")),
+        offset=node.child("offset").count(),
+        dtype=node.child("dtype").choice(tuple(_TABLE_ITEM_BYTES)),
+        shape=(sizes[0], sizes[1]),
+        graphs=node.child("graphs").sequence(JsonNode.text),
+    )
+
+
+def _check_tables(manifest: Manifest) -> None:
+    """A table lies within its file, and the graphs that have it exist."""
+    for name, table in manifest.tables.items():
+        path = f"tables.{name}"
+        unknown = set(table.graphs) - set(manifest.graphs)
+        if unknown:
+            raise field_error(f"{path}.graphs", repr(min(unknown)), "names of graphs")
+        if not manifest.files:  # the exporter's draft; they are recorded before it is written
+            continue
+        end = table.offset + math.prod(table.shape) * _TABLE_ITEM_BYTES[table.dtype]
+        record = manifest.files.get(table.file)
+        size = 0 if record is None else record.bytes
+        if end > size:
+            raise field_error(path, f"{end} bytes up to its end", f"at most {size} of {table.file}")
 
 
 def _read_tokenizer(node: JsonNode) -> TokenizerSpec:

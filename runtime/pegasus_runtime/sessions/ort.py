@@ -14,6 +14,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.sessions.ort_decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort_encoder import OrtEncoder
+from pegasus_runtime.sessions.ort_graph import map_tables
 
 __all__ = ["PROVIDERS", "OrtEngine"]
 
@@ -41,9 +42,10 @@ class OrtEngine:
                 f"provider {provider!r} is not offered for target 'ort': "
                 f"use one of {', '.join(PROVIDERS)}"
             )
+        tables = map_tables(bundle)
         has_encoder = "encoder" in bundle.manifest.graphs
-        self.encoder = OrtEncoder(bundle, threads=threads) if has_encoder else None
-        self.decoder = OrtDecoder(bundle, threads=threads)
+        self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None
+        self.decoder = OrtDecoder(bundle, threads=threads, tables=tables)
 
     def start(
         self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int

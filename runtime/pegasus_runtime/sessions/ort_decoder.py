@@ -15,6 +15,7 @@ from pegasus_runtime.sessions.ort_cache import TargetCache, keep_documents
 from pegasus_runtime.sessions.ort_encoder import OrtSource, cross_names
 from pegasus_runtime.sessions.ort_graph import (
     SharedArray,
+    Tables,
     check_graph,
     load_graph,
     run_graph,
@@ -30,14 +31,17 @@ Int64 = npt.NDArray[np.int64]
 class OrtDecoder:
     """Graph `decoder_step` of a bundle; safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, tables: Tables | None = None
+    ) -> None:
         """Raises: EngineError, BundleError."""
+        self.tables = tables
         facts = bundle.manifest.architecture
         self.num_layers = facts.decoder_layers
         self.num_heads = facts.decoder_heads
         self.head_dim = facts.head_dim
         self.vocab_size = facts.vocab_size
-        self.session = load_graph(bundle, "decoder_step", threads)
+        self.session = load_graph(bundle, "decoder_step", threads, tables)
         inputs = {"input_ids", "position", "num_candidates", "cache_indirection"}
         inputs |= {f"past_{name}" for name in self.cache_names()}
         if "encoder" in bundle.manifest.graphs:

@@ -13,6 +13,7 @@ import numpy as np
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort_graph import (
     SharedArray,
+    Tables,
     allocate,
     check_graph,
     load_graph,
@@ -35,14 +36,17 @@ def cross_names(bundle: Bundle) -> list[str]:
 class OrtEncoder:
     """Graph `encoder` of a bundle; safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, tables: Tables | None = None
+    ) -> None:
         """Raises: EngineError, BundleError."""
+        self.tables = tables
         facts = bundle.manifest.architecture
         self.pad_token_id = bundle.manifest.token_ids.pad_token_id
         self.num_heads = facts.decoder_heads
         self.head_dim = facts.head_dim
         self.output_names = cross_names(bundle)
-        self.session = load_graph(bundle, "encoder", threads)
+        self.session = load_graph(bundle, "encoder", threads, tables)
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
 
@@ -66,5 +70,6 @@ class OrtEncoder:
         binding.bind_ortvalue_input("attention_mask", mask.value)
         for name, output in outputs.items():
             binding.bind_ortvalue_output(name, output.value)
-        run_graph(self.session, binding)
+        # The decoder needs the room, and runs far longer.
+        run_graph(self.session, binding, release_memory=True)
         return {"attention_mask": mask, **outputs}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,19 @@ from pegasus_runtime.errors import BundleError, EngineError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["SharedArray", "allocate", "check_graph", "load_graph", "run_graph", "share"]
+__all__ = [
+    "SharedArray",
+    "Tables",
+    "allocate",
+    "check_graph",
+    "load_graph",
+    "map_tables",
+    "run_graph",
+    "share",
+]
+
+Tables: TypeAlias = "Mapping[str, SharedArray]"
+"""Initialiser's name -> the array that all sessions read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,21 +62,44 @@ def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         ) from err
 
 
-def load_graph(bundle: Bundle, name: str, threads: int | None) -> onnxruntime.InferenceSession:
+def map_tables(bundle: Bundle) -> Tables:
+    """Maps what several graphs look rows up in: each session would map a table of its own.
+
+    Raises: EngineError.
+    """
+    _import_onnxruntime()
+    tables = {}
+    for name, spec in bundle.manifest.tables.items():
+        path = bundle.path(spec.file)
+        try:
+            rows = np.memmap(path, np.dtype(spec.dtype), "r", spec.offset, spec.shape)
+        except (OSError, ValueError) as err:
+            raise EngineError(f"{path}: cannot be mapped: {err}") from err
+        tables[name] = share(rows)
+    return tables
+
+
+def load_graph(
+    bundle: Bundle, name: str, threads: int | None, tables: Tables | None = None
+) -> onnxruntime.InferenceSession:
     """The session of a graph of the manifest, on the CPU.
 
+    tables: of `map_tables`; they have to outlive the session.
     Raises: EngineError if the threads are impossible, onnxruntime is missing, or it cannot load.
     """
     if threads is not None and threads < 1:
         raise EngineError(f"threads is {threads}, expected at least 1, or None for one per core")
-    try:
-        import onnxruntime
-    except ImportError as err:
-        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[cpu]'") from err
+    onnxruntime = _import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
+    if name == "decoder_step":
+        # An arena would keep, for good, the memory in which the head was transposed for packing.
+        options.enable_cpu_mem_arena = False
+    for table, shared in (tables or {}).items():
+        if name in bundle.manifest.tables[table].graphs:
+            options.add_initializer(table, shared.value)
     path = bundle.path(bundle.manifest.graphs[name].file)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -89,12 +126,34 @@ def check_graph(
         )
 
 
-def run_graph(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:
-    """Runs a graph on what is bound to it. Raises: EngineError."""
+def run_graph(
+    session: onnxruntime.InferenceSession,
+    binding: onnxruntime.IOBinding,
+    *,
+    release_memory: bool = False,
+) -> None:
+    """Runs a graph on what is bound to it. Raises: EngineError.
+
+    release_memory: gives back what the graph worked in, rather than keeping it for the next run.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    if release_memory:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     try:
-        session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding, options)
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+
+
+def _import_onnxruntime() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as err:
+        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[cpu]'") from err
+    module: ModuleType = onnxruntime
+    return module
 
 
 def _first_line(err: Exception) -> str:

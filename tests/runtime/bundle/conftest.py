@@ -14,6 +14,7 @@ from pegasus_runtime.bundle import (
     Limits,
     Manifest,
     Source,
+    TableSpec,
     TensorSpec,
     TokenIds,
     TokenizerSpec,
@@ -65,6 +66,15 @@ def manifest() -> Manifest:
                     TensorSpec(name="cross_key.0", dtype="float32", shape=("batch", 16, "s", 64)),
                     TensorSpec(name="step", dtype="int32", shape=()),
                 ),
+            )
+        },
+        tables={
+            "model.shared.int8": TableSpec(
+                file="weights/model.bin",
+                offset=8,
+                dtype="int8",
+                shape=(31, 32),
+                graphs=("encoder",),
             )
         },
         tokenizer=TokenizerSpec(file="spiece.model", layout="bigbird_pegasus", offset=0),

@@ -181,6 +181,23 @@ REFUSED: list[tuple[Change, str]] = [
         lambda m: m["token_ids"].update(eos_token_ids=[1, 96103]),
         "token_ids: got 96103, expected ids below vocab_size 96103",
     ),
+    (
+        lambda m: _table(m).update(shape=[31]),
+        "tables.model.shared.int8.shape: got a list, expected rows and columns",
+    ),
+    (lambda m: _table(m).update(dtype="int4"), 'dtype: got "int4", expected one of int8, float32'),
+    (
+        lambda m: _table(m).update(graphs=["encoder", "decoder"]),
+        "tables.model.shared.int8.graphs: got 'decoder', expected names of graphs",
+    ),
+    (
+        lambda m: _table(m).update(offset=9),
+        "tables.model.shared.int8: got 1001 bytes up to its end, expected at most 1000 of weights/",
+    ),
+    (
+        lambda m: _table(m).update(file="other.bin"),
+        "tables.model.shared.int8: got 1000 bytes up to its end, expected at most 0 of other.bin",
+    ),
     (lambda m: m["source"].update(sha256="A" * 64), "expected 64 lowercase hexadecimal digits"),
     (lambda m: m["source"].update(name="x" * 999), ""),
     (lambda m: m["source"].update(sha256="x" * 999), f'"{"x" * 59}…, expected 64 lower'),
@@ -202,11 +219,17 @@ def test_a_wrong_field_is_named_with_what_was_got_and_expected(
     assert "\n" not in str(caught.value)
 
 
+def _table(manifest: dict[str, Any]) -> dict[str, Any]:
+    table: dict[str, Any] = manifest["tables"]["model.shared.int8"]
+    return table
+
+
 RECORDS: list[tuple[str | int, ...]] = [
     (),
     ("architecture",),
     ("graphs", "encoder"),
     ("graphs", "encoder", "inputs", 0),
+    ("tables", "model.shared.int8"),
     ("tokenizer",),
     ("token_ids",),
     ("limits",),

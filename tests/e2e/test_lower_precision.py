@@ -1,0 +1,52 @@
+"""Bundles of lower precision through the Summarizer."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pegasus_runtime import GenerationOptions, Summarizer
+from pegasus_runtime.bundle import open_bundle
+from pegasus_runtime.sessions.ort_graph import map_tables
+
+OPTIONS = GenerationOptions(num_beams=4, max_new_tokens=12)
+TinyBundle = Callable[..., Path]
+
+
+@pytest.fixture(params=["int8", "int4"])
+def summarizer(request: pytest.FixtureRequest, tiny_bundle: TinyBundle) -> Iterator[Summarizer]:
+    with Summarizer.load(tiny_bundle(precision=request.param), threads=1) as loaded:
+        yield loaded
+
+
+def sources(summarizer: Summarizer) -> list[list[int]]:
+    rng = np.random.default_rng(0)
+    vocab_size = summarizer.bundle.manifest.architecture.vocab_size
+    return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in (17, 3, 9)]
+
+
+def test_the_same_batch_gives_the_same_tokens_and_scores(summarizer: Summarizer) -> None:
+    batch = sources(summarizer)
+    assert summarizer.generate(batch, OPTIONS) == summarizer.generate(batch, OPTIONS)
+
+
+def test_a_document_alone_gives_the_same_whatever_ran_before(summarizer: Summarizer) -> None:
+    batch = sources(summarizer)
+    first = summarizer.generate(batch[:1], OPTIONS)
+    summarizer.generate(batch, OPTIONS)
+    assert summarizer.generate(batch[:1], OPTIONS) == first
+
+
+def test_the_embedding_is_mapped_once_for_both_graphs(summarizer: Summarizer) -> None:
+    tables = summarizer.bundle.manifest.tables
+    assert set(tables) == {"model.shared.int8", "model.shared.scale"}
+    assert all(table.graphs == ("encoder", "decoder_step") for table in tables.values())
+    facts = summarizer.bundle.manifest.architecture
+    rows = map_tables(summarizer.bundle)["model.shared.int8"].array
+    assert (rows.shape, rows.dtype) == ((facts.vocab_size, facts.d_model), np.int8)
+    assert np.abs(rows).max() == 127
+
+
+def test_fp32_has_no_tables(tiny_bundle: TinyBundle) -> None:
+    assert open_bundle(tiny_bundle()).manifest.tables == {}
