@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from pegasus_runtime.bundle import Architecture
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "bytes_per_document", "plan_batches"]
+__all__ = ["DEFAULT_BUDGET_BYTES", "bytes_per_document", "encoder_bytes", "plan_batches"]
 
-DEFAULT_BUDGET_BYTES = 2**30
+DEFAULT_BUDGET_BYTES = 5 * 2**28  # eight documents of 512 tokens at PEGASUS' full size
 _FLOAT_BYTES = 4
 _MAX_DOCUMENTS = 16
 
@@ -23,22 +23,22 @@ _ATTENTION_SCORES = 2  # [H, S, S]
 def bytes_per_document(
     facts: Architecture, *, source_tokens: int, rows: int, max_length: int
 ) -> int:
-    """Bytes that one document needs, padded to this length, while it is encoded and decoded.
+    """Bytes that one document, padded to this length, needs while it is decoded.
 
-    What the encoder works on, which ONNX Runtime keeps; keys and values of all decoder layers,
-    over the source once and over the target for each of its rows; and the scores of the whole
-    vocabulary for each row, three times over.
+    Keys and values of all decoder layers, over the source once and over the target for each of
+    its rows; and the scores of the whole vocabulary for each row, three times over.
     """
     layer_tokens = facts.decoder_layers * (source_tokens + rows * max_length)
     caches = 2 * layer_tokens * facts.decoder_heads * facts.head_dim
     scores = 3 * rows * facts.vocab_size
-    return _FLOAT_BYTES * (_encoder_floats(facts, source_tokens) + caches + scores)
+    return _FLOAT_BYTES * (caches + scores)
 
 
-def _encoder_floats(facts: Architecture, source_tokens: int) -> int:
+def encoder_bytes(facts: Architecture, *, source_tokens: int) -> int:
+    """Bytes that the encoder works in: on one document at a time, so once per batch."""
     per_token = (_HIDDEN_STATES + 4 * _FEED_FORWARDS) * facts.d_model
     per_token += _ATTENTION_SCORES * facts.encoder_heads * source_tokens
-    return source_tokens * per_token
+    return _FLOAT_BYTES * source_tokens * per_token
 
 
 def plan_batches(
@@ -62,7 +62,8 @@ def plan_batches(
             cost = bytes_per_document(
                 facts, source_tokens=lengths[document], rows=rows, max_length=max_length
             )
-            room = min(max(1, budget_bytes // cost), _MAX_DOCUMENTS)
+            left = budget_bytes - encoder_bytes(facts, source_tokens=lengths[document])
+            room = min(max(1, left // cost), _MAX_DOCUMENTS)
             batches.append([])
         batches[-1].append(document)
         room -= 1

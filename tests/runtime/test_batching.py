@@ -1,9 +1,11 @@
 """Which documents run together: all of them once, longest first, within the budget."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pegasus_runtime.batching import bytes_per_document, plan_batches
+from pegasus_runtime.batching import bytes_per_document, encoder_bytes, plan_batches
 from pegasus_runtime.bundle import Architecture
 
 FACTS = Architecture(
@@ -52,7 +54,9 @@ def test_a_padded_batch_is_within_the_budget_unless_it_is_one_document(
     lengths: list[int], rows: int, budget: int
 ) -> None:
     for batch in plan(lengths, rows, budget):
-        padded_bytes = len(batch) * cost(max(lengths[index] for index in batch), rows)
+        longest = max(lengths[index] for index in batch)
+        padded_bytes = len(batch) * cost(longest, rows)
+        padded_bytes += encoder_bytes(FACTS, source_tokens=longest)
         assert padded_bytes <= budget or len(batch) == 1
         assert len(batch) <= MOST_DOCUMENTS
 
@@ -63,7 +67,8 @@ def test_a_batch_is_closed_only_when_another_document_would_not_fit(
 ) -> None:
     for batch in plan(lengths, rows, budget)[:-1]:
         longest = max(lengths[index] for index in batch)
-        over_budget = (len(batch) + 1) * cost(longest, rows) > budget
+        needed = (len(batch) + 1) * cost(longest, rows)
+        over_budget = needed + encoder_bytes(FACTS, source_tokens=longest) > budget
         assert over_budget or len(batch) == MOST_DOCUMENTS
 
 
@@ -84,18 +89,23 @@ def test_documents_keep_their_names() -> None:
     assert batches == [[3, 5, 7]]
 
 
-def test_the_bytes_of_a_document_are_its_caches_the_encoders_arrays_and_copies_of_the_scores() -> (
-    None
-):
+def test_the_bytes_of_a_document_are_its_caches_and_copies_of_the_scores() -> None:
     keys_of_source = 3 * 10 * 4 * 16  # layers, tokens, heads, head dim
     keys_of_rows = 3 * 2 * 64 * 4 * 16  # layers, rows, tokens, heads, head dim
     scores = 3 * 2 * 1000
+    assert cost(10, rows=2) == 4 * (2 * (keys_of_source + keys_of_rows) + scores)
+
+
+def test_the_bytes_of_the_encoder_are_some_copies_of_what_a_layer_works_on() -> None:
     hidden_states = 8 * 10 * 64  # copies, tokens, model dim
     feed_forward = 2 * 10 * 4 * 64
     attention_scores = 2 * 4 * 10 * 10  # copies, heads, tokens, tokens
-    encoder = hidden_states + feed_forward + attention_scores
-    assert cost(10, rows=2) == 4 * (2 * (keys_of_source + keys_of_rows) + scores + encoder)
+    expected = 4 * (hidden_states + feed_forward + attention_scores)
+    assert encoder_bytes(FACTS, source_tokens=10) == expected
 
 
-def test_attention_makes_long_documents_cost_more_than_their_tokens() -> None:
-    assert cost(2000, rows=1) > 2 * cost(1000, rows=1)
+def test_eight_documents_of_the_published_size_run_together() -> None:
+    heads = {"encoder_heads": 16, "decoder_heads": 16, "head_dim": 64}
+    xsum = replace(FACTS, vocab_size=96103, d_model=1024, decoder_layers=16, **heads)
+    batches = plan_batches(dict.fromkeys(range(9), 512), xsum, rows=8, max_length=64)
+    assert [len(batch) for batch in batches] == [8, 1]
