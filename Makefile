@@ -56,6 +56,8 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 		--plot build/benchmarks/scaling.png
 	$(BIN)/python benchmarks/memory.py --json build/benchmarks/memory.json
 	$(BIN)/python benchmarks/roofline.py --json build/benchmarks/roofline.json
+	$(BIN)/python benchmarks/step_overhead.py --json build/benchmarks/step_overhead.json
+	$(BIN)/python benchmarks/precision_quality.py --json build/benchmarks/precision_quality.json
 
 wheel: $(TEST_READY)  ## build the wheel, in dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist
