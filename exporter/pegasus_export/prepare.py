@@ -61,19 +61,22 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         target=target,
         task=task,
         recipe=find_recipe(target, task),
-        precision=_precision_recipe(request, pegasus),
+        precision=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         max_source_tokens=max_source_tokens,
         documents=documents,
     )
 
 
-def _precision_recipe(request: ExportRequest, pegasus: Pegasus) -> PrecisionRecipe:
+def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) -> PrecisionRecipe:
     try:
         kept = match_layers(find_layers(pegasus.state_dict()), request.keep_fp32)
     except ValueError as err:
         raise UnsupportedError(f"--keep-fp32: {err}") from err
-    return PrecisionRecipe(precision=request.precision, kept=kept)
+    # Other runtimes get the layers as the checkpoint has them.
+    return PrecisionRecipe(
+        precision=request.precision, kept=kept, fuses_projections=target == "ort"
+    )
 
 
 def _calibration_documents(request: ExportRequest, task: Task) -> tuple[CalibrationDocument, ...]:

@@ -2,6 +2,7 @@
 
 Names of what is stored, for a layer called L:
 
+    linear fp32   L.weight [N, K] float32, L.bias, where it was several projections
     linear int8   L.int8 [K, N] int8, L.scale [N] float32, L.bias [N] float32 if it has one
     linear int4   L.int4 [N, M, 16] uint8, L.scale [N * M] float32, L.bias
     table int8    L.int8 [V, D] int8, L.scale [V, 1] float32, L.zero [V] int8
@@ -35,7 +36,7 @@ def quantize_weights(
     """
     done: set[str] = set()
     for layer in find_layers(weights):
-        if recipe.format_of(layer) != "fp32":
+        if recipe.changes(layer):
             yield from _quantize_layer(layer, weights, recipe)
             done.update(layer.weights, (f"{module}.bias" for module in layer.modules))
     for name, array in weights.items():
@@ -57,7 +58,9 @@ def _quantize_layer(
     layer: Layer, weights: Mapping[str, Float32], recipe: PrecisionRecipe
 ) -> Iterator[tuple[str, Array]]:
     matrix = _stack([weights[name] for name in layer.weights])
-    if recipe.format_of(layer) == "int4":
+    if recipe.format_of(layer) == "fp32":
+        yield f"{layer.name}.weight", matrix
+    elif recipe.format_of(layer) == "int4":
         blocks = quantize_blocks(matrix)
         yield f"{layer.name}.int4", blocks.packed
         yield f"{layer.name}.scale", blocks.scale.reshape(-1)

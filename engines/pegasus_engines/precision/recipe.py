@@ -49,6 +49,8 @@ class PrecisionRecipe:
     """A key of PRECISIONS."""
     kept: frozenset[str] = frozenset()
     """Names of layers that stay fp32."""
+    fuses_projections: bool = True
+    """Whether the projections of a self-attention become one product, in fp32 too."""
 
     def format_of(self, layer: Layer) -> Format:
         """The format that a layer is stored and computed in."""
@@ -56,6 +58,11 @@ class PrecisionRecipe:
             return "fp32"
         linear, table = PRECISIONS[self.precision]
         return table if layer.is_table else linear
+
+    def changes(self, layer: Layer) -> bool:
+        """Whether a layer is stored otherwise than in the checkpoint."""
+        is_fused = self.fuses_projections and len(layer.modules) > 1
+        return is_fused or self.format_of(layer) != "fp32"
 
     def describe(self) -> dict[str, JsonValue]:
         """What the manifest says of it."""

@@ -1,12 +1,12 @@
 """An fp32 graph with its products respelled for weights of fewer bits.
 
+    Gemms of one attention    one Gemm and a Split, whatever the weights
     Gemm with int8 weights    DynamicQuantizeMatMul (com.microsoft)
     Gemm with int4 weights    MatMulNBits (com.microsoft), activations in 8 bits
     Gemm with an int8 table   DynamicQuantizeLinear, QGemm (com.microsoft): the one 8-bit product
                               that takes the table as the embedding has it, one row per token
     Gather from an int8 table Gather, Cast, Mul by the row's scale
 
-The three projections of a self-attention become one product and a Split.
 Source: onnxruntime docs/ContribOperators.md.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from pegasus_engines.precision.int4 import BLOCK_SIZE
-from pegasus_engines.precision.recipe import Layer, PrecisionRecipe, find_layers
+from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
 __all__ = ["rewrite_products"]
 
@@ -32,14 +32,12 @@ def rewrite_products(
     stored: what `quantize_weights` named, as it lies in the weights file.
     """
     rewriter = _Rewriter(model.graph, stored)
-    layers = [x for x in find_layers(model.graph.initializers) if recipe.format_of(x) != "fp32"]
+    layers = [layer for layer in find_layers(model.graph.initializers) if recipe.changes(layer)]
     for layer in layers:
         if layer.is_table:
             rewriter.rewrite_table(layer)
-        elif recipe.format_of(layer) == "int4":
-            rewriter.rewrite_int4(layer)
         else:
-            rewriter.rewrite_int8(layer)
+            rewriter.rewrite_linear(layer, recipe.format_of(layer))
     if layers:
         model.opset_imports.setdefault(_MICROSOFT, 1)
         rewriter.drop_unused_initializers()
@@ -53,7 +51,16 @@ class _Rewriter:
         self.graph = graph
         self.stored = stored
 
-    def rewrite_int8(self, layer: Layer) -> None:
+    def rewrite_linear(self, layer: Layer, precision: Format) -> None:
+        rewrite = {"fp32": self._fuse, "int8": self._rewrite_int8, "int4": self._rewrite_int4}
+        rewrite[precision](layer)
+
+    def _fuse(self, layer: Layer) -> None:
+        gemms = self._gemms(layer)
+        inputs = [gemms[0].inputs[0], self._initializer(f"{layer.name}.weight"), self._bias(layer)]
+        self._replace(layer, gemms, "Gemm", inputs, {"transB": 1}, domain="")
+
+    def _rewrite_int8(self, layer: Layer) -> None:
         gemms = self._gemms(layer)
         self._replace(
             layer,
@@ -68,7 +75,7 @@ class _Rewriter:
             ],
         )
 
-    def rewrite_int4(self, layer: Layer) -> None:
+    def _rewrite_int4(self, layer: Layer) -> None:
         gemms = self._gemms(layer)
         weights = [self.graph.initializers[name].const_value for name in layer.weights]
         shapes = [weight.shape.numpy() for weight in weights if weight is not None]
@@ -150,10 +157,13 @@ class _Rewriter:
         operator: str,
         inputs: Sequence[ir.Value | None],
         attributes: Mapping[str, int] | None = None,
+        *,
+        domain: str = _MICROSOFT,
     ) -> None:
         """Puts one product where the layer's were, and a Split behind it if they were several."""
-        inputs = inputs if inputs[-1] is not None else inputs[:3]
-        product = ir.node(operator, inputs, dict(attributes or {}), domain=_MICROSOFT)
+        while inputs[-1] is None:
+            inputs = inputs[:-1]
+        product = ir.node(operator, inputs, dict(attributes or {}), domain=domain)
         if len(gemms) == 1:
             self._substitute(gemms[0], [product])
             return

@@ -53,14 +53,22 @@ def test_int4_stores_blocks_and_keeps_eight_bits_for_the_table() -> None:
 
 def test_layers_that_are_kept_keep_their_name_and_bias() -> None:
     kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
-    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int8", kept=kept)))
+    recipe = PrecisionRecipe(precision="int8", kept=kept, fuses_projections=False)
+    stored = dict(quantize_weights(WEIGHTS, recipe))
     changed = {"model.decoder.layers.0.fc1.int8", "model.decoder.layers.0.fc1.scale"}
     assert set(stored) == set(WEIGHTS) - {"model.decoder.layers.0.fc1.weight"} | changed
 
 
-def test_fp32_stores_the_weights_as_they_are() -> None:
-    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="fp32")))
-    assert stored == WEIGHTS
+def test_fp32_stores_the_weights_as_they_are_but_projections_as_one() -> None:
+    recipe = PrecisionRecipe(precision="fp32", fuses_projections=False)
+    assert dict(quantize_weights(WEIGHTS, recipe)) == WEIGHTS
+    fused = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="fp32")))
+    rows = fused.pop(f"{ATTENTION}.qkv_proj.weight")
+    for index, name in enumerate("qkv"):
+        expected = WEIGHTS[f"{ATTENTION}.{name}_proj.weight"]
+        np.testing.assert_array_equal(rows[64 * index : 64 * (index + 1)], expected)
+    assert fused.pop(f"{ATTENTION}.qkv_proj.bias").shape == (192,)
+    assert fused == {name: WEIGHTS[name] for name in WEIGHTS if ATTENTION not in name}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])

@@ -100,16 +100,29 @@ def test_int4_has_its_products_and_an_int8_head(tmp_path: Path) -> None:
 
 def test_layers_that_are_kept_are_left_as_they_are(tmp_path: Path) -> None:
     kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
-    model = rewritten(PrecisionRecipe(precision="int8", kept=kept), tmp_path)
-    operators = Counter(node.op_type for node in model.graph)
+    recipe = PrecisionRecipe(precision="int8", kept=kept, fuses_projections=False)
+    operators = Counter(node.op_type for node in rewritten(recipe, tmp_path).graph)
     assert (operators["Gemm"], operators["DynamicQuantizeMatMul"]) == (4, 1)
-    assert operators["QGemm"] == 0
+    assert operators["QGemm"] == operators["Split"] == 0
 
 
-def test_fp32_changes_nothing_and_says_so() -> None:
+@pytest.mark.parametrize("with_biases", [True, False])
+def test_fp32_projections_become_one_product_that_computes_the_same(
+    with_biases: bool, tmp_path: Path
+) -> None:
+    model = rewritten(PrecisionRecipe(precision="fp32"), tmp_path, with_biases=with_biases)
+    operators = Counter(node.op_type for node in model.graph)
+    assert (operators["Gemm"], operators["Split"]) == (3, 1)
+    (got,) = run(model, tmp_path, {"ids": IDS})
+    (expected,) = run(network(weights(with_biases=with_biases)), tmp_path, {"ids": IDS})
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-2)  # values of size 10^4
+
+
+def test_fp32_without_fusing_changes_nothing_and_says_so() -> None:
     model = network(weights())
     before = [node.op_type for node in model.graph]
-    assert not rewrite_products(model, PrecisionRecipe(precision="fp32"), {})
+    recipe = PrecisionRecipe(precision="fp32", fuses_projections=False)
+    assert not rewrite_products(model, recipe, {})
     assert [node.op_type for node in model.graph] == before
 
 
@@ -125,7 +138,9 @@ def test_a_product_of_another_kind_is_refused() -> None:
         rewrite_products(
             model,
             PrecisionRecipe(
-                precision="int8", kept=frozenset({"model.shared", f"{ATTENTION}.qkv_proj"})
+                precision="int8",
+                kept=frozenset({"model.shared", f"{ATTENTION}.qkv_proj"}),
+                fuses_projections=False,
             ),
             {},
         )

@@ -109,7 +109,7 @@ def test_an_altered_encoder_is_named(
     copied: Copy, reference: MakeReference, target: str, graph: str
 ) -> None:
     folder = copied(SEQ2SEQ, target)
-    _change_weight(folder, "model.encoder.layers.0.self_attn.k_proj.weight", _add_a_little)
+    _change_weight(folder, "model.encoder.layers.0.self_attn.out_proj.weight", _add_a_little)
     with pytest.raises(VerificationError, match=f"graph {graph}: differs"):
         _verify(folder, reference(SEQ2SEQ))
 
