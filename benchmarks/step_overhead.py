@@ -32,8 +32,8 @@ from benchmark_report import write_report
 from pegasus_runtime.bundle import open_bundle
 from pegasus_runtime.search.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.resolve import resolve_options
-from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
+from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.sessions.ort import OrtEngine
 from random_documents import random_documents
 from ratio_table import Target, format_columns, format_number, format_verdicts, judge
@@ -98,24 +98,6 @@ def measure_overhead(
     )
 
 
-def search_settings(engine_folder: Any, *, beams: int, new_tokens: int) -> SearchSettings:
-    """As the other benchmarks have them: summaries of one length, the default length penalty."""
-    manifest = open_bundle(engine_folder).manifest
-    return resolve_options(
-        GenerationOptions(num_beams=beams, max_new_tokens=new_tokens, min_new_tokens=new_tokens),
-        manifest.generation,
-        SpecialTokens(
-            pad=manifest.token_ids.pad_token_id,
-            eos=manifest.token_ids.eos_token_ids,
-            decoder_start=manifest.token_ids.decoder_start_token_id,
-        ),
-        SearchLimits(
-            max_target_tokens=manifest.limits.max_target_tokens,
-            vocab_size=manifest.architecture.vocab_size,
-        ),
-    )
-
-
 def format_rows(rows: Sequence[Overhead]) -> str:
     lines: list[tuple[str, ...]] = [("", "graph", "Python", "Python's share")]
     for row in rows:
@@ -135,8 +117,14 @@ def run(argv: Sequence[str] | None) -> None:
     settings, summary = settings_from_arguments(arguments), summary_from_arguments(arguments)
     rows = []
     for name, folder in prepare_folders(settings).items():
-        engine = OrtEngine(open_bundle(folder), threads=settings.threads)
-        search = search_settings(folder, beams=summary.beams, new_tokens=summary.new_tokens)
+        bundle = open_bundle(folder)
+        engine = OrtEngine(bundle, threads=settings.threads)
+        options = GenerationOptions(
+            num_beams=summary.beams,
+            max_new_tokens=summary.new_tokens,
+            min_new_tokens=summary.new_tokens,
+        )
+        search = resolve_for_manifest(options, bundle.manifest)
         for batch in arguments.batch:
             lengths = [summary.source_tokens] * batch
             vocabulary = settings.shape.vocabulary

@@ -25,11 +25,11 @@ from pegasus_runtime.bundle import (
     Bundle,
     BundleWriter,
     JsonValue,
+    Manifest,
     Target,
     write_bundle,
 )
 from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.search.settings import SearchLimits
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
@@ -87,7 +87,7 @@ def _fill(
     changes = None
     if prepared.documents:
         with progress("summarise in fp32"):
-            baseline = _make_baseline(prepared, staging.path)
+            baseline = _make_baseline(prepared, manifest, staging.path)
         if request.max_rouge_drop is not None:
             manifest, changes = restore_layers(
                 builder, manifest, baseline, max_rouge_drop=request.max_rouge_drop
@@ -104,18 +104,14 @@ def _fill(
         return staging.commit(manifest), measured, changes
 
 
-def _make_baseline(prepared: Prepared, folder: Path) -> Baseline:
-    config, spec = prepared.checkpoint.config, prepared.tokenizer
+def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Baseline:
+    spec = manifest.tokenizer
     assert spec is not None  # of every task that summarises
     return make_baseline(
         prepared.pegasus,
         Tokenizer.load(folder / spec.file, spec.layout),
         prepared.documents,
-        generation=prepared.checkpoint.generation,
-        limits=SearchLimits(
-            max_target_tokens=config.max_position_embeddings, vocab_size=config.vocab_size
-        ),
-        max_source_tokens=prepared.max_source_tokens,
+        manifest=manifest,
         max_length=_GLANCE_TOKENS if prepared.documents == DEFAULT_DOCUMENTS else None,
     )
 

@@ -57,7 +57,7 @@ def write_graphs(
     staging: BundleWriter,
     weights_file: str,
     progress: Progress,
-) -> "WrittenGraphs":
+) -> WrittenGraphs:
     """Writes weights and graphs in the recipe's formats, over those of an earlier recipe.
 
     The weights are converted and written in the background while `trace` is at work; what it

@@ -19,8 +19,8 @@ from pegasus_runtime.failure import (
 )
 from pegasus_runtime.search.loop import Hypothesis, generate
 from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.resolve import resolve_options
-from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
+from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.source import check_source
@@ -267,21 +267,7 @@ class Summarizer:
 
         Raises: OptionsError.
         """
-        manifest = self.bundle.manifest
-        return resolve_options(
-            options or GenerationOptions(),
-            manifest.generation,
-            SpecialTokens(
-                pad=manifest.token_ids.pad_token_id,
-                eos=manifest.token_ids.eos_token_ids,
-                decoder_start=manifest.token_ids.decoder_start_token_id,
-            ),
-            SearchLimits(
-                max_target_tokens=manifest.limits.max_target_tokens,
-                vocab_size=manifest.architecture.vocab_size,
-                max_beams=manifest.limits.max_beams,
-            ),
-        )
+        return resolve_for_manifest(options or GenerationOptions(), self.bundle.manifest)
 
     def close(self) -> None:
         """Lets go of the engine and its memory."""

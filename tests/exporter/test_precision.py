@@ -16,10 +16,10 @@ from pegasus_export.cli import main
 from pegasus_export.errors import CalibrationError, UnsupportedError
 from pegasus_export.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.models.loading import load_pegasus
-from pegasus_export.verify.comparison import compare_bundle, make_baseline
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.sensitivity import rank_layers
 from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.search.settings import SearchLimits
 from pegasus_runtime.tokenizer import Tokenizer
 
 TinyCheckpoint = Callable[..., Path]
@@ -82,45 +82,36 @@ def test_other_tasks_have_lower_precisions_too(
     assert all(each.error > 1e-4 for each in result.measured)
 
 
-def _baseline(checkpoint_folder: Path) -> tuple[object, ...]:
+def _baseline(checkpoint_folder: Path, bundle_folder: Path) -> tuple[Pegasus, Baseline]:
     checkpoint = open_checkpoint(str(checkpoint_folder))
     pegasus = load_pegasus(checkpoint)
-    config = checkpoint.config
     assert checkpoint.spiece is not None
-    baseline = make_baseline(
-        pegasus,
-        Tokenizer.load(checkpoint.spiece, "pegasus"),
-        DOCUMENTS,
-        generation=checkpoint.generation,
-        limits=SearchLimits(
-            max_target_tokens=config.max_position_embeddings, vocab_size=config.vocab_size
-        ),
-        max_source_tokens=config.max_position_embeddings,
-    )
-    return pegasus, baseline
+    tokenizer = Tokenizer.load(checkpoint.spiece, "pegasus")
+    manifest = open_bundle(bundle_folder).manifest
+    return pegasus, make_baseline(pegasus, tokenizer, DOCUMENTS, manifest=manifest)
 
 
 def test_the_torch_engine_writes_what_the_fp32_bundle_writes(
     tiny_checkpoint: TinyCheckpoint, tiny_bundle: TinyBundle
 ) -> None:
-    _, baseline = _baseline(tiny_checkpoint())
-    changes = compare_bundle(open_bundle(tiny_bundle()), baseline, with_rouge=True)  # type: ignore[arg-type]
+    _, baseline = _baseline(tiny_checkpoint(), tiny_bundle())
+    changes = compare_bundle(open_bundle(tiny_bundle()), baseline, with_rouge=True)
     assert (changes.documents, changes.tokens_changed, changes.rouge_drop) == (2, 0, 0.0)
     assert changes.tokens > 4
 
 
 def test_layers_are_ranked_by_their_error_and_fp32_ones_are_not(
-    tiny_checkpoint: TinyCheckpoint,
+    tiny_checkpoint: TinyCheckpoint, tiny_bundle: TinyBundle
 ) -> None:
-    pegasus, baseline = _baseline(tiny_checkpoint())
-    layers = find_layers(pegasus.state_dict())  # type: ignore[attr-defined]
+    pegasus, baseline = _baseline(tiny_checkpoint(), tiny_bundle())
+    layers = find_layers(pegasus.state_dict())
     kept = frozenset({"model.decoder.layers.0.fc1"})
     for precision, largest in (("int8", 0.1), ("int4", 0.5)):
         errors = rank_layers(
-            pegasus,  # type: ignore[arg-type]
+            pegasus,
             PrecisionRecipe(precision=precision, kept=kept),
-            baseline.sources,  # type: ignore[attr-defined]
-            baseline.summaries,  # type: ignore[attr-defined]
+            baseline.sources,
+            baseline.summaries,
         )
         assert set(errors) == {layer.name for layer in layers} - kept
         assert list(errors.values()) == sorted(errors.values(), reverse=True)

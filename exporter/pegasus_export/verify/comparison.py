@@ -1,7 +1,7 @@
 """A bundle of lower precision beside its checkpoint, on the same documents."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pegasus_export.calibration import CalibrationDocument
@@ -15,11 +15,11 @@ from pegasus_export.verify.tokens import (
     summarize_sources,
 )
 from pegasus_export.verify.torch_engine import TorchEngine
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Bundle, Manifest
 from pegasus_runtime.errors import InputError, OptionsError
 from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.resolve import resolve_options
-from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
+from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.sessions.ort import OrtEngine
 from pegasus_runtime.tokenizer import Tokenizer
 
@@ -42,26 +42,19 @@ def make_baseline(
     tokenizer: Tokenizer,
     documents: Sequence[CalibrationDocument],
     *,
-    generation: Mapping[str, object],
-    limits: SearchLimits,
-    max_source_tokens: int,
+    manifest: Manifest,
     max_length: int | None = None,
 ) -> Baseline:
-    """Summarises the documents with the torch modules and the checkpoint's own defaults.
+    """Summarises the documents with the torch modules and the checkpoint's own defaults and limits.
 
     Documents over the limit are cut. max_length: ends summaries earlier than the defaults do.
     Raises: CalibrationError.
     """
-    config = pegasus.config
-    special = SpecialTokens(
-        pad=config.pad_token_id,
-        eos=config.eos_token_ids,
-        decoder_start=config.decoder_start_token_id,
-    )
+    limit = manifest.limits.max_source_tokens
     try:
-        settings = resolve_options(GenerationOptions(), generation, special, limits)
+        settings = resolve_for_manifest(GenerationOptions(), manifest)
         sources = [
-            tokenizer.encode(each.text, max_tokens=max_source_tokens, truncate=True).token_ids
+            tokenizer.encode(each.text, max_tokens=limit, truncate=True).token_ids
             for each in documents
         ]
     except (InputError, OptionsError) as err:

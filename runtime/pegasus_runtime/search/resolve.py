@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import (
@@ -13,11 +14,31 @@ from pegasus_runtime.search.settings import (
     SpecialTokens,
 )
 
-__all__ = ["resolve_options"]
+__all__ = ["resolve_for_manifest", "resolve_options"]
 
 _DEFAULT_NEW_TOKENS = 20  # transformers: GenerationConfig._get_default_generation_params
 _DEFAULT_TOP_K = 50
 _NEUTRAL_FOR_SAMPLING = {"temperature": (1,), "top_k": (0, _DEFAULT_TOP_K), "top_p": (1,)}
+
+
+def resolve_for_manifest(options: GenerationOptions, manifest: Manifest) -> SearchSettings:
+    """`resolve_options` with a bundle's defaults, special tokens and limits.
+
+    Raises: OptionsError.
+    """
+    ids, limits = manifest.token_ids, manifest.limits
+    return resolve_options(
+        options,
+        manifest.generation,
+        SpecialTokens(
+            pad=ids.pad_token_id, eos=ids.eos_token_ids, decoder_start=ids.decoder_start_token_id
+        ),
+        SearchLimits(
+            max_target_tokens=limits.max_target_tokens,
+            vocab_size=manifest.architecture.vocab_size,
+            max_beams=limits.max_beams,
+        ),
+    )
 
 
 def resolve_options(
