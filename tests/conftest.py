@@ -1,5 +1,6 @@
 """Checkpoints and bundles that many tests share: an export takes seconds, so each is made once."""
 
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,13 @@ from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_export.export import ExportRequest, export_bundle
 
 ExportedBundle = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell has what it starts in the background ignore SIGINT, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
