@@ -6,7 +6,8 @@ goes beyond the positions of the checkpoint, one with as many positions is writt
 All points are measured in turns; figures are medians over the rounds, after a warm-up. --plot
 draws the four curves, whose small numbers are the peer's time over ours.
 
-    python benchmarks/scaling.py --json scaling.json --plot scaling.png   # the published figures
+    python benchmarks/scaling.py --json scaling.json --plot scaling.png
+    python benchmarks/scaling.py --rounds 1 --batch 1,4,16 --plot scaling.png   # as published
     python benchmarks/scaling.py --axes beams,batch --rounds 1
     python benchmarks/scaling.py --engines pegasus-edge-int8,pegasus-edge-fp32,ctranslate2-fp32
     python benchmarks/scaling.py --layers 2 --d-model 64 --rounds 1 --plot scaling.png  # it works?

@@ -9,8 +9,8 @@ each of several: batches of 1 to 16 documents or of 1024 to 4096 tokens, and all
 batch or each thread on a batch of its own. The fastest setting then runs all documents, after
 ours has; --rounds 2 repeats both.
 
-    python benchmarks/throughput.py --json throughput.json               # the published figures
-    python benchmarks/throughput.py --documents 40 --tuning-documents 8   # a quarter of the time
+    python benchmarks/throughput.py --tuning-documents 8 --json throughput.json   # as published
+    python benchmarks/throughput.py --documents 40 --tuning-documents 8   # a third of the time
     python benchmarks/throughput.py --layers 2 --d-model 64 --documents 20   # does it work?
 """
 
