@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.checkpoint import Checkpoint
 from pegasus_export.graph_files import TracedGraphs, network_weights, trace_graphs, write_graphs
 from pegasus_export.prepare import Prepared
 from pegasus_export.progress import Progress
 from pegasus_runtime.bundle import (
+    Activation,
     Architecture,
     BundleWriter,
+    ClassifierSpec,
     JsonValue,
     Limits,
     Manifest,
     Source,
+    Task,
     TokenIds,
 )
 
@@ -58,7 +62,8 @@ class Builder:
             task=prepared.task,
             target=prepared.target,
             precision=precision.precision,
-            architecture=_architecture(checkpoint),
+            architecture=_architecture(checkpoint, prepared.random_blocks),
+            classifier=_classifier(checkpoint, prepared.task),
             graphs=written.graphs,
             tables=written.tables,
             tokenizer=prepared.tokenizer,
@@ -81,9 +86,10 @@ class Builder:
         return self._traced
 
 
-def _architecture(checkpoint: Checkpoint) -> Architecture:
+def _architecture(checkpoint: Checkpoint, random_blocks: str) -> Architecture:
     config = checkpoint.config
-    has_encoder = checkpoint.architecture != "PegasusForCausalLM"
+    has_encoder = ARCHITECTURES[checkpoint.architecture].encoder
+    sparse = config.block_sparse if has_encoder else None
     return Architecture(
         model_type=checkpoint.model_type,
         architecture=checkpoint.architecture,
@@ -95,7 +101,24 @@ def _architecture(checkpoint: Checkpoint) -> Architecture:
         decoder_heads=config.decoder_attention_heads,
         head_dim=config.d_model // config.decoder_attention_heads,
         max_position_embeddings=config.max_position_embeddings,
+        attention_type="full" if sparse is None else "block_sparse",
+        block_size=None if sparse is None else sparse.block_size,
+        num_random_blocks=None if sparse is None else sparse.num_random_blocks,
+        random_blocks=None if sparse is None else random_blocks,
     )
+
+
+def _classifier(checkpoint: Checkpoint, task: Task) -> ClassifierSpec | None:
+    """Scores as in transformers' text-classification pipeline."""
+    if task != "text-classification":
+        return None
+    labels, problem = checkpoint.config.labels, checkpoint.config.problem_type
+    activation: Activation = "softmax"
+    if problem == "regression":
+        activation = "none"
+    elif problem == "multi_label_classification" or len(labels) == 1:
+        activation = "sigmoid"
+    return ClassifierSpec(labels=labels, activation=activation)
 
 
 def _token_ids(checkpoint: Checkpoint) -> TokenIds:

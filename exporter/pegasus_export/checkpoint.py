@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final, Literal
 
+from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.config import PegasusConfig, read_config, read_json_object
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.hub import download_checkpoint
 
 __all__ = [
-    "ARCHITECTURES",
     "Checkpoint",
     "WeightFiles",
     "combine_hashes",
@@ -21,8 +21,6 @@ __all__ = [
     "hash_source",
     "open_checkpoint",
 ]
-
-ARCHITECTURES: Final = ("PegasusForConditionalGeneration", "PegasusModel", "PegasusForCausalLM")
 
 # What transformers reads from a config.json that has no generation_config.json beside it.
 _GENERATION_KEYS: Final = (
@@ -156,17 +154,18 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
 def _check_architecture(fields: Mapping[str, Any], path: Path) -> str:
     """The architecture; a config without one is taken for what transformers would load."""
     model_type, names = fields.get("model_type"), fields.get("architectures")
-    if model_type == "bigbird_pegasus":
-        raise UnsupportedError(f"{path} describes BigBirdPegasus, which is not supported yet")
-    if model_type != "pegasus":
+    offered = [name for name, parts in ARCHITECTURES.items() if parts.model_type == model_type]
+    if not offered:
+        expected = " or ".join(dict.fromkeys(repr(x.model_type) for x in ARCHITECTURES.values()))
         raise UnsupportedError(
-            f"{path} has model_type {model_type!r}, expected 'pegasus': choose a PEGASUS checkpoint"
+            f"{path} has model_type {model_type!r}, expected {expected}: "
+            "choose a PEGASUS checkpoint"
         )
     if names is None or names == []:
-        return ARCHITECTURES[0]
-    if not isinstance(names, list) or len(names) != 1 or names[0] not in ARCHITECTURES:
+        return offered[0]
+    if not isinstance(names, list) or len(names) != 1 or names[0] not in offered:
         raise UnsupportedError(
-            f"{path} has architectures {names!r}, expected one of {', '.join(ARCHITECTURES)}"
+            f"{path} has architectures {names!r}, expected one of {', '.join(offered)}"
         )
     return str(names[0])
 

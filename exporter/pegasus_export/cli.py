@@ -1,4 +1,4 @@
-"""pegasus-export: a PEGASUS checkpoint to a bundle."""
+"""pegasus-export: a PEGASUS or BigBirdPegasus checkpoint to a bundle."""
 
 import argparse
 import json
@@ -53,6 +53,9 @@ tasks, and the architectures that can do them:
   summarization        PegasusForConditionalGeneration
   feature-extraction   PegasusModel, PegasusForConditionalGeneration
   text-generation      PegasusForCausalLM
+and those of the same names with BigBirdPegasus, which also has
+  text-classification  BigBirdPegasusForSequenceClassification
+  question-answering   BigBirdPegasusForQuestionAnswering
 
 examples:
   pegasus-export --model google/pegasus-xsum --output xsum
@@ -116,6 +119,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         precision=arguments.precision,
         task=arguments.task,
         max_source_tokens=arguments.max_source_tokens,
+        random_blocks=arguments.random_blocks,
         keep_fp32=tuple(arguments.keep_fp32),
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,
@@ -165,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="longest source, EOS included (default: the checkpoint's positions); more than "
         "those is possible where they are sinusoids, but the model was not trained on it",
+    )
+    add(
+        "--random-blocks",
+        default="hf-eval",
+        metavar="{hf-eval,seeded}",
+        help="of BigBirdPegasus' sparse attention: those that transformers takes in inference "
+        "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
     )
     _add_precision_options(parser)
     add("--revision", metavar="REV", help="branch, tag or commit of a hub id")

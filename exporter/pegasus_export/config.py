@@ -1,8 +1,8 @@
-"""The facts about a PEGASUS network that its config.json must state.
+"""The facts about a PEGASUS or BigBirdPegasus network that its config.json must state.
 
-Nothing is filled in from defaults, with one exception (see `_tie_word_embeddings`): the defaults of
-transformers' PegasusConfig (gelu, 12 layers, unscaled embeddings, 50265 tokens) are not those of
-the published checkpoints.
+Nothing is filled in from defaults, with two exceptions (see `_tie_word_embeddings` and `_labels`):
+the defaults of transformers' PegasusConfig (gelu, 12 layers, unscaled embeddings, 50265 tokens) are
+not those of the published checkpoints.
 """
 
 import json
@@ -13,7 +13,14 @@ from typing import Any, Final, Literal, TypeGuard, cast
 
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["ACTIVATIONS", "Activation", "PegasusConfig", "read_config", "read_json_object"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "BlockSparse",
+    "PegasusConfig",
+    "read_config",
+    "read_json_object",
+]
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
@@ -38,15 +45,33 @@ _SIZES: Final[Mapping[str, int]] = {
 }
 _TOKEN_IDS: Final = ("pad_token_id", "decoder_start_token_id", "eos_token_id")
 _REQUIRED: Final = (*_SIZES, "activation_function", "scale_embedding", *_TOKEN_IDS)
+_BIGBIRD: Final = "bigbird_pegasus"
+_BIGBIRD_REQUIRED: Final = ("attention_type", "block_size", "num_random_blocks", "use_bias")
+_ATTENTION_TYPES: Final = ("block_sparse", "original_full")
+_MOST_BLOCKS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSparse:
+    """The sparse attention of a BigBirdPegasus encoder; `block_size` is in tokens."""
+
+    block_size: int
+    num_random_blocks: int
+
+    @property
+    def longest_full(self) -> int:
+        """The padded length, in tokens, up to which the encoder attends in full."""
+        return (5 + 2 * self.num_random_blocks) * self.block_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PegasusConfig:
-    """Shape and arithmetic of one PEGASUS network, as its checkpoint states them.
+    """Shape and arithmetic of one network of the PEGASUS family, as its checkpoint states them.
 
-    Sizes are counts. `max_position_embeddings` is in tokens; the sinusoids go on beyond it.
-    `scale_embedding` multiplies embeddings by sqrt(d_model). With `tie_word_embeddings` the output
-    projection is the embedding matrix.
+    Sizes are counts. `max_position_embeddings` is in tokens; sinusoids go on beyond it, learned
+    positions do not. `scale_embedding` multiplies embeddings by sqrt(d_model). With
+    `tie_word_embeddings` the output projection is the embedding matrix. `block_sparse` is None
+    where the encoder attends in full. `labels` are those of a classifier, in order.
     """
 
     vocab_size: int
@@ -64,6 +89,11 @@ class PegasusConfig:
     eos_token_ids: tuple[int, ...]
     decoder_start_token_id: int
     tie_word_embeddings: bool
+    attention_bias: bool = True
+    learned_positions: bool = False
+    block_sparse: BlockSparse | None = None
+    labels: tuple[str, ...] = ()
+    problem_type: str | None = None
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -103,6 +133,7 @@ def read_config(path: Path, generation: Mapping[str, object] | None = None) -> P
             f"{path} does not describe a PEGASUS network: {'; '.join(problems)}; "
             "correct it, or download the checkpoint again"
         )
+    is_bigbird = _is_bigbird(fields)
     return PegasusConfig(
         **{name: fields[name] for name in _SIZES},
         activation_function=ACTIVATIONS[fields["activation_function"]],
@@ -111,13 +142,37 @@ def read_config(path: Path, generation: Mapping[str, object] | None = None) -> P
         eos_token_ids=_eos_token_ids(fields),
         decoder_start_token_id=fields["decoder_start_token_id"],
         tie_word_embeddings=_tie_word_embeddings(fields),
+        attention_bias=fields["use_bias"] if is_bigbird else True,
+        learned_positions=is_bigbird,
+        block_sparse=_block_sparse(fields) if is_bigbird else None,
+        labels=_labels(fields),
+        problem_type=fields.get("problem_type"),
     )
+
+
+def _is_bigbird(fields: Mapping[str, Any]) -> bool:
+    return fields.get("model_type") == _BIGBIRD
+
+
+def _block_sparse(fields: Mapping[str, Any]) -> BlockSparse | None:
+    if fields["attention_type"] == "original_full":
+        return None
+    return BlockSparse(
+        block_size=fields["block_size"], num_random_blocks=fields["num_random_blocks"]
+    )
+
+
+def _labels(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the classes; transformers leaves them out where they are its own two."""
+    names = fields.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    return tuple(names[str(index)] for index in range(len(names)))
 
 
 def _find_problems(fields: Mapping[str, Any]) -> list[str]:
     """Everything wrong with the fields, in words."""
     present = {name: value for name, value in fields.items() if value is not None}
-    missing = [name for name in _REQUIRED if name not in present]
+    required = (*_REQUIRED, *_BIGBIRD_REQUIRED) if _is_bigbird(fields) else _REQUIRED
+    missing = [name for name in required if name not in present]
     problems = [f"{', '.join(missing)} missing"] if missing else []
     problems += [
         f"{name} is {_show(present[name])}, expected an integer from 1 to {largest}"
@@ -127,6 +182,37 @@ def _find_problems(fields: Mapping[str, Any]) -> list[str]:
     problems += _find_flag_problems(present)
     problems += _find_width_problems(present)
     problems += _find_token_problems(present)
+    problems += _find_label_problems(present)
+    if _is_bigbird(fields):
+        problems += _find_sparse_problems(present)
+    return problems
+
+
+def _find_sparse_problems(present: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{name} is {_show(present[name])}, expected an integer from {smallest} to {_MOST_BLOCKS}"
+        for name, smallest in (("block_size", 1), ("num_random_blocks", 0))
+        if name in present and not _is_integer(present[name], smallest, _MOST_BLOCKS)
+    ]
+    if present.get("attention_type", "block_sparse") not in _ATTENTION_TYPES:
+        got, expected = _show(present["attention_type"]), " or ".join(_ATTENTION_TYPES)
+        problems.append(f"attention_type is {got}, expected {expected}")
+    if not isinstance(present.get("use_bias", True), bool):
+        problems.append(f"use_bias is {_show(present['use_bias'])}, expected true or false")
+    return problems
+
+
+def _find_label_problems(present: Mapping[str, Any]) -> list[str]:
+    names = present.get("id2label", {"0": ""})
+    good = (
+        isinstance(names, dict)
+        and set(names) == {str(index) for index in range(len(names))}
+        and all(isinstance(name, str) for name in names.values())
+    )
+    problem_type = present.get("problem_type", "")
+    problems = [] if good else [f"id2label is {_show(names)}, expected names under 0, 1, 2 ..."]
+    if not isinstance(problem_type, str):
+        problems.append(f"problem_type is {_show(problem_type)}, expected a text")
     return problems
 
 
@@ -149,7 +235,7 @@ def _find_width_problems(present: Mapping[str, Any]) -> list[str]:
     if not _is_integer(d_model, 1, _SIZES["d_model"]):
         return []
     problems = []
-    if d_model % 2:
+    if d_model % 2 and not _is_bigbird(present):
         problems.append(f"d_model is {d_model}, expected an even number, for sines and cosines")
     for name in ("encoder_attention_heads", "decoder_attention_heads"):
         heads = present.get(name)

@@ -2,25 +2,31 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.calibration import DEFAULT_DOCUMENTS, CalibrationDocument, read_calibration
 from pegasus_export.checkpoint import Checkpoint, open_checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.request import ExportRequest
-from pegasus_runtime.bundle import Target, Task, TokenizerSpec
+from pegasus_export.request import RANDOM_BLOCKS, ExportRequest
+from pegasus_runtime.bundle import TOKENIZER_OFFSETS, Target, Task, TokenizerSpec
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["Prepared", "prepare"]
 
-TOKENIZER_OFFSET = 103
+_NEEDS_TOKENIZER: Sequence[Task] = (
+    "summarization",
+    "text-classification",
+    "question-answering",
+)
 _COMPANIONS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -36,6 +42,7 @@ class Prepared:
     precision: PrecisionRecipe
     tokenizer: TokenizerSpec | None
     max_source_tokens: int
+    random_blocks: str
     documents: tuple[CalibrationDocument, ...]
     """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
 
@@ -49,12 +56,18 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     task = resolve_task(checkpoint.architecture, request.task)
     _check_generation(checkpoint, task)
     _check_source_limit(request, task)
+    _check_sparse(request, checkpoint)
+    _check_classifier(checkpoint, task)
     documents = _calibration_documents(request, task)
     max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
     tokenizer = _copy_tokenizer(checkpoint, folder, task)
     if target == "onnx":
         _copy_companions(checkpoint, folder)
-    pegasus = load_pegasus(checkpoint, max_source_tokens=max_source_tokens)
+    pegasus = load_pegasus(
+        checkpoint,
+        max_source_tokens=max_source_tokens,
+        seeded=request.random_blocks == "seeded",
+    )
     return Prepared(
         checkpoint=checkpoint,
         pegasus=pegasus,
@@ -64,6 +77,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         precision=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         max_source_tokens=max_source_tokens,
+        random_blocks=request.random_blocks,
         documents=documents,
     )
 
@@ -101,8 +115,33 @@ def _check_source_limit(request: ExportRequest, task: Task) -> None:
         )
 
 
+def _check_sparse(request: ExportRequest, checkpoint: Checkpoint) -> None:
+    has_encoder = ARCHITECTURES[checkpoint.architecture].encoder
+    is_sparse = checkpoint.config.block_sparse is not None and has_encoder
+    if request.random_blocks != RANDOM_BLOCKS[0] and not is_sparse:
+        raise UnsupportedError(
+            f"--random-blocks is for block-sparse encoders, which {checkpoint.name} has not: "
+            "leave it out"
+        )
+
+
+def _check_classifier(checkpoint: Checkpoint, task: Task) -> None:
+    config = checkpoint.config
+    if task != "text-classification":
+        return
+    if len(config.eos_token_ids) != 1:
+        raise UnsupportedError(
+            f"{checkpoint.name} has {len(config.eos_token_ids)} EOS tokens, a text is classified "
+            "at its one: set eos_token_id in config.json"
+        )
+    if len(set(config.labels)) < len(config.labels):
+        raise CheckpointError(
+            f"{checkpoint.folder}: two labels in id2label are the same: correct config.json"
+        )
+
+
 def _check_generation(checkpoint: Checkpoint, task: Task) -> None:
-    if task == "feature-extraction":
+    if task not in ("summarization", "text-generation"):
         return
     names = unsupported_defaults(checkpoint.generation)
     if names:
@@ -114,14 +153,15 @@ def _check_generation(checkpoint: Checkpoint, task: Task) -> None:
 
 def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
     if checkpoint.spiece is None:
-        if task != "summarization":
+        if task not in _NEEDS_TOKENIZER:
             return None
         raise CheckpointError(
-            f"{checkpoint.folder} has no spiece.model, which summarization needs: "
+            f"{checkpoint.folder} has no spiece.model, which {task} needs: "
             "copy it from the model that the checkpoint was trained from"
         )
+    layout = ARCHITECTURES[checkpoint.architecture].model_type
     try:
-        vocab_size = Tokenizer.load(checkpoint.spiece, "pegasus").vocab_size
+        vocab_size = Tokenizer.load(checkpoint.spiece, layout).vocab_size
     except BundleError as err:
         raise CheckpointError(str(err)) from err
     if vocab_size > checkpoint.config.vocab_size:
@@ -130,7 +170,7 @@ def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> Tokeniz
             ": take the spiece.model that the checkpoint was trained with"
         )
     shutil.copyfile(checkpoint.spiece, folder / "spiece.model")
-    return TokenizerSpec(file="spiece.model", layout="pegasus", offset=TOKENIZER_OFFSET)
+    return TokenizerSpec(file="spiece.model", layout=layout, offset=TOKENIZER_OFFSETS[layout])
 
 
 def _copy_companions(checkpoint: Checkpoint, folder: Path) -> None:

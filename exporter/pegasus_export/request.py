@@ -5,7 +5,9 @@ from pathlib import Path
 
 from pegasus_export.errors import UnsupportedError
 
-__all__ = ["ExportRequest"]
+__all__ = ["RANDOM_BLOCKS", "ExportRequest"]
+
+RANDOM_BLOCKS = ("hf-eval", "seeded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,9 @@ class ExportRequest:
     """None: the one that the checkpoint's architecture is made for."""
     max_source_tokens: int | None = None
     """None: the checkpoint's number of positions."""
+    random_blocks: str = "hf-eval"
+    """Which blocks BigBirdPegasus' sparse attention sees beside the regular ones: those that
+    transformers takes in inference, or the fixed plan that the model was trained with (seeded)."""
     keep_fp32: tuple[str, ...] = ()
     """Patterns of layers that a lower precision leaves alone."""
     calibration: Path | None = None
@@ -32,6 +37,10 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         """Raises: UnsupportedError for options that say nothing about an fp32 bundle."""
+        if self.random_blocks not in RANDOM_BLOCKS:
+            raise UnsupportedError(
+                f"--random-blocks is {self.random_blocks!r}, expected {' or '.join(RANDOM_BLOCKS)}"
+            )
         given = {
             "--keep-fp32": bool(self.keep_fp32),
             "--calibration": self.calibration is not None,

@@ -29,7 +29,7 @@ _HARMLESS: Final = frozenset(
         "model.decoder.version",
     }
 )
-_TOP_NAMES: Final = ("final_logits_bias", "lm_head.")
+_TOP_NAMES: Final = ("final_logits_bias", "lm_head.", "classification_head.", "qa_outputs.")
 _SHOWN: Final = 5
 
 

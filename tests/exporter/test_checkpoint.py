@@ -35,10 +35,12 @@ def test_a_folder_of_transformers_opens(tmp_path: Path, architecture: str) -> No
     checkpoint = open_checkpoint(str(folder))
     assert checkpoint.name == str(folder)
     assert checkpoint.folder == folder
-    assert (checkpoint.model_type, checkpoint.architecture) == ("pegasus", architecture)
+    is_bigbird = architecture.startswith("BigBird")
+    assert checkpoint.model_type == ("bigbird_pegasus" if is_bigbird else "pegasus")
+    assert checkpoint.architecture == architecture
     assert checkpoint.config.d_model == 32
     assert checkpoint.spiece is not None
-    assert checkpoint.spiece.read_bytes() == tiny_spiece()
+    assert checkpoint.spiece.read_bytes() == tiny_spiece(bigbird=is_bigbird)
     with pytest.raises(dataclasses.FrozenInstanceError):
         checkpoint.name = "other"  # type: ignore[misc]
 
@@ -88,8 +90,11 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"model_type": "bigbird_pegasus"}, "describes BigBirdPegasus, which is not supported yet"),
-        ({"model_type": "bart"}, "has model_type 'bart', expected 'pegasus'"),
+        (
+            {"model_type": "bigbird_pegasus"},
+            r"has architectures .*, expected one of BigBirdPegasusForConditionalGeneration, ",
+        ),
+        ({"model_type": "bart"}, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus'"),
         ({"model_type": ...}, "has model_type None, expected 'pegasus'"),
         ({"architectures": ["PegasusForSpeech"]}, r"has architectures \['PegasusForSpeech'\], exp"),
         ({"architectures": "PegasusModel"}, "has architectures 'PegasusModel', expected one of"),

@@ -78,6 +78,7 @@ def test_a_file_of_transformers_4_is_read(tmp_path: Path) -> None:
         eos_token_ids=(1,),
         decoder_start_token_id=0,
         tie_word_embeddings=True,
+        labels=("LABEL_0", "LABEL_1"),
     )
 
 

@@ -103,8 +103,8 @@ def _empty(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
-def _big_bird(folder: Path) -> None:
-    _edit_config(folder, model_type="bigbird_pegasus")
+def _another_type(folder: Path) -> None:
+    _edit_config(folder, model_type="bart")
 
 
 def _truncated_safetensors(folder: Path) -> None:
@@ -163,7 +163,7 @@ def _no_tokenizer(folder: Path) -> None:
     [
         (shutil.rmtree, "does not exist, expected a checkpoint folder: check the path"),
         (_empty, r"has no weights, expected one of model\.safetensors.*: complete the download"),
-        (_big_bird, "describes BigBirdPegasus, which is not supported yet"),
+        (_another_type, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus': choose"),
         (_truncated_safetensors, r"model\.safetensors is damaged or incomplete .*download it ag"),
         (_garbage_safetensors, r"model\.safetensors is damaged or incomplete .*download it again"),
         (_truncated_bin, r"pytorch_model\.bin is damaged.*: "),

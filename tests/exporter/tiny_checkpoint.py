@@ -1,4 +1,4 @@
-"""Tiny random PEGASUS checkpoints, written as transformers and the hub write the real ones."""
+"""Tiny random PEGASUS and BigBirdPegasus checkpoints, as transformers and the hub write them."""
 
 import json
 import os
@@ -21,7 +21,17 @@ __all__ = [
 ]
 
 WeightsFormat = Literal["safetensors", "safetensors-sharded", "bin", "bin-sharded", "bin-legacy"]
-ARCHITECTURES = ("PegasusForConditionalGeneration", "PegasusModel", "PegasusForCausalLM")
+ARCHITECTURES = (
+    "PegasusForConditionalGeneration",
+    "PegasusModel",
+    "PegasusForCausalLM",
+    "BigBirdPegasusForConditionalGeneration",
+    "BigBirdPegasusModel",
+    "BigBirdPegasusForSequenceClassification",
+    "BigBirdPegasusForQuestionAnswering",
+    "BigBirdPegasusForCausalLM",
+)
+UNK = 105  # in both vocabularies
 ID_OFFSET = 103  # model id = sentencepiece id + 103 for sentencepiece ids above 1
 EOS_BIAS = 0.0
 SPECIAL_IDS = slice(2, 106)  # <mask_1>, <mask_2>, <unk_2> ... <unk_102>, <unk>
@@ -43,22 +53,23 @@ def tiny_sentences() -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def tiny_spiece() -> bytes:
-    """A sentencepiece model with the special ids of the Hugging Face PEGASUS vocabulary."""
+@lru_cache(maxsize=2)
+def tiny_spiece(*, bigbird: bool = False) -> bytes:
+    """A sentencepiece model with the special ids of the published vocabulary."""
     import sentencepiece
 
+    specials = ["<s>", *(f"<unk_{number}>" for number in range(3, UNK))] if bigbird else []
     model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(tiny_sentences()),
         model_writer=model,
-        vocab_size=150,
+        vocab_size=150 + len(specials),
         hard_vocab_limit=False,
         pad_id=0,
         eos_id=1,
-        unk_id=2,
+        unk_id=UNK if bigbird else 2,
         bos_id=-1,
-        user_defined_symbols=["<n>"],
+        user_defined_symbols=[*specials, "<n>"],
         num_threads=1,
         minloglevel=2,
     )
@@ -89,7 +100,7 @@ def write_tiny_checkpoint(
 
     The same arguments give the same weights, whatever the format. sharpness is the standard
     deviation of the logits: at 4 the best two beams are far apart. generation replaces keys of
-    generation_config.json; config_overrides are fields of transformers' PegasusConfig.
+    generation_config.json; config_overrides are fields of transformers' config.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +111,7 @@ def write_tiny_checkpoint(
     model.save_pretrained(folder, **sharded)
     if weights.startswith("bin"):
         _replace_safetensors_by_bin(folder, model, weights)
-    _write_tokenizer(folder)
+    _write_tokenizer(folder, bigbird=architecture.startswith("BigBird"))
     return folder
 
 
@@ -112,7 +123,11 @@ def _random_model(
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture}, expected one of {ARCHITECTURES}")
     library: Any = transformers  # its annotations are incomplete
-    config = library.PegasusConfig(**(_config_fields() | config_overrides))
+    fields = _config_fields()
+    if architecture.startswith("BigBird"):
+        config = library.BigBirdPegasusConfig(**(fields | BIGBIRD_FIELDS | config_overrides))
+    else:
+        config = library.PegasusConfig(**(fields | config_overrides))
     model = getattr(library, architecture)(config)
     _randomize(model, seed, sharpness)
     if hasattr(model, "generation_config"):
@@ -120,7 +135,7 @@ def _random_model(
             decoder_start_token_id=config.decoder_start_token_id,
             pad_token_id=config.pad_token_id,
             eos_token_id=config.eos_token_id,
-            bos_token_id=0,
+            bos_token_id=2 if config.model_type == "bigbird_pegasus" else 0,
             forced_eos_token_id=1,
             num_beams=4,
             max_length=24,
@@ -128,6 +143,16 @@ def _random_model(
             length_penalty=0.6,
         )
     return model.eval()
+
+
+BIGBIRD_FIELDS: dict[str, Any] = {
+    "max_position_embeddings": 96,
+    "activation_function": "gelu_new",
+    "attention_type": "block_sparse",
+    "block_size": 4,
+    "num_random_blocks": 2,
+    "use_bias": False,
+}
 
 
 def _config_fields() -> dict[str, Any]:
@@ -152,13 +177,14 @@ def _randomize(model: Any, seed: int, sharpness: float) -> None:
     tensors = {
         name.removeprefix("model."): tensor
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]
-        if "embed_positions" not in name
+        if "embed_positions" not in name or model.config.model_type == "bigbird_pegasus"
     }
     with torch.no_grad():
         for name, tensor in sorted(tensors.items()):
             noise = torch.randn(tensor.shape, generator=generator)
             if "norm" in name and name.endswith("weight"):
-                scale = sharpness if name == "decoder.layer_norm.weight" else 1.0
+                is_last = name.startswith(("decoder.layer_norm", "decoder.layernorm_embedding"))
+                scale = sharpness if is_last else 1.0
                 tensor.copy_(scale * (1 + 0.2 * noise))
             elif name.endswith("bias"):
                 tensor.copy_(0.1 * noise)
@@ -178,6 +204,8 @@ def _randomize(model: Any, seed: int, sharpness: float) -> None:
 def _gain(name: str) -> float:
     """Standard deviation of a layer's output for inputs of unit variance."""
     gains = {"q_proj": 3.0, "k_proj": 3.0, "out_proj": 2.0, "fc2": 2.0, "fc1": 1.5, "v_proj": 1.5}
+    gains |= {"query": 3.0, "key": 3.0, "value": 1.5, "attn.output": 2.0}  # BigBird's encoder
+    gains |= {"embed_positions": 3.0}
     return next((gain for part, gain in gains.items() if part in name), 1.0)
 
 
@@ -203,11 +231,11 @@ def _replace_safetensors_by_bin(folder: Path, model: Any, weights: str) -> None:
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def _write_tokenizer(folder: Path) -> None:
-    (folder / "spiece.model").write_bytes(tiny_spiece())
+def _write_tokenizer(folder: Path, *, bigbird: bool) -> None:
+    (folder / "spiece.model").write_bytes(tiny_spiece(bigbird=bigbird))
     settings = {
         "tokenizer_class": "PegasusTokenizer",
-        "offset": ID_OFFSET,
+        "offset": 0 if bigbird else ID_OFFSET,
         "pad_token": "<pad>",
         "eos_token": "</s>",
         "unk_token": "<unk>",

@@ -97,7 +97,7 @@ def find_layers(weights: Collection[str]) -> list[Layer]:
             modules = tuple(f"{parent}.{each}" for each in _FUSED)
             name = f"{parent}.qkv_proj"
             layers[name] = Layer(name=name, modules=modules, is_table=False)
-        elif kind in _LINEAR:
+        elif kind in _LINEAR and not module.startswith("classification_head."):
             layers[module] = Layer(name=module, modules=(module,), is_table=False)
     return list(layers.values())
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GraphDefinition", "GraphInput", "Shape", "integers"]
+from pegasus_export.dialects.block_sparse import SparsePattern
+from pegasus_export.dialects.block_sparse_nodes import AttentionNodes, Heads
+
+__all__ = ["GraphDefinition", "GraphInput", "Shape", "SparseAttention", "integers"]
 
 Shape = tuple[int | str, ...]
 """A size, or the name of a dynamic dimension, per axis."""
@@ -31,6 +34,15 @@ class GraphInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SparseAttention:
+    """The attention of a block-sparse encoder, and the dialect that it is written in."""
+
+    nodes: AttentionNodes
+    heads: Heads
+    pattern: SparsePattern
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GraphDefinition:
     """One ONNX graph to be: a module, the arguments of its forward, its outputs."""
 
@@ -40,6 +52,8 @@ class GraphDefinition:
     """In the order of forward; a list is an argument that takes a list of tensors."""
     outputs: Mapping[str, Shape]
     """ONNX name -> symbolic shape."""
+    attention: SparseAttention | None = None
+    """How a block-sparse encoder attends; the graph calls it by name."""
 
     def inputs(self) -> Iterator[GraphInput]:
         """All inputs, flattened, in the order of the ONNX graph."""

@@ -1,4 +1,4 @@
-"""The graph of a PegasusModel: last hidden states, the same in every target but for the dialect.
+"""The graph of feature extraction: last hidden states, the same in all targets but for the dialect.
 
 model    input_ids, attention_mask [B, S], decoder_input_ids [B, T]
          -> last_hidden_state [B, T, D] of the decoder, encoder_last_hidden_state [B, S, D]
@@ -7,7 +7,7 @@ model    input_ids, attention_mask [B, S], decoder_input_ids [B, T]
 from torch import Tensor, nn
 
 from pegasus_export.graphs import whole
-from pegasus_export.graphs.definition import GraphDefinition, integers
+from pegasus_export.graphs.definition import GraphDefinition, SparseAttention, integers
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = ["feature_graphs"]
@@ -34,8 +34,10 @@ class FeaturesModel(nn.Module):
         return hidden, encoded
 
 
-def feature_graphs(pegasus: Pegasus, attend_padded: whole.AttendPadded) -> list[GraphDefinition]:
-    """The one graph; `attend_padded` is the encoder attention of the target's dialect."""
+def feature_graphs(
+    pegasus: Pegasus, attend_padded: whole.AttendPadded, attention: SparseAttention | None
+) -> list[GraphDefinition]:
+    """The one graph; the encoder's attention is in the target's dialect."""
     d_model = pegasus.config.d_model
     model = GraphDefinition(
         name="model",
@@ -49,5 +51,6 @@ def feature_graphs(pegasus: Pegasus, attend_padded: whole.AttendPadded) -> list[
             "last_hidden_state": (*_TARGET, d_model),
             "encoder_last_hidden_state": (*_SOURCE, d_model),
         },
+        attention=attention,
     )
     return [model]

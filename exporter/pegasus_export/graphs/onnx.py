@@ -7,8 +7,10 @@ Names, order and symbolic dimensions are those of optimum-onnx 0.1.0, so that
 import torch
 from torch import Tensor, nn
 
+from pegasus_export.dialects.block_sparse_nodes import STANDARD
 from pegasus_export.graphs import whole
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
+from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = ["causal_graphs", "seq2seq_graphs"]
@@ -107,6 +109,7 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
                 integers("attention_mask", source, _SIZES),
             ),
             outputs={"last_hidden_state": (_BATCH, _SOURCE, d_model)},
+            attention=sparse_attention(pegasus, STANDARD),
         ),
         GraphDefinition(
             name="decoder_model",

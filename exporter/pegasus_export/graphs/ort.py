@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_export.dialects import ort
+from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.graphs import whole
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
+from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.models.pegasus import CrossAttend, Pegasus
 
 __all__ = ["causal_graphs", "seq2seq_graphs"]
@@ -129,6 +131,7 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
             integers("attention_mask", source, _SIZES),
         ),
         outputs={x.name: x.shape for x in cross_keys + cross_values},
+        attention=sparse_attention(pegasus, ORT),
     )
     step = GraphDefinition(
         name="decoder_step",

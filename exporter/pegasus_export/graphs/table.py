@@ -3,26 +3,31 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.dialects import ort as ort_dialect
 from pegasus_export.dialects import standard
+from pegasus_export.dialects.block_sparse_nodes import STANDARD
+from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.errors import UnsupportedError
-from pegasus_export.graphs import features, onnx, ort
-from pegasus_export.graphs.definition import GraphDefinition
+from pegasus_export.graphs import onnx, ort
+from pegasus_export.graphs.definition import GraphDefinition, SparseAttention
+from pegasus_export.graphs.features import feature_graphs
+from pegasus_export.graphs.heads import classifier_graphs, question_graphs
+from pegasus_export.graphs.sparse_attention import sparse_attention
+from pegasus_export.graphs.whole import AttendPadded
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.verify.measure import Measured
-from pegasus_export.verify.onnx import verify_causal, verify_features, verify_seq2seq
+from pegasus_export.verify.onnx import (
+    verify_causal,
+    verify_features,
+    verify_head,
+    verify_seq2seq,
+)
 from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import Bundle, Target, Task
 
-__all__ = ["TASKS", "Recipe", "find_recipe", "resolve_task"]
-
-TASKS: Mapping[str, tuple[Task, ...]] = {
-    "PegasusForConditionalGeneration": ("summarization", "feature-extraction"),
-    "PegasusModel": ("feature-extraction",),
-    "PegasusForCausalLM": ("text-generation",),
-}
-"""Architecture -> the tasks it can serve, its own first."""
+__all__ = ["Recipe", "find_recipe", "resolve_task"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,19 @@ class Recipe:
     weights_file: str
 
 
+_WholeGraphs = Callable[[Pegasus, AttendPadded, SparseAttention | None], list[GraphDefinition]]
+
+
+def _in_ort(graphs: _WholeGraphs) -> Callable[[Pegasus], list[GraphDefinition]]:
+    padded = ort_dialect.attend_padded
+    return lambda pegasus: graphs(pegasus, padded, sparse_attention(pegasus, ORT))
+
+
+def _in_standard(graphs: _WholeGraphs) -> Callable[[Pegasus], list[GraphDefinition]]:
+    padded = standard.attend_padded
+    return lambda pegasus: graphs(pegasus, padded, sparse_attention(pegasus, STANDARD))
+
+
 _RECIPES: Mapping[tuple[Target, Task], Recipe] = {
     ("ort", "summarization"): Recipe(
         graphs=ort.seq2seq_graphs, verify=verify_ort, weights_file="weights.bin"
@@ -42,9 +60,13 @@ _RECIPES: Mapping[tuple[Target, Task], Recipe] = {
         graphs=ort.causal_graphs, verify=verify_ort, weights_file="weights.bin"
     ),
     ("ort", "feature-extraction"): Recipe(
-        graphs=lambda pegasus: features.feature_graphs(pegasus, ort_dialect.attend_padded),
-        verify=verify_features,
-        weights_file="weights.bin",
+        graphs=_in_ort(feature_graphs), verify=verify_features, weights_file="weights.bin"
+    ),
+    ("ort", "text-classification"): Recipe(
+        graphs=_in_ort(classifier_graphs), verify=verify_head, weights_file="weights.bin"
+    ),
+    ("ort", "question-answering"): Recipe(
+        graphs=_in_ort(question_graphs), verify=verify_head, weights_file="weights.bin"
     ),
     # Optimum downloads X.onnx and X.onnx_data from a hub, and nothing else
     ("onnx", "summarization"): Recipe(
@@ -54,8 +76,16 @@ _RECIPES: Mapping[tuple[Target, Task], Recipe] = {
         graphs=onnx.causal_graphs, verify=verify_causal, weights_file="model.onnx_data"
     ),
     ("onnx", "feature-extraction"): Recipe(
-        graphs=lambda pegasus: features.feature_graphs(pegasus, standard.attend_padded),
-        verify=verify_features,
+        graphs=_in_standard(feature_graphs), verify=verify_features, weights_file="model.onnx_data"
+    ),
+    ("onnx", "text-classification"): Recipe(
+        graphs=_in_standard(classifier_graphs),
+        verify=verify_head,
+        weights_file="model.onnx_data",
+    ),
+    ("onnx", "question-answering"): Recipe(
+        graphs=_in_standard(question_graphs),
+        verify=verify_head,
         weights_file="model.onnx_data",
     ),
 }
@@ -66,7 +96,7 @@ def resolve_task(architecture: str, task: str | None) -> Task:
 
     Raises: UnsupportedError.
     """
-    offered = TASKS[architecture]
+    offered = ARCHITECTURES[architecture].tasks
     if task is None:
         return offered[0]
     for each in offered:

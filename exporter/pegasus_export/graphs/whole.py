@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pegasus_export.dialects import standard
+from pegasus_export.dialects import block_sparse, standard
 from pegasus_export.models.pegasus import Pegasus
 
-__all__ = ["AttendPadded", "CrossKeys", "SelfKeys", "batched", "cross_keys", "decode", "encode"]
+__all__ = [
+    "AttendPadded",
+    "CrossKeys",
+    "SelfKeys",
+    "batched",
+    "cross_keys",
+    "decode",
+    "encode",
+    "sparse_pattern",
+]
 
 AttendPadded = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
-"""A dialect's encoder attention: query, key, value [B, S, D], mask [B, S], heads -> [B, S, D]."""
+"""A dialect's full attention: query, key, value [B, S, D], mask [B, S], heads -> [B, S, D]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,9 +60,27 @@ def encode(
 
     def self_attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         query, key, value = (batched(x, input_ids) for x in (query, key, value))
-        return attend_padded(query, key, value, attention_mask, heads).flatten(0, 1)
+        pattern = sparse_pattern(pegasus, layer)
+        if pattern is None:
+            return attend_padded(query, key, value, attention_mask, heads).flatten(0, 1)
+        attended = block_sparse.attend_any_length(query, key, value, attention_mask, heads, pattern)
+        return attended.flatten(0, 1)
 
     return batched(pegasus.encode(input_ids, self_attend), input_ids)
+
+
+def sparse_pattern(pegasus: Pegasus, layer: int) -> block_sparse.SparsePattern | None:
+    """Which keys the queries of an encoder layer see; None where they see all."""
+    config = pegasus.config.block_sparse
+    encoder = pegasus.model.encoder
+    if config is None or encoder is None:
+        return None
+    return block_sparse.SparsePattern(
+        block_size=config.block_size,
+        num_random_blocks=config.num_random_blocks,
+        longest_full=config.longest_full,
+        random_blocks=encoder.random_blocks(layer),
+    )
 
 
 def cross_keys(pegasus: Pegasus, encoded: Tensor, attention_mask: Tensor) -> CrossKeys:

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.checkpoint import Checkpoint
 from pegasus_export.errors import CheckpointError
+from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.weights import read_weights
 
@@ -17,26 +19,24 @@ _POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_posit
 _FINAL_BIAS = "final_logits_bias"
 
 
-def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None) -> Pegasus:
+def load_pegasus(
+    checkpoint: Checkpoint, *, max_source_tokens: int | None = None, seeded: bool = False
+) -> Pegasus:
     """The checkpoint as a module in inference mode; its weights stay mapped to the file.
 
     Positions that the file lacks are computed, a missing final bias is zero, and biases that are
     zero throughout are dropped: the original models have none in their attention.
 
     max_source_tokens: positions of the encoder; more than the checkpoint states is possible where
-    they are the sinusoids of the paper. Raises: CheckpointError.
+    they are the sinusoids of the paper. seeded: whether a block-sparse encoder draws its random
+    blocks as in training. Raises: CheckpointError.
     """
     config = checkpoint.config
     with torch.device("meta"):
-        pegasus = Pegasus(
-            config,
-            with_encoder=checkpoint.architecture != "PegasusForCausalLM",
-            with_head=checkpoint.architecture != "PegasusModel",
-        )
-    expected = {name: tuple(tensor.shape) for name, tensor in pegasus.state_dict().items()}
-    weights = read_weights(checkpoint, expected, optional=(*_POSITIONS, _FINAL_BIAS))
+        pegasus = Pegasus(config, ARCHITECTURES[checkpoint.architecture])
+    weights = _read(checkpoint, pegasus)
     for name in _POSITIONS:
-        if name in expected and name not in weights:
+        if name in pegasus.state_dict() and name not in weights:
             weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
     weights.setdefault(_FINAL_BIAS, torch.zeros(1, config.vocab_size))
     pegasus.load_state_dict(weights, strict=True, assign=True)
@@ -48,7 +48,19 @@ def load_pegasus(checkpoint: Checkpoint, *, max_source_tokens: int | None = None
     _drop_zero_biases(pegasus)
     if encoder is None:
         _drop_cross_attention(pegasus)
+    if seeded:
+        _draw_random_blocks(pegasus)
     return pegasus.eval().requires_grad_(False)
+
+
+def _read(checkpoint: Checkpoint, pegasus: Pegasus) -> dict[str, Tensor]:
+    """The weights by the module's names, which BigBirdPegasus checkpoints do not use."""
+    is_bigbird = checkpoint.model_type == "bigbird_pegasus"
+    names = {checkpoint_name(name) if is_bigbird else name: name for name in pegasus.state_dict()}
+    expected = {theirs: tuple(pegasus.state_dict()[ours].shape) for theirs, ours in names.items()}
+    computed = () if checkpoint.config.learned_positions else _POSITIONS
+    weights = read_weights(checkpoint, expected, optional=(*computed, _FINAL_BIAS))
+    return {names[theirs]: tensor for theirs, tensor in weights.items()}
 
 
 def unload_pegasus(pegasus: Pegasus) -> None:
@@ -89,6 +101,25 @@ def _drop_cross_attention(pegasus: Pegasus) -> None:
     """A decoder on its own has no source to attend to, though its checkpoint has the weights."""
     for layer in pegasus.model.decoder.layers:
         del layer.encoder_attn, layer.encoder_attn_layer_norm
+
+
+def _draw_random_blocks(pegasus: Pegasus) -> None:
+    """Gives every encoder layer its table. Raises: CheckpointError."""
+    config, encoder = pegasus.config, pegasus.model.encoder
+    assert encoder is not None
+    assert config.block_sparse is not None
+    for index, layer in enumerate(encoder.layers):
+        try:
+            table = seeded_blocks(
+                layer=index,
+                num_heads=config.encoder_attention_heads,
+                max_tokens=config.max_position_embeddings,
+                block_size=config.block_sparse.block_size,
+                num_random_blocks=config.block_sparse.num_random_blocks,
+            )
+        except ValueError as err:
+            raise CheckpointError(f"--random-blocks seeded: {err}: use hf-eval") from err
+        layer.register_buffer("random_blocks", torch.from_numpy(table), persistent=False)
 
 
 def _drop_zero_biases(pegasus: Pegasus) -> None:

@@ -1,5 +1,8 @@
 """PEGASUS as a small torch module whose attention is left open: the seams are arguments.
 
+BigBirdPegasus is the same network with learned positions, sparse attention in its encoder and
+other names (`models/bigbird_pegasus.py`), so this is its module too.
+
 The modules hold weights and do everything that is the same in every target. What a target spells
 in its own way (attention over padding, over a cache, over the encoder) arrives as a function, so
 that one set of weights is traced into every dialect. Parameter names are those of Hugging Face's
@@ -10,8 +13,10 @@ layer is then one matrix product whose weight keeps the checkpoint's layout.
 
 Dimensions: N tokens, D model dim, F feed-forward dim, V vocabulary.
 Source: Zhang et al. 2020, "PEGASUS" (arXiv:1912.08777); pre-LN, sinusoidal positions.
+Heads: transformers, BigBirdPegasusForSequenceClassification and ...ForQuestionAnswering.
 """
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -19,40 +24,55 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pegasus_export.architectures import Parts
 from pegasus_export.config import PegasusConfig
 
-__all__ = ["CrossAttend", "Pegasus", "SelfAttend"]
+__all__ = ["ACTIVATIONS", "CrossAttend", "Pegasus", "SelfAttend"]
 
 SelfAttend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query, key, value), each [N, D] -> [N, D]."""
 CrossAttend = Callable[[int, Tensor], Tensor]
 """(layer, query [N, D]) -> [N, D]."""
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+
+# GELUs are in the order of operators that ONNX Runtime recognises, to make one operator of them.
+
+
+def _gelu(hidden: Tensor) -> Tensor:
+    return hidden * 0.5 * (1.0 + torch.erf(hidden / math.sqrt(2)))
+
+
+def _gelu_new(hidden: Tensor) -> Tensor:
+    inner = math.sqrt(2 / math.pi) * (hidden + 0.044715 * torch.pow(hidden, 3.0))
+    return hidden * 0.5 * (1.0 + torch.tanh(inner))
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
-    "gelu": functional.gelu,
-    "gelu_new": lambda hidden: functional.gelu(hidden, approximate="tanh"),
+    "gelu": _gelu,
+    "gelu_new": _gelu_new,
     "silu": functional.silu,
 }
+"""Of the feed-forward layers, by transformers' names."""
 
 
 class Pegasus(nn.Module):
-    """Encoder, decoder and language-model head: all weights of a PEGASUS checkpoint.
+    """Encoder, decoder and head: all weights of a checkpoint.
 
     A decoder-only checkpoint (PegasusForCausalLM) has no encoder, and a headless one
     (PegasusModel) no `lm_head`; a tied head is the embedding matrix.
     """
 
-    def __init__(
-        self, config: PegasusConfig, *, with_encoder: bool = True, with_head: bool = True
-    ) -> None:
+    def __init__(self, config: PegasusConfig, parts: Parts) -> None:
         super().__init__()
         self.config = config
-        self.model = Stacks(config, with_encoder=with_encoder)
-        own_head = with_head and not config.tie_word_embeddings
+        self.model = Stacks(config, with_encoder=parts.encoder)
+        own_head = parts.lm_head and not (parts.may_tie and config.tie_word_embeddings)
         self.lm_head = (
             nn.Linear(config.d_model, config.vocab_size, bias=False) if own_head else None
         )
+        self.classification_head = ClassificationHead(config) if parts.classification_head else None
+        self.qa_outputs = nn.Linear(config.d_model, 2) if parts.qa_outputs else None
         self.final_logits_bias: Tensor | None
         self.register_buffer("final_logits_bias", torch.zeros(1, config.vocab_size))
         self.embed_scale = config.d_model**0.5 if config.scale_embedding else 1.0
@@ -112,15 +132,29 @@ class Stacks(nn.Module):
         self.decoder = Decoder(config)
 
 
+class ClassificationHead(nn.Module):
+    """The decoder's state at the end of a text [B, D] -> logits of the labels [B, labels]."""
+
+    def __init__(self, config: PegasusConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.d_model, config.d_model)
+        self.out_proj = nn.Linear(config.d_model, len(config.labels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.out_proj(torch.tanh(self.dense(hidden)))
+        return logits
+
+
 class Attention(nn.Module):
     """The four projections of an attention; how they attend is the dialect's business."""
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
-        self.k_proj = nn.Linear(d_model, d_model)
-        self.v_proj = nn.Linear(d_model, d_model)
-        self.q_proj = nn.Linear(d_model, d_model)
-        self.out_proj = nn.Linear(d_model, d_model)
+        d_model, bias = config.d_model, config.attention_bias
+        self.k_proj = nn.Linear(d_model, d_model, bias=bias)
+        self.v_proj = nn.Linear(d_model, d_model, bias=bias)
+        self.q_proj = nn.Linear(d_model, d_model, bias=bias)
+        self.out_proj = nn.Linear(d_model, d_model, bias=bias)
 
 
 class EncoderLayer(nn.Module):
@@ -128,12 +162,14 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
-        self.self_attn = Attention(config.d_model)
+        self.self_attn = Attention(config)
         self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
         self.fc1 = nn.Linear(config.d_model, config.encoder_ffn_dim)
         self.fc2 = nn.Linear(config.encoder_ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model)
-        self.activation = _ACTIVATIONS[config.activation_function]
+        self.activation = ACTIVATIONS[config.activation_function]
+        self.random_blocks: Tensor | None
+        self.register_buffer("random_blocks", None, persistent=False)
 
     def forward(self, index: int, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
         hidden = hidden + _self_attention(self, index, hidden, self_attend)
@@ -145,14 +181,14 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
-        self.self_attn = Attention(config.d_model)
+        self.self_attn = Attention(config)
         self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
-        self.encoder_attn = Attention(config.d_model)
+        self.encoder_attn = Attention(config)
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
         self.fc1 = nn.Linear(config.d_model, config.decoder_ffn_dim)
         self.fc2 = nn.Linear(config.decoder_ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model)
-        self.activation = _ACTIVATIONS[config.activation_function]
+        self.activation = ACTIVATIONS[config.activation_function]
 
     def forward(
         self,
@@ -177,6 +213,10 @@ class Encoder(nn.Module):
         self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.layer_norm = nn.LayerNorm(config.d_model)
+
+    def random_blocks(self, layer: int) -> Tensor | None:
+        """The table of a layer's seeded sparse attention, [H, M, r] int64, if it has one."""
+        return cast(EncoderLayer, self.layers[layer]).random_blocks
 
     def forward(self, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
         for index, layer in enumerate(self.layers):

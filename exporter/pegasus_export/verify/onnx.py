@@ -3,12 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_engines.ort import open_graph, run_graph
+from pegasus_engines.ort import open_graph
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import Bundle
 
-__all__ = ["verify_causal", "verify_features", "verify_seq2seq"]
+__all__ = ["verify_causal", "verify_features", "verify_head", "verify_seq2seq"]
 
 _Arrays = dict[str, npt.NDArray[np.generic]]
 _PREFIX_LENGTH = 2
@@ -20,19 +20,21 @@ def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
     precision, rows = bundle.manifest.precision, reference.parents.shape[2]
-    input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
-    encoded = run_graph(bundle, "encoder_model", {"input_ids": input_ids, "attention_mask": mask})
-    states = encoded["last_hidden_state"]
+    pad_token_id = bundle.manifest.token_ids.pad_token_id
+    _, mask = reference.short.padded(pad_token_id)
+    encode = open_graph(bundle, "encoder_model")
+    documents = [reference.short, *([reference.long] if reference.long else [])]
+    encoded = [encode(_named(each.padded(pad_token_id)))["last_hidden_state"] for each in documents]
+    expected = [each.encoded for each in documents]
+    measured = [measure("encoder_model", list(zip(encoded, expected, strict=True)), precision)]
+    states = encoded[0]
     first: _Arrays = {
         "encoder_attention_mask": np.repeat(mask, rows, axis=0),
         "encoder_hidden_states": np.repeat(states, rows, axis=0),
         "input_ids": reference.histories[:, :_PREFIX_LENGTH],
     }
-    got = run_graph(bundle, "decoder_model", first)
-    measured = [
-        measure("encoder_model", [(states, reference.encoded)], precision),
-        measure("decoder_model", _pairs(got, reference, 0), precision),
-    ]
+    got = open_graph(bundle, "decoder_model")(first)
+    measured.append(measure("decoder_model", _pairs(got, reference, 0), precision))
     graph = "decoder_with_past_model"
     source = {"encoder_attention_mask": first["encoder_attention_mask"]}
     pairs, run = [], open_graph(bundle, graph)
@@ -71,19 +73,40 @@ def verify_features(bundle: Bundle, reference: Reference) -> list[Measured]:
 
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
-    input_ids, mask = reference.padded(bundle.manifest.token_ids.pad_token_id)
-    rows = reference.parents.shape[2]
-    feeds: _Arrays = {
-        "input_ids": np.repeat(input_ids, rows, axis=0),
-        "attention_mask": np.repeat(mask, rows, axis=0),
-        "decoder_input_ids": reference.histories,
-    }
-    got = run_graph(bundle, "model", feeds)
+    pad_token_id = bundle.manifest.token_ids.pad_token_id
+    rows, run = reference.parents.shape[2], open_graph(bundle, "model")
+    feeds = _named(reference.short.padded(pad_token_id))
+    repeated: _Arrays = {name: np.repeat(array, rows, axis=0) for name, array in feeds.items()}
+    got = run(repeated | {"decoder_input_ids": reference.histories})
     pairs = [
         (got["last_hidden_state"], reference.last_hidden),
-        (got["encoder_last_hidden_state"], np.repeat(reference.encoded, rows, axis=0)),
+        (got["encoder_last_hidden_state"], np.repeat(reference.short.encoded, rows, axis=0)),
     ]
+    if reference.long is not None:
+        feeds = _named(reference.long.padded(pad_token_id))
+        got = run(feeds | {"decoder_input_ids": reference.histories[:1]})
+        pairs.append((got["encoder_last_hidden_state"], reference.long.encoded))
     return [measure("model", pairs, bundle.manifest.precision)]
+
+
+def verify_head(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """model: the logits of a classifier, or of where answers start and end.
+
+    Raises: VerificationError; EngineError if the graph does not load or run.
+    """
+    pad_token_id = bundle.manifest.token_ids.pad_token_id
+    run = open_graph(bundle, "model")
+    names = [output.name for output in bundle.manifest.graphs["model"].outputs]
+    pairs = []
+    for sources in (reference.short, reference.long):
+        if sources is not None:
+            got = run(_named(sources.padded(pad_token_id)))
+            pairs += list(zip([got[name] for name in names], sources.head_outputs, strict=True))
+    return [measure("model", pairs, bundle.manifest.precision)]
+
+
+def _named(padded: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> _Arrays:
+    return dict(zip(("input_ids", "attention_mask"), padded, strict=True))
 
 
 def _pairs(

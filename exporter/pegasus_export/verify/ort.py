@@ -6,7 +6,7 @@ import numpy as np
 
 from pegasus_export.errors import VerificationError
 from pegasus_export.verify.measure import Measured, measure
-from pegasus_export.verify.reference import Float32, Reference
+from pegasus_export.verify.reference import Float32, Reference, Sources
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort_decoder import OrtDecoder
 from pegasus_runtime.sessions.ort_encoder import OrtEncoder, OrtSource, cross_names
@@ -24,12 +24,21 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     """
     precision, measured = bundle.manifest.precision, []
     source: OrtSource = {}
-    if reference.cross_keys:
+    if reference.short.cross_keys:
         # One graph is in memory at a time, as ONNX Runtime keeps a copy of every weight it packs.
-        source = OrtEncoder(bundle).encode(reference.sources)
-        got = [source[name].array for name in cross_names(bundle)]
-        pairs = list(zip(got, reference.cross_keys, strict=True))
+        encoder = OrtEncoder(bundle)
+        source = encoder.encode(reference.short.token_ids)
+        pairs = _cross_pairs(bundle, source, reference.short)
         measured.append(measure("encoder", pairs, precision))
+        if reference.long is not None:
+            longest = max(map(len, reference.long.token_ids))
+            # With and without room for whole blocks; it is the graph that pads then.
+            for graph, room in (("block-sparse", encoder.max_tokens), ("padded", longest)):
+                encoder.max_tokens = room
+                found = encoder.encode(reference.long.token_ids)
+                pairs = _cross_pairs(bundle, found, reference.long)
+                measured.append(measure(f"encoder, {graph}", pairs, precision))
+        del encoder
     steps = _decode(OrtDecoder(bundle), source, reference)
     logits = [_logits(scores) for scores in steps]
     pairs = list(zip(logits, _expected(reference), strict=True))
@@ -37,6 +46,15 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     for scores in steps:
         check_candidates(scores)
     return measured
+
+
+def _cross_pairs(
+    bundle: Bundle, source: OrtSource, expected: Sources
+) -> list[tuple[Float32, Float32]]:
+    """What the encoder gives, without whole blocks' padding, and what is expected."""
+    tokens = expected.cross_keys[0].shape[2]
+    got = [source[name].array[:, :, :tokens] for name in cross_names(bundle)]
+    return list(zip(got, expected.cross_keys, strict=True))
 
 
 def _decode(decoder: OrtDecoder, source: OrtSource, reference: Reference) -> list[StepScores]:

@@ -19,6 +19,10 @@ from pegasus_runtime.sessions.ort import OrtEngine
 TinyBundle = Callable[[str, str], Path]
 Oracle = Callable[[str], Any]
 
+CAUSAL = pytest.mark.parametrize(
+    "architecture", ["PegasusForCausalLM", "BigBirdPegasusForCausalLM"]
+)
+
 
 @pytest.fixture(scope="module")
 def oracle(tiny_checkpoint: Callable[[str], Path]) -> Oracle:
@@ -53,16 +57,17 @@ def test_features_are_those_of_transformers(
     assert_close(got["encoder_last_hidden_state"], expected.encoder_last_hidden_state)
 
 
+@CAUSAL
 @torch.no_grad()
 def test_a_causal_graph_has_transformers_logits_over_padding_and_past(
-    tiny_bundle: TinyBundle, oracle: Oracle
+    tiny_bundle: TinyBundle, oracle: Oracle, architecture: str
 ) -> None:
-    model = oracle("PegasusForCausalLM")
+    model = oracle(architecture)
     input_ids = torch.randint(2, model.config.vocab_size, (2, 9))
     mask = torch.ones_like(input_ids)
     mask[1, :4] = 0  # generation pads on the left
     expected = model(input_ids=input_ids, attention_mask=mask).logits
-    bundle = open_bundle(tiny_bundle("PegasusForCausalLM", "onnx"))
+    bundle = open_bundle(tiny_bundle(architecture, "onnx"))
     empty = np.zeros((2, 2, 0, 16), np.float32)
     past: dict[str, npt.NDArray[Any]] = {
         f"past_key_values.{layer}.{kind}": empty for layer in range(2) for kind in ("key", "value")
@@ -77,14 +82,15 @@ def test_a_causal_graph_has_transformers_logits_over_padding_and_past(
     assert_close(np.concatenate(logits, axis=1)[seen], expected.numpy()[seen])
 
 
+@CAUSAL
 @torch.no_grad()
 def test_a_causal_step_has_transformers_log_probabilities(
-    tiny_bundle: TinyBundle, oracle: Oracle
+    tiny_bundle: TinyBundle, oracle: Oracle, architecture: str
 ) -> None:
-    model = oracle("PegasusForCausalLM")
+    model = oracle(architecture)
     tokens = torch.randint(2, model.config.vocab_size, (3, 6))
     expected = torch.log_softmax(model(input_ids=tokens).logits, dim=-1)
-    engine = OrtEngine(open_bundle(tiny_bundle("PegasusForCausalLM", "ort")), threads=1)
+    engine = OrtEngine(open_bundle(tiny_bundle(architecture, "ort")), threads=1)
     decoding = engine.start([[], [], []], rows_per_document=1, max_length=6)
     same = np.zeros((3, 1), np.int64)
     for step in range(6):

@@ -28,7 +28,8 @@ def test_histories_are_what_tokens_and_parents_lead_to(
         ]
     assert histories == reference.histories.tolist()
     assert_close(reference.step_logits[-1], reference.logits[:, -1])
-    assert len({len(source) for source in reference.sources}) > 1  # so that there is padding
+    lengths = {len(source) for source in reference.short.token_ids}
+    assert len(lengths) > 1  # so that there is padding
     assert any(
         not np.array_equal(parents, np.broadcast_to(np.arange(rows), parents.shape))
         for parents in reference.parents[2:]
@@ -39,8 +40,8 @@ def test_padding_comes_after_the_tokens_and_is_masked(
     tiny_pegasus: Callable[[str], Pegasus],
 ) -> None:
     reference = make_reference(tiny_pegasus("PegasusForConditionalGeneration"))
-    input_ids, mask = reference.padded(9)
-    for row, source in enumerate(reference.sources):
+    input_ids, mask = reference.short.padded(9)
+    for row, source in enumerate(reference.short.token_ids):
         assert input_ids[row, : len(source)].tolist() == source
         assert mask[row].sum() == len(source)
         assert set(input_ids[row, len(source) :].tolist()) <= {9}
@@ -50,5 +51,5 @@ def test_padding_comes_after_the_tokens_and_is_masked(
 def test_a_model_with_few_positions_has_short_references(tmp_path: Path, positions: int) -> None:
     folder = write_tiny_checkpoint(tmp_path, max_position_embeddings=positions)
     reference = make_reference(load_pegasus(open_checkpoint(str(folder))))
-    assert max(map(len, reference.sources)) == positions
+    assert max(map(len, reference.short.token_ids)) == positions
     assert reference.histories.shape[1] == min(positions, 5)

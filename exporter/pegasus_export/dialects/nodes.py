@@ -1,0 +1,49 @@
+"""ONNX nodes written one by one, where a graph is no trace of torch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from onnx_ir.tape import Tape
+
+__all__ = ["MICROSOFT", "Nodes", "Operand"]
+
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
+
+Operand = ir.Value | npt.NDArray[np.generic] | Sequence[int] | int | float
+"""A value, or a constant: integers are int64, and floats float32."""
+
+
+class Nodes:
+    """A list of nodes that grows by calls: `nodes("Slice", x, [1], [-1], [2])`."""
+
+    def __init__(self) -> None:
+        self._tape = Tape()
+
+    def __call__(
+        self,
+        operator: str,
+        *operands: Operand | None,
+        domain: str = "",
+        **attributes: int | float | Sequence[int] | ir.Graph,
+    ) -> ir.Value:
+        """Appends a node with one output, and returns that; None is an input that is left out."""
+        inputs = [self._value(operand) for operand in operands]
+        return self._tape.op(operator, inputs, attributes, domain=domain)
+
+    def graph(
+        self, name: str, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], opset: int
+    ) -> ir.Graph:
+        """The nodes as a graph; inputs of outer graphs are not listed."""
+        opsets = {"": opset, MICROSOFT: 1}
+        return ir.Graph(inputs, outputs, nodes=self._tape.nodes, opset_imports=opsets, name=name)
+
+    def _value(self, operand: Operand | None) -> ir.Value | None:
+        if operand is None or isinstance(operand, ir.Value):
+            return operand
+        array = np.asarray(operand)
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        return self._tape.op("Constant", [], {"value": ir.tensor(array)})
