@@ -15,13 +15,17 @@ from pegasus_runtime.errors import (
     PegasusError,
 )
 from pegasus_runtime.failure import Failure
+from pegasus_runtime.question_answerer import Answer, QuestionAnswerer
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.summarizer import Summarizer
 from pegasus_runtime.summary import Summary
+from pegasus_runtime.text_classifier import Classification, TextClassifier
 
 __all__ = [
+    "Answer",
     "BundleError",
+    "Classification",
     "EngineError",
     "Failure",
     "GenerationInterrupted",
@@ -30,6 +34,8 @@ __all__ = [
     "InputError",
     "OptionsError",
     "PegasusError",
+    "QuestionAnswerer",
     "Summarizer",
     "Summary",
+    "TextClassifier",
 ]

@@ -18,6 +18,7 @@ _MAX_DOCUMENTS = 16
 _HIDDEN_STATES = 8  # [S, D]
 _FEED_FORWARDS = 2  # [S, 4 D], as in every published checkpoint; a manifest does not say
 _ATTENTION_SCORES = 2  # [H, S, S]
+_SEEN_BLOCKS = 5  # by a block in the middle, of which two more see all: [H, S, 5 b], [H, 2 b, S]
 
 
 def bytes_per_document(
@@ -37,8 +38,18 @@ def bytes_per_document(
 def encoder_bytes(facts: Architecture, *, source_tokens: int) -> int:
     """Bytes that the encoder works in: on one document at a time, so once per batch."""
     per_token = (_HIDDEN_STATES + 4 * _FEED_FORWARDS) * facts.d_model
-    per_token += _ATTENTION_SCORES * facts.encoder_heads * source_tokens
+    per_token += _ATTENTION_SCORES * facts.encoder_heads * _keys_seen(facts, source_tokens)
     return _FLOAT_BYTES * source_tokens * per_token
+
+
+def _keys_seen(facts: Architecture, source_tokens: int) -> int:
+    """How many keys a query sees, on average."""
+    if facts.attention_type != "block_sparse":
+        return source_tokens
+    assert facts.block_size is not None
+    assert facts.num_random_blocks is not None
+    table = facts.num_random_blocks if facts.random_blocks == "seeded" else 0
+    return min(source_tokens, (_SEEN_BLOCKS + 2 + table) * facts.block_size)
 
 
 def plan_batches(

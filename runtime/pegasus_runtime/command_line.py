@@ -3,12 +3,12 @@
 import argparse
 from typing import NoReturn
 
+from pegasus_runtime.console import EXIT_INPUT
 from pegasus_runtime.search.options import GenerationOptions
 
-__all__ = ["COMMAND", "EXIT_INPUT", "make_parser", "read_options"]
+__all__ = ["COMMAND", "ArgumentParser", "make_parser", "positive", "read_options"]
 
 COMMAND = "pegasus-summarize"
-EXIT_INPUT = 2
 
 _DESCRIPTION = """\
 Summarise text files, or standard input, with a bundle that pegasus-export made.
@@ -31,11 +31,11 @@ exit codes:
 """
 
 
-class _ArgumentParser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """One that fails in one line, as everything else here does."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_INPUT, f"{COMMAND}: error: {message}: see {COMMAND} --help\n")
+        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}: see {self.prog} --help\n")
 
 
 def read_options(arguments: argparse.Namespace) -> GenerationOptions:
@@ -47,7 +47,7 @@ def read_options(arguments: argparse.Namespace) -> GenerationOptions:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser, with the help that it prints."""
-    parser = _ArgumentParser(
+    parser = ArgumentParser(
         prog=COMMAND,
         usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
         description=_DESCRIPTION,
@@ -76,10 +76,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="cut documents that are too long for the model, and say so; else they are an error",
     )
     _add_reading_options(parser)
-    add("--threads", type=_positive, metavar="N", help="engine threads (default: one per core)")
+    add("--threads", type=positive, metavar="N", help="engine threads (default: one per core)")
     add(
         "--batch-size",
-        type=_positive,
+        type=positive,
         default=8,
         metavar="N",
         help="documents run together, and printed together (default: 8)",
@@ -188,7 +188,7 @@ def _early_stopping(text: str) -> bool | str:
     return choices[text]
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from 1 up")
     return int(text)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.batching import plan_batches
-from pegasus_runtime.bundle import Bundle, open_bundle
+from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import BundleError, InputError
 from pegasus_runtime.failure import (
     Errors,
@@ -17,6 +17,7 @@ from pegasus_runtime.failure import (
     record_failure,
     run_batches,
 )
+from pegasus_runtime.open_task import open_task
 from pegasus_runtime.search.loop import Hypothesis, generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -66,17 +67,17 @@ class Summarizer:
 
         Raises: BundleError, EngineError, OptionsError for unknown newlines.
         """
-        bundle = open_bundle(folder, check_hashes=check_hashes)
-        _check_bundle(bundle)
-        spec = bundle.manifest.tokenizer
-        assert spec is not None
-        tokenizer = Tokenizer.load(
-            bundle.path(spec.file),
-            spec.layout,
+        opened = open_task(
+            folder,
+            "summarization",
+            check_hashes=check_hashes,
             newlines=newlines,
             parse_special_tokens=parse_special_tokens,
         )
-        return cls(bundle, OrtEngine(bundle, provider=provider, threads=threads), tokenizer)
+        bundle = opened.bundle
+        _check_bundle(bundle)
+        engine = OrtEngine(bundle, provider=provider, threads=threads)
+        return cls(bundle, engine, opened.tokenizer)
 
     @overload  # a str is a Sequence[str] too; the first match is the one that counts
     def summarize(  # type: ignore[overload-overlap]
@@ -327,16 +328,6 @@ class Summarizer:
 
 def _check_bundle(bundle: Bundle) -> None:
     manifest, folder = bundle.manifest, bundle.folder
-    if manifest.target != "ort":
-        raise BundleError(
-            f"{folder}: a bundle for target {manifest.target!r}, this version runs 'ort': "
-            "export with --target ort"
-        )
-    if manifest.task != "summarization" or manifest.tokenizer is None:
-        raise BundleError(
-            f"{folder}: a bundle for task {manifest.task!r}, a Summarizer needs 'summarization' "
-            "and a tokenizer: export a PegasusForConditionalGeneration"
-        )
     missing = {"encoder", "decoder_step"} - set(manifest.graphs)
     if missing:
         raise BundleError(f"{folder}: has no graph {min(missing)}: export the checkpoint again")

@@ -30,7 +30,7 @@ import sentencepiece
 from pegasus_runtime.bundle.manifest import TOKENIZER_OFFSETS, TokenizerLayout
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 
-__all__ = ["Encoding", "Newlines", "Tokenizer"]
+__all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
 
 Newlines: TypeAlias = Literal["hf", "original"]
 
@@ -47,6 +47,17 @@ class Encoding:
     token_ids: tuple[int, ...]
     truncated: bool
     num_tokens_before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """The ids of one text without EOS, and the characters [start, end) that each stands for.
+
+    A piece may bring the space before it along, and may stand for none (as part of `½`).
+    """
+
+    token_ids: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,6 +170,22 @@ class Tokenizer:
             )
         kept = (*ids[: max_tokens - 1], EOS)
         return Encoding(token_ids=kept, truncated=True, num_tokens_before=num_tokens)
+
+    def encode_pieces(self, text: str) -> Pieces:
+        """Encode one text, and say where in it each token comes from.
+
+        Newlines are read as spaces and special tokens as text, whatever the tokenizer does
+        otherwise. Raises: InputError if the text is no str or empty.
+        """
+        if not isinstance(text, str):
+            raise InputError(f"text is {type(text).__name__}, expected str: decode it first")
+        found = self._processor.encode(_without_lone_surrogates(text), return_type="offset_mapping")
+        if not found["ids"] or text.isspace():
+            raise InputError("text is empty or has only whitespace: pass text with words in it")
+        return Pieces(
+            token_ids=tuple(piece + self._offset for piece in found["ids"]),
+            offsets=tuple((start, end) for start, end in found["offsets"]),
+        )
 
     def decode(self, token_ids: Iterable[int]) -> str:
         """Text of the ids, special ones left out.

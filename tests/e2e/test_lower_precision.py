@@ -14,16 +14,22 @@ OPTIONS = GenerationOptions(num_beams=4, max_new_tokens=12)
 TinyBundle = Callable[..., Path]
 
 
-@pytest.fixture(params=["int8", "int4"])
+PEGASUS, BIGBIRD = "PegasusForConditionalGeneration", "BigBirdPegasusForConditionalGeneration"
+BUNDLES = [(PEGASUS, "int8"), (PEGASUS, "int4"), (BIGBIRD, "int8"), (BIGBIRD, "int4")]
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda bundle: "-".join(bundle))
 def summarizer(request: pytest.FixtureRequest, tiny_bundle: TinyBundle) -> Iterator[Summarizer]:
-    with Summarizer.load(tiny_bundle(precision=request.param), threads=1) as loaded:
+    architecture, precision = request.param
+    folder = tiny_bundle(architecture, precision=precision)
+    with Summarizer.load(folder, threads=1) as loaded:
         yield loaded
 
 
 def sources(summarizer: Summarizer) -> list[list[int]]:
     rng = np.random.default_rng(0)
     vocab_size = summarizer.bundle.manifest.architecture.vocab_size
-    return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in (17, 3, 9)]
+    return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in (57, 3, 9)]
 
 
 def test_the_same_batch_gives_the_same_tokens_and_scores(summarizer: Summarizer) -> None:

@@ -54,11 +54,13 @@ def test_the_wheel_is_small(wheel: Path) -> None:
     assert wheel.stat().st_size <= MAX_WHEEL_BYTES
 
 
-def test_the_commands_are_the_two_for_users(contents: dict[str, bytes]) -> None:
+def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
     entry_points = configparser.ConfigParser()
     entry_points.read_string(contents["info/entry_points.txt"].decode())
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
         "console_scripts": {
+            "pegasus-answer": "pegasus_runtime.answer_cli:main",
+            "pegasus-classify": "pegasus_runtime.classify_cli:main",
             "pegasus-export": "pegasus_export.cli:main",
             "pegasus-summarize": "pegasus_runtime.cli:main",
         }

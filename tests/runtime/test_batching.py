@@ -109,3 +109,20 @@ def test_eight_documents_of_the_published_size_run_together() -> None:
     xsum = replace(FACTS, vocab_size=96103, d_model=1024, decoder_layers=16, **heads)
     batches = plan_batches(dict.fromkeys(range(9), 512), xsum, rows=8, max_length=64)
     assert [len(batch) for batch in batches] == [8, 1]
+
+
+def test_a_block_sparse_encoder_works_in_what_grows_with_the_source() -> None:
+    sparse = replace(
+        FACTS,
+        attention_type="block_sparse",
+        block_size=64,
+        num_random_blocks=3,
+        random_blocks="hf-eval",
+    )
+    assert encoder_bytes(sparse, source_tokens=300) == encoder_bytes(FACTS, source_tokens=300)
+    once, twice = (encoder_bytes(sparse, source_tokens=tokens) for tokens in (4096, 8192))
+    assert twice == 2 * once
+    seeded = replace(sparse, random_blocks="seeded")
+    assert (
+        once < encoder_bytes(seeded, source_tokens=4096) < encoder_bytes(FACTS, source_tokens=4096)
+    )

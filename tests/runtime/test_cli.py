@@ -457,7 +457,7 @@ def test_bundles_that_cannot_be_used_are_refused_before_standard_input_is_read(
 
     assert "is not a folder; export one with pegasus-export" in refused(tmp_path / "none")
     assert "has no manifest.json; export one with peg" in refused(tmp_path / "folder")
-    newer = manifest.replace('"schema_version": 2', '"schema_version": 99')
+    newer = manifest.replace('"schema_version": 3', '"schema_version": 99')
     (copied / "manifest.json").write_text(newer)
     assert "written by a newer pegasus-edge: upgrade" in refused(copied)
     outside = manifest.replace("spiece.model", "../spiece.model")

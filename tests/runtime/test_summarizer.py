@@ -615,7 +615,7 @@ def test_a_bundle_for_another_target_is_refused(copied: Path) -> None:
 )
 def test_a_bundle_for_another_task_is_refused(copied: Path, changes: dict[str, Any]) -> None:
     edit_manifest(copied, **changes)
-    message = "a Summarizer needs 'summarization' and a tokenizer: export a PegasusForConditional"
+    message = "this needs 'summarization' and a tokenizer: export a checkpoint with --task summ"
     with pytest.raises(BundleError, match=message):
         Summarizer.load(copied)
 

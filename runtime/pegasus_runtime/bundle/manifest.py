@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 __all__ = [
     "SCHEMA_VERSION",
     "TOKENIZER_OFFSETS",
+    "Activation",
     "Architecture",
+    "ClassifierSpec",
     "FileRecord",
     "GraphSpec",
     "JsonValue",
@@ -27,12 +29,19 @@ __all__ = [
     "TokenizerSpec",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
-Task: TypeAlias = Literal["summarization", "feature-extraction", "text-generation"]
+Task: TypeAlias = Literal[
+    "summarization",
+    "feature-extraction",
+    "text-generation",
+    "text-classification",
+    "question-answering",
+]
+Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
 TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
 
@@ -85,7 +94,8 @@ class Architecture:
     head_dim: of the decoder, d_model / decoder_heads. encoder_layers and encoder_heads are 0 where
     there is no encoder, as decoder_layers and decoder_heads are where there is no decoder.
     attention_type: "full" or "block_sparse"; for the latter, block_size and num_random_blocks are
-    set, and random_blocks names the pattern ("hf-eval" or "seeded").
+    set, random_blocks names the pattern ("hf-eval" or "seeded"), and the encoder attends in full
+    up to (5 + 2 * num_random_blocks) * block_size tokens, padding included.
     """
 
     model_type: str
@@ -140,6 +150,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSpec:
+    """The labels of a classifier, in the order of its logits, and what makes them scores."""
+
+    labels: tuple[str, ...]
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The checkpoint that was exported: folder or hub name, and the SHA-256 of its weights."""
 
@@ -160,7 +178,7 @@ class Manifest:
     """All that manifest.json says.
 
     precision: the recipe's name ("fp32", "int8", ...); recipe: its settings.
-    tokenizer: None where the bundle takes ids only.
+    tokenizer: None where the bundle takes ids only. classifier: None but for text-classification.
     generation: the checkpoint's defaults, by their Hugging Face names.
     tools: name -> version. verification: the figures that the exporter measured.
     files: relative POSIX path -> record, of every file but the manifest; left empty by the
@@ -178,6 +196,7 @@ class Manifest:
     token_ids: TokenIds
     limits: Limits
     source: Source
+    classifier: ClassifierSpec | None = None
     recipe: Mapping[str, JsonValue] = field(default_factory=dict)
     tables: Mapping[str, TableSpec] = field(default_factory=dict)
     generation: Mapping[str, JsonValue] = field(default_factory=dict)

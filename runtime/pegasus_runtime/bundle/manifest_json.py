@@ -10,7 +10,9 @@ from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, l
 from pegasus_runtime.bundle.manifest import (
     SCHEMA_VERSION,
     TOKENIZER_OFFSETS,
+    Activation,
     Architecture,
+    ClassifierSpec,
     FileRecord,
     GraphSpec,
     JsonValue,
@@ -67,6 +69,7 @@ def parse_manifest(text: str) -> Manifest:
         architecture=_read_architecture(root.child("architecture")),
         graphs=_read_graphs(root.child("graphs")),
         tokenizer=root.child("tokenizer").optional(_read_tokenizer),
+        classifier=root.child("classifier").optional(_read_classifier),
         token_ids=_read_token_ids(root.child("token_ids")),
         generation=root.child("generation").mapping(JsonNode.free),
         limits=_read_limits(root.child("limits")),
@@ -77,6 +80,9 @@ def parse_manifest(text: str) -> Manifest:
     )
     _check_token_ids(manifest)
     _check_tables(manifest)
+    if (manifest.classifier is None) == (manifest.task == "text-classification"):
+        got = "null" if manifest.classifier is None else "given"
+        raise field_error("classifier", got, "labels for text-classification, null otherwise")
     return manifest
 
 
@@ -119,6 +125,10 @@ def _expect_fields_of(node: JsonNode, cls: type) -> None:
 
 def _read_architecture(node: JsonNode) -> Architecture:
     _expect_fields_of(node, Architecture)
+    is_sparse = node.child("attention_type").value == "block_sparse"
+    for name in ("block_size", "num_random_blocks", "random_blocks"):
+        if (node.child(name).value is not None) != is_sparse:
+            raise node.child(name).error("a value for block-sparse attention, null otherwise")
     return Architecture(
         model_type=node.child("model_type").text(),
         architecture=node.child("architecture").text(),
@@ -133,8 +143,12 @@ def _read_architecture(node: JsonNode) -> Architecture:
         attention_type=node.child("attention_type").choice(("full", "block_sparse")),
         block_size=node.child("block_size").optional(JsonNode.positive),
         num_random_blocks=node.child("num_random_blocks").optional(JsonNode.count),
-        random_blocks=node.child("random_blocks").optional(JsonNode.text),
+        random_blocks=node.child("random_blocks").optional(_read_pattern),
     )
+
+
+def _read_pattern(node: JsonNode) -> str:
+    return node.choice(("hf-eval", "seeded"))
 
 
 def _read_graphs(node: JsonNode) -> dict[str, GraphSpec]:
@@ -212,6 +226,16 @@ def _read_tokenizer(node: JsonNode) -> TokenizerSpec:
         raise offset.error(f"{TOKENIZER_OFFSETS[layout]} for layout {layout}")
     return TokenizerSpec(
         file=_read_path(node.child("file")), layout=layout, offset=TOKENIZER_OFFSETS[layout]
+    )
+
+
+def _read_classifier(node: JsonNode) -> ClassifierSpec:
+    _expect_fields_of(node, ClassifierSpec)
+    labels = node.child("labels").sequence(JsonNode.text)
+    if not labels or len(set(labels)) < len(labels):
+        raise node.child("labels").error("different names, at least one")
+    return ClassifierSpec(
+        labels=labels, activation=node.child("activation").choice(get_args(Activation))
     )
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Architecture, Bundle
 from pegasus_runtime.sessions.ort_graph import (
     SharedArray,
     Tables,
@@ -22,7 +22,14 @@ from pegasus_runtime.sessions.ort_graph import (
     share,
 )
 
-__all__ = ["OrtEncoder", "OrtSource", "cross_names", "plan_chunks"]
+__all__ = [
+    "OrtEncoder",
+    "OrtSource",
+    "cross_names",
+    "longest_together",
+    "pad_sources",
+    "plan_chunks",
+]
 
 _CHUNK_TOKENS = 512
 
@@ -48,6 +55,9 @@ class OrtEncoder:
         self.pad_token_id = bundle.manifest.token_ids.pad_token_id
         self.num_heads = facts.decoder_heads
         self.head_dim = facts.head_dim
+        self.facts = facts
+        self.max_tokens = bundle.manifest.limits.max_source_tokens
+        self.longest_together = longest_together(facts)
         self.output_names = cross_names(bundle)
         self.session = load_graph(bundle, "encoder", threads, tables)
         inputs = {"input_ids", "attention_mask"}
@@ -57,33 +67,29 @@ class OrtEncoder:
         """B documents, token ids with EOS and of unequal lengths, padded on the right.
 
         Long documents run one by one, which is faster than together: what the layers work on
-        stays in the processor's cache, and nothing is padded. Raises: EngineError.
+        stays in the processor's cache, and nothing is padded. In sparse attention, where padding
+        has an effect, a document's result is thus its own. Raises: EngineError.
         """
         lengths = [len(source) for source in sources]
-        longest = max(lengths)
-        attention_mask = np.zeros((len(sources), longest), dtype=np.int64)
-        for row, length in enumerate(lengths):
-            attention_mask[row, :length] = 1
+        longest = self._padded(lengths)
+        _, attention_mask = pad_sources(sources, self.pad_token_id, longest)
         # Ours rather than ONNX Runtime's, so that documents can be moved in them.
         shape = (len(sources), self.num_heads, longest, self.head_dim)
         outputs = {name: share(allocate(shape)) for name in self.output_names}
-        for rows in plan_chunks(lengths):
-            self._run(sources, rows, attention_mask, outputs)
+        for rows in plan_chunks(lengths, self.longest_together):
+            self._run(sources, rows, outputs)
         return {"attention_mask": share(attention_mask), **outputs}
 
     def _run(
         self,
         sources: Sequence[Sequence[int]],
         rows: range,
-        attention_mask: npt.NDArray[np.int64],
         outputs: Mapping[str, SharedArray],
     ) -> None:
         """Encodes neighbours, padded to the longest of them, into their rows of the outputs."""
-        longest = max(len(sources[row]) for row in rows)
-        input_ids = np.full((len(rows), longest), self.pad_token_id, dtype=np.int64)
-        for index, row in enumerate(rows):
-            input_ids[index, : len(sources[row])] = sources[row]
-        mask = np.ascontiguousarray(attention_mask[rows.start : rows.stop, :longest])
+        chunk = [sources[row] for row in rows]
+        longest = self._padded([len(source) for source in chunk])
+        input_ids, mask = pad_sources(chunk, self.pad_token_id, longest)
         binding = self.session.io_binding()
         binding.bind_ortvalue_input("input_ids", share(input_ids).value)
         binding.bind_ortvalue_input("attention_mask", share(mask).value)
@@ -103,18 +109,57 @@ class OrtEncoder:
             if results[name].array is not place:
                 place[:] = results[name].array
 
+    def _padded(self, lengths: Sequence[int]) -> int:
+        """The longest, in whole blocks where that spares block-sparse attention to pad."""
+        longest = max(lengths)
+        sparse_from = sparse_threshold(self.facts)
+        if sparse_from is None or longest <= sparse_from:
+            return longest
+        assert self.facts.block_size is not None
+        whole_blocks = longest + -longest % self.facts.block_size
+        return whole_blocks if whole_blocks <= self.max_tokens else longest
 
-def plan_chunks(lengths: Sequence[int]) -> list[range]:
+
+def pad_sources(
+    sources: Sequence[Sequence[int]], pad_token_id: int, longest: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Documents of unequal lengths -> input_ids and attention_mask [B, longest], padded right."""
+    input_ids = np.full((len(sources), longest), pad_token_id, dtype=np.int64)
+    attention_mask = np.zeros((len(sources), longest), dtype=np.int64)
+    for row, source in enumerate(sources):
+        input_ids[row, : len(source)] = source
+        attention_mask[row, : len(source)] = 1
+    return input_ids, attention_mask
+
+
+def sparse_threshold(facts: Architecture) -> int | None:
+    """Tokens above which the encoder attends block-sparsely; None if it never does."""
+    if facts.attention_type != "block_sparse":
+        return None
+    assert facts.block_size is not None
+    assert facts.num_random_blocks is not None
+    return (5 + 2 * facts.num_random_blocks) * facts.block_size
+
+
+def longest_together(facts: Architecture) -> int:
+    """Tokens up to which padding changes nothing, so that documents may run together."""
+    threshold = sparse_threshold(facts)
+    return _CHUNK_TOKENS if threshold is None else min(_CHUNK_TOKENS, threshold)
+
+
+def plan_chunks(lengths: Sequence[int], longest_together: int = _CHUNK_TOKENS) -> list[range]:
     """Rows that run together: neighbours, as long as all of them, padded, are 512 tokens or less.
 
-    That many rows keep the products busy; a longer document runs alone.
+    That many rows keep the products busy; a longer document runs alone, as does one that is over
+    `longest_together` tokens.
     """
     chunks: list[range] = []
     longest = 0
     for row, length in enumerate(lengths):
         start = chunks[-1].start if chunks else row
         longest = max(longest, length)
-        if chunks and (row + 1 - start) * longest <= _CHUNK_TOKENS:
+        fits = (row + 1 - start) * longest <= _CHUNK_TOKENS and longest <= longest_together
+        if chunks and fits:
             chunks[-1] = range(start, row + 1)
         else:
             chunks.append(range(row, row + 1))

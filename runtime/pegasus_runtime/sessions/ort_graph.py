@@ -24,6 +24,7 @@ __all__ = [
     "check_graph",
     "load_graph",
     "map_tables",
+    "run_arrays",
     "run_graph",
     "share",
 ]
@@ -145,6 +146,19 @@ def run_graph(
         session.run_with_iobinding(binding, options)
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+
+
+def run_arrays(
+    session: onnxruntime.InferenceSession,
+    outputs: list[str],
+    feeds: Mapping[str, npt.NDArray[Any]],
+) -> list[npt.NDArray[np.float32]]:
+    """Runs a graph on arrays, into arrays of its own. Raises: EngineError."""
+    try:
+        found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds))
+    except Exception as err:  # onnxruntime's exceptions share no base class
+        raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+    return found
 
 
 def _import_onnxruntime() -> ModuleType:

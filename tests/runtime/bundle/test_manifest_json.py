@@ -18,6 +18,7 @@ import pegasus_runtime.bundle as bundle_package
 from pegasus_runtime.bundle import (
     SCHEMA_VERSION,
     Architecture,
+    ClassifierSpec,
     FileRecord,
     GraphSpec,
     Limits,
@@ -57,7 +58,7 @@ tensors = st.lists(
     max_size=3,
     unique_by=lambda tensor: tensor.name,
 ).map(tuple)
-architectures = st.builds(
+full_architectures = st.builds(
     Architecture,
     model_type=names,
     architecture=names,
@@ -69,10 +70,14 @@ architectures = st.builds(
     decoder_heads=st.integers(0, 99),
     head_dim=positives,
     max_position_embeddings=st.none() | positives,
-    attention_type=st.sampled_from(["full", "block_sparse"]),
-    block_size=st.none() | positives,
-    num_random_blocks=st.none() | st.integers(0, 9),
-    random_blocks=st.none() | names,
+)
+sparse_architectures = st.builds(
+    replace,
+    full_architectures,
+    attention_type=st.just("block_sparse"),
+    block_size=positives,
+    num_random_blocks=st.integers(0, 9),
+    random_blocks=st.sampled_from(["hf-eval", "seeded"]),
 )
 manifests = st.builds(
     Manifest,
@@ -80,7 +85,7 @@ manifests = st.builds(
     target=st.sampled_from(["onnx", "ort", "trt", "trt-rtx"]),
     precision=names,
     recipe=free_mappings,
-    architecture=architectures,
+    architecture=full_architectures | sparse_architectures,
     graphs=st.dictionaries(
         names,
         st.builds(GraphSpec, file=paths, inputs=tensors, outputs=tensors),
@@ -391,3 +396,28 @@ def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject) -> None:
 def test_the_package_exports_what_it_says() -> None:
     assert sorted(bundle_package.__all__) == sorted(set(bundle_package.__all__))
     assert all(hasattr(bundle_package, name) for name in bundle_package.__all__)
+
+
+def test_a_classifier_has_labels_and_nothing_else_has(manifest: Manifest) -> None:
+    labels = ClassifierSpec(labels=("sport", "money"), activation="softmax")
+    classifier = replace(manifest, task="text-classification", classifier=labels)
+    assert parse_manifest(dump_manifest(classifier)) == classifier
+    with pytest.raises(BundleError, match="classifier: got null, expected labels for text-class"):
+        dump_manifest(replace(classifier, classifier=None))
+    with pytest.raises(BundleError, match="classifier: got given, expected labels for text-class"):
+        dump_manifest(replace(manifest, classifier=labels))
+    twice = replace(labels, labels=("sport", "sport"))
+    with pytest.raises(BundleError, match=r"classifier\.labels: .* expected different names, at "):
+        dump_manifest(replace(classifier, classifier=twice))
+
+
+@pytest.mark.parametrize("name", ["block_size", "num_random_blocks", "random_blocks"])
+def test_the_facts_of_sparse_attention_are_there_if_it_is(manifest: Manifest, name: str) -> None:
+    sparse = manifest.architecture
+    full = replace(
+        sparse, attention_type="full", block_size=None, num_random_blocks=None, random_blocks=None
+    )
+    value = getattr(sparse, name)
+    for bad in (replace(sparse, **{name: None}), replace(full, **{name: value})):
+        with pytest.raises(BundleError, match=f"architecture.{name}: .* block-sparse attention, n"):
+            dump_manifest(replace(manifest, architecture=bad))

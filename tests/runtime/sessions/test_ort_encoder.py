@@ -51,3 +51,24 @@ def test_documents_get_the_same_whatever_runs_together(
         np.testing.assert_allclose(
             got[is_token], expected[is_token], atol=TOLERANCE, rtol=TOLERANCE
         )
+
+
+def test_a_sparse_document_is_padded_to_whole_blocks(tiny_bundle: Callable[..., Path]) -> None:
+    """Blocks of 4, sparse from 37 tokens on, at most 96."""
+    bundle = open_bundle(tiny_bundle("BigBirdPegasusForConditionalGeneration"))
+    encoder = OrtEncoder(bundle, threads=1)
+    for length, width in [(35, 35), (36, 36), (37, 40), (40, 40), (93, 96), (96, 96)]:
+        source = encoder.encode([[120] * length])
+        mask = source["attention_mask"].array
+        assert mask.shape == (1, width)
+        assert mask.sum() == length
+        assert all(source[name].array.shape[2] == width for name in encoder.output_names)
+
+
+def test_padding_does_not_go_beyond_the_last_position(tiny_bundle: Callable[..., Path]) -> None:
+    encoder = OrtEncoder(
+        open_bundle(tiny_bundle("BigBirdPegasusForConditionalGeneration")), threads=1
+    )
+    encoder.max_tokens = 94
+    masks = [encoder.encode([[120] * n])["attention_mask"].array for n in (92, 91, 93)]
+    assert [mask.shape[1] for mask in masks] == [92, 92, 93]

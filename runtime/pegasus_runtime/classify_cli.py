@@ -1,0 +1,79 @@
+"""pegasus-classify: documents to labels, one line or one JSON object each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pegasus_runtime.command_line import ArgumentParser, positive
+from pegasus_runtime.console import note, print_lines, read_document, run_command
+from pegasus_runtime.text_classifier import TextClassifier
+
+__all__ = ["main"]
+
+COMMAND = "pegasus-classify"
+_EPILOG = """\
+examples:
+  pegasus-classify topics article.txt
+  pegasus-classify topics --json *.txt
+
+exit codes:
+  0    done
+  1    the engine is missing or failed, or the output could not be written
+  2    the bundle or a document is unusable
+  130  interrupted; the lines printed until then are complete
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = _parser().parse_intermixed_args(argv)
+    return run_command(COMMAND, lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    documents = [read_document(COMMAND, name) for name in arguments.files or ["-"]]
+    with TextClassifier.load(
+        arguments.bundle, threads=arguments.threads, check_hashes=arguments.check_hashes
+    ) as classifier:
+        for document in documents:
+            found = classifier.classify(document.text, truncate=arguments.truncate)
+            if found.truncated:
+                note(COMMAND, f"{document.name}: cut to what the bundle takes")
+            if arguments.json:
+                record = {"file": document.name, **asdict(found)}
+                print_lines([json.dumps(record, ensure_ascii=False)])
+            else:
+                print_lines([f"{found.label}\t{found.score:.4f}\t{document.name}"])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = ArgumentParser(
+        prog=COMMAND,
+        usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
+        description="Label text files, or standard input, with a bundle of task "
+        "text-classification that pegasus-export made. Prints label, score and file, a line each.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)")
+    add("files", nargs="*", metavar="FILE", help="a document in UTF-8; - is standard input")
+    add(
+        "--json",
+        action="store_true",
+        help="print objects with file, label, score, scores, truncated",
+    )
+    add("--truncate", action="store_true", help="cut documents that are too long, and say so")
+    add("--threads", type=positive, metavar="N", help="engine threads (default: one per core)")
+    add("--check-hashes", action="store_true", help="first check the bundle's SHA-256 sums")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What the commands share: documents in, lines out, errors in one line, exit codes."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
+
+__all__ = [
+    "EXIT_ENGINE",
+    "EXIT_INPUT",
+    "Document",
+    "exit_code",
+    "fail",
+    "note",
+    "print_lines",
+    "read_document",
+    "run_command",
+]
+
+EXIT_ENGINE = 1
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+_STDIN = "standard input"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A text, and the name to report it by."""
+
+    name: str
+    text: str
+
+
+class _OutputError(Exception):
+    """Standard output takes no more."""
+
+
+def run_command(command: str, run: Callable[[], int]) -> int:
+    """Runs a command; its exit code, after one line on standard error for whatever went wrong."""
+    handler = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Whatever the locale. A file name that is no Unicode becomes what JSON escapes it to.
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        return run()
+    except PegasusError as err:
+        return fail(command, str(err), exit_code(err))
+    except KeyboardInterrupt:
+        return fail(command, "interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader has gone, as with `| head`
+        _discard_output()
+        return 0
+    except _OutputError as err:
+        _discard_output()
+        return fail(command, str(err), EXIT_ENGINE)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def exit_code(error: PegasusError) -> int:
+    """2 where the request is at fault, 1 where the engine is."""
+    at_fault = isinstance(error, BundleError | InputError | OptionsError)
+    return EXIT_INPUT if at_fault else EXIT_ENGINE
+
+
+def read_document(command: str, name: str) -> Document:
+    """A file in UTF-8; `-` is standard input. Raises: InputError."""
+    shown = _STDIN if name == "-" else name
+    try:
+        data = _read_stdin(command) if name == "-" else Path(name).read_bytes()
+    except OSError as err:
+        raise InputError(f"{shown}: cannot be read: {err.strerror}: check the path") from err
+    try:
+        return Document(name=shown, text=data.decode("utf-8-sig"))
+    except UnicodeDecodeError as err:
+        raise InputError(
+            f"{shown}: not UTF-8 (byte {err.start}): convert it, e.g. with iconv -t UTF-8"
+        ) from err
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Whole lines on standard output, in one write."""
+    try:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        raise _OutputError(
+            f"standard output cannot be written: {err.strerror}: free some space, or send it "
+            "somewhere else"
+        ) from err
+
+
+def note(command: str, message: str) -> None:
+    """One line on standard error."""
+    print(f"{command}: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
+def fail(command: str, message: str, code: int) -> int:
+    """Reports an error, and gives the exit code back."""
+    note(command, f"error: {message}")
+    return code
+
+
+def _read_stdin(command: str) -> bytes:
+    if sys.stdin is None:
+        raise InputError(f"{_STDIN} is closed: name a FILE, or give it text")
+    if sys.stdin.isatty():
+        note(
+            command,
+            f"reading {_STDIN}: type or paste the text, then press Ctrl-D on a line of its own",
+        )
+    return sys.stdin.buffer.read()
+
+
+def _discard_output() -> None:
+    """Lets Python's own flush at exit succeed, which would print a traceback otherwise."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
