@@ -32,9 +32,10 @@ class Panel:
     x_label: str
     x_values: Sequence[int]
     curves: Sequence[Curve]
+    y_label: str = "seconds"
 
 
-def draw_panels(path: Path, panels: Sequence[Panel], *, title: str, y_label: str) -> None:
+def draw_panels(path: Path, panels: Sequence[Panel], *, title: str) -> None:
     """Both axes are logarithmic: proportional growth is a line of slope 1."""
     import matplotlib
 
@@ -47,7 +48,7 @@ def draw_panels(path: Path, panels: Sequence[Panel], *, title: str, y_label: str
         rows, columns, figsize=(5.6 * columns, 4.0 * rows + 0.8), squeeze=False
     )
     for axis, panel in zip(axes.flat, panels, strict=False):
-        _draw_panel(axis, panel, y_label)
+        _draw_panel(axis, panel)
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     handles, labels = axes.flat[0].get_legend_handles_labels()
@@ -59,7 +60,7 @@ def draw_panels(path: Path, panels: Sequence[Panel], *, title: str, y_label: str
     plt.close(figure)
 
 
-def _draw_panel(axis: Axes, panel: Panel, y_label: str) -> None:
+def _draw_panel(axis: Axes, panel: Panel) -> None:
     from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
 
     for index, curve in enumerate(panel.curves):
@@ -77,10 +78,10 @@ def _draw_panel(axis: Axes, panel: Panel, y_label: str) -> None:
     axis.xaxis.set_major_formatter(FormatStrFormatter("%d"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:.15g}")
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(panel.x_label)
-    axis.set_ylabel(y_label)
+    axis.set_ylabel(panel.y_label)
     axis.grid(visible=True, alpha=0.3)
     axis.margins(y=0.18)
     if len(panel.curves) == 2:

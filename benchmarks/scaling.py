@@ -134,7 +134,7 @@ def draw(
             curves.append(Curve(label=engine, values=[value or 0.0 for value in medians]))
         positions = [getattr(point, axis) for point in row]
         panels.append(Panel(x_label=AXIS_TITLES[axis], x_values=positions, curves=curves))
-    draw_panels(path, panels, title=title, y_label="seconds")
+    draw_panels(path, panels, title=title)
 
 
 def parse_axes(text: str) -> tuple[str, ...]:

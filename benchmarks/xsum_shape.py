@@ -20,7 +20,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -32,10 +32,13 @@ from sentencepiece import sentencepiece_model_pb2
 __all__ = [
     "END_ID",
     "FIRST_PIECE_ID",
+    "LOGIT_SCALE",
     "XSUM",
     "PegasusShape",
+    "WeightSpec",
     "checkpoint_name",
     "write_checkpoint",
+    "write_tensors",
     "write_vocabulary",
 ]
 
@@ -111,7 +114,7 @@ def write_checkpoint(folder: Path, shape: PegasusShape = XSUM) -> Path:
     _write_json(folder / "generation_config.json", _generation_config())
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape))
     write_vocabulary(folder / "spiece.model", shape.vocabulary - RESERVED_IDS)
-    write_weights(folder / "model.safetensors", shape)
+    write_tensors(folder / "model.safetensors", _weight_specs(shape), seed=shape.seed)
     _write_json(mark, asdict(shape))
     return folder
 
@@ -124,12 +127,12 @@ def checkpoint_name(shape: PegasusShape) -> str:
     return f"shape-{shape.encoder_layers}x{shape.d_model}x{shape.vocabulary}-{mark}"
 
 
-def write_weights(path: Path, shape: PegasusShape) -> None:
+def write_tensors(path: Path, weights: Iterable[WeightSpec], *, seed: int) -> None:
     """Write the tensors as one safetensors file, holding one tensor in memory at a time.
 
     The format: the header's length (u64, little endian), the header (JSON), then the tensors.
     """
-    specs = sorted(_weight_specs(shape), key=lambda spec: spec.name)
+    specs = sorted(weights, key=lambda spec: spec.name)
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for spec in specs:
@@ -145,27 +148,28 @@ def write_weights(path: Path, shape: PegasusShape) -> None:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for index, spec in enumerate(specs):
-            file.write(_draw(spec, seed=(shape.seed, index)).data)
+            file.write(_draw(spec, seed=(seed, index)).data)
 
 
-def write_vocabulary(path: Path, n_pieces: int) -> None:
+def write_vocabulary(path: Path, n_pieces: int, *, specials: Sequence[str] = ()) -> None:
     """Write a SentencePiece model: a small trained one, padded with unused pieces to ``n_pieces``.
 
-    The form is the published vocabulary's: <pad> 0, </s> 1, <unk> 2, <n> 3, NFKC, unigram.
+    The form is the published vocabulary's: <pad> 0, </s> 1, <unk> 2, <n> 3, NFKC, unigram;
+    ``specials`` come before <unk>, as in BigBirdPegasus'.
     """
     trained = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(CORPUS),
         model_writer=trained,
         model_type="unigram",
-        vocab_size=n_pieces if n_pieces < 200 else 200,
+        vocab_size=min(n_pieces, 200 + len(specials)),
         hard_vocab_limit=False,
         normalization_rule_name="nmt_nfkc",
         pad_id=0,
         eos_id=1,
-        unk_id=2,
+        unk_id=2 + len(specials),
         bos_id=-1,
-        user_defined_symbols=["<n>"],
+        user_defined_symbols=[*specials, "<n>"],
         num_threads=1,
         minloglevel=2,
     )

@@ -165,5 +165,5 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     curves = [Curve(label="ours", values=[1.0, 1.5]), Curve(label="peer", values=[2.0, 4.0])]
     panel = Panel(x_label="beams", x_values=[1, 8], curves=curves)
     path = tmp_path / "plots" / "scaling.png"
-    draw_panels(path, [panel] * 3, title="time", y_label="seconds")
+    draw_panels(path, [panel] * 3, title="time")
     assert path.read_bytes().startswith(b"\x89PNG")
