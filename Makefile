@@ -7,8 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
-DEMO_CHECKPOINT := examples/checkpoints/pegasus-mini
-DEMO_BUNDLE := build/pegasus-mini
+CHECKPOINTS := examples/checkpoints
 CASES ?= 60
 
 # pip would compile every module it installs, most of which are never imported: the first import
@@ -28,12 +27,16 @@ venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the i
 test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest
 
-demo: $(READY)  ## export the demo checkpoint, and summarize the example articles with it
-	$(BIN)/pegasus-export --model $(DEMO_CHECKPOINT) --target ort --precision fp32 \
-		--output $(DEMO_BUNDLE) --force
+demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
+	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --output build/pegasus-mini --force
 	@for article in examples/articles/*.txt; do \
 		printf "\n%s\n" "$$article"; \
-		$(BIN)/pegasus-summarize $(DEMO_BUNDLE) "$$article" --newlines original || exit 1; \
+		$(BIN)/pegasus-summarize build/pegasus-mini "$$article" --newlines original || exit 1; \
+	done
+	$(BIN)/pegasus-export --model $(CHECKPOINTS)/bigbird-mini --output build/bigbird-mini --force
+	@for article in examples/long_articles/*.txt; do \
+		printf "\n%s (%s words)\n" "$$article" $$(wc -w < "$$article"); \
+		$(BIN)/pegasus-summarize build/bigbird-mini "$$article" --newlines original || exit 1; \
 	done
 
 lint: $(TEST_READY)  ## ruff and mypy
@@ -47,6 +50,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 
 parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
 	$(BIN)/python benchmarks/parity.py --cases $(CASES)
+	$(BIN)/python benchmarks/parity.py --cases $(CASES) --model bigbird
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (2 hours, 16 GB memory, 26 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
@@ -57,6 +61,9 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 	$(BIN)/python benchmarks/memory.py --json build/benchmarks/memory.json
 	$(BIN)/python benchmarks/roofline.py --json build/benchmarks/roofline.json
 	$(BIN)/python benchmarks/step_overhead.py --json build/benchmarks/step_overhead.json
+	$(BIN)/python benchmarks/sparse_attention.py --json build/benchmarks/sparse_attention.json
+	$(BIN)/python benchmarks/long_documents.py --json build/benchmarks/long_documents.json \
+		--plot build/benchmarks/long_documents.png
 	$(BIN)/python benchmarks/precision_quality.py --json build/benchmarks/precision_quality.json
 
 wheel: $(TEST_READY)  ## build the wheel, in dist

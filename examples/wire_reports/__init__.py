@@ -8,6 +8,11 @@
 from __future__ import annotations
 
 from wire_reports.event_kind import EventKind
+from wire_reports.long_report import (
+    LONGEST_SENTENCES,
+    SHORTEST_SENTENCES,
+    generate_long_report,
+)
 from wire_reports.report import (
     EVENT_KINDS,
     HELD_OUT_SEEDS,
@@ -19,8 +24,11 @@ from wire_reports.report import (
 __all__ = [
     "EVENT_KINDS",
     "HELD_OUT_SEEDS",
+    "LONGEST_SENTENCES",
+    "SHORTEST_SENTENCES",
     "TRAIN_SEEDS",
     "EventKind",
     "Report",
+    "generate_long_report",
     "generate_report",
 ]

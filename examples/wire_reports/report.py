@@ -13,7 +13,16 @@ from wire_reports.fillers import FILLERS
 from wire_reports.inventory import draw_value
 from wire_reports.public_life import PUBLIC_LIFE_KINDS
 
-__all__ = ["EVENT_KINDS", "HELD_OUT_SEEDS", "TRAIN_SEEDS", "Report", "generate_report"]
+__all__ = [
+    "EVENT_KINDS",
+    "HELD_OUT_SEEDS",
+    "TRAIN_SEEDS",
+    "Report",
+    "draw_facts",
+    "fill_template",
+    "generate_report",
+    "write_summary",
+]
 
 EVENT_KINDS: tuple[EventKind, ...] = (*DISASTER_KINDS, *BUSINESS_KINDS, *PUBLIC_LIFE_KINDS)
 
@@ -50,18 +59,28 @@ def generate_report(seed: int, max_sentences: int = MAX_SENTENCES) -> Report:
     # Hashing the seed through a string keeps neighbouring seeds unrelated.
     rng = Random(f"wire report {seed}")
     kind = rng.choice(EVENT_KINDS)
-    facts = _draw_facts(kind, rng)
+    facts = draw_facts(kind, rng)
     longest = min(max(max_sentences, MIN_SENTENCES), MAX_SENTENCES)
     n_sentences = round(
         rng.triangular(MIN_SENTENCES, longest, min(USUAL_SENTENCES, longest)),
     )
     templates = _arrange_templates(kind, n_sentences, rng)
-    sentences = tuple(_fill_template(template, facts, rng) for template in templates)
-    summary = "\n".join(template.format_map(facts) for template in kind.summary)
-    return Report(kind=kind.name, sentences=sentences, summary=summary, facts=tuple(facts.items()))
+    sentences = tuple(fill_template(template, facts, rng) for template in templates)
+    return Report(
+        kind=kind.name,
+        sentences=sentences,
+        summary=write_summary(kind, facts),
+        facts=tuple(facts.items()),
+    )
 
 
-def _draw_facts(kind: EventKind, rng: Random) -> dict[str, str]:
+def write_summary(kind: EventKind, facts: dict[str, str]) -> str:
+    """The summary of an event, a line a sentence."""
+    return "\n".join(template.format_map(facts) for template in kind.summary)
+
+
+def draw_facts(kind: EventKind, rng: Random) -> dict[str, str]:
+    """A value for every fact of the kind, all different."""
     facts: dict[str, str] = {}
     for name, value_type in kind.facts.items():
         facts[name] = draw_value(value_type, rng, frozenset(facts.values()))
@@ -82,7 +101,8 @@ def _arrange_templates(kind: EventKind, n_sentences: int, rng: Random) -> list[s
     return body
 
 
-def _fill_template(template: str, facts: dict[str, str], rng: Random) -> str:
+def fill_template(template: str, facts: dict[str, str], rng: Random) -> str:
+    """A sentence, its facts in place, and other values that are none of them."""
     fresh: dict[str, str] = {}
 
     def fresh_value(slot: re.Match[str]) -> str:

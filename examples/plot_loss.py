@@ -1,10 +1,11 @@
-"""Draws ``pegasus_mini_loss.png`` from the log of a training run.
+"""Draws ``X_loss.png`` from ``X_log.jsonl``, the log of a training run.
 
-Run in the folder of this file:  python plot_pegasus_mini_loss.py
+Run in the folder of this file:  python plot_loss.py pegasus_mini
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).resolve().parent
 
 
-def draw_loss(log: Path, picture: Path) -> None:
+def draw_loss(log: Path, picture: Path, title: str) -> None:
     """Training loss, validation loss and validation exact match over the steps."""
     records = [json.loads(line) for line in log.read_text().splitlines()]
     validated = [record for record in records if "validation_loss" in record]
@@ -25,7 +26,7 @@ def draw_loss(log: Path, picture: Path) -> None:
     loss_axis.plot(
         [record["step"] for record in records],
         [record["loss"] for record in records],
-        color="tab:blue", linewidth=1, label="training loss (mean of 50 steps)",
+        color="tab:blue", linewidth=1, label="training loss (mean since the last point)",
     )  # fmt: skip
     steps = [record["step"] for record in validated]
     loss_axis.plot(
@@ -39,7 +40,7 @@ def draw_loss(log: Path, picture: Path) -> None:
         "s--", color="tab:green", markersize=4, label="validation summaries exact (teacher-forced)",
     )  # fmt: skip
     exact_axis.set(ylabel="share of summaries", ylim=(0, 1))
-    loss_axis.set_title("pegasus-mini: training on generated wire reports")
+    loss_axis.set_title(title)
     loss_axis.grid(alpha=0.3)
     lines = [*loss_axis.get_lines(), *exact_axis.get_lines()]
     labels = [str(line.get_label()) for line in lines]
@@ -49,4 +50,8 @@ def draw_loss(log: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw_loss(HERE / "pegasus_mini_log.jsonl", HERE / "pegasus_mini_loss.png")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=("pegasus_mini", "bigbird_mini"))
+    name = parser.parse_args().name
+    title = f"{name.replace('_', '-')}: training on generated wire reports"
+    draw_loss(HERE / f"{name}_log.jsonl", HERE / f"{name}_loss.png", title)
