@@ -52,7 +52,7 @@ parity: $(TEST_READY)  ## random options and checkpoints against transformers; C
 	$(BIN)/python benchmarks/parity.py --cases $(CASES)
 	$(BIN)/python benchmarks/parity.py --cases $(CASES) --model bigbird
 
-bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (2 hours, 16 GB memory, 26 GB disk)
+bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (3 hours, 16 GB memory, 33 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
 	$(BIN)/python benchmarks/latency.py --json build/benchmarks/latency.json
 	$(BIN)/python benchmarks/throughput.py --json build/benchmarks/throughput.json
@@ -61,6 +61,7 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 	$(BIN)/python benchmarks/memory.py --json build/benchmarks/memory.json
 	$(BIN)/python benchmarks/roofline.py --json build/benchmarks/roofline.json
 	$(BIN)/python benchmarks/step_overhead.py --json build/benchmarks/step_overhead.json
+	$(BIN)/python benchmarks/encoder_exactness.py --json build/benchmarks/encoder_exactness.json
 	$(BIN)/python benchmarks/sparse_attention.py --json build/benchmarks/sparse_attention.json
 	$(BIN)/python benchmarks/long_documents.py --json build/benchmarks/long_documents.json \
 		--plot build/benchmarks/long_documents.png

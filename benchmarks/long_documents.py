@@ -211,6 +211,7 @@ def draw(
     medians: dict[str, dict[int, float]],
     peaks: dict[str, dict[int, int]],
     lengths: Sequence[int],
+    threads: int,
 ) -> None:
     """Time and peak memory over length."""
     times = [
@@ -225,17 +226,27 @@ def draw(
         Panel(x_label="tokens", x_values=lengths, curves=times, y_label="seconds"),
         Panel(x_label="tokens", x_values=lengths, curves=memory, y_label="peak memory, MiB"),
     ]
-    draw_panels(path, panels, title="Encoder of google/bigbird-pegasus-large's shape, 2 threads")
+    title = f"Encoder of google/bigbird-pegasus-large's shape, {threads} threads"
+    draw_panels(path, panels, title=title)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def parse_engines(text: str) -> list[str]:
+    """Names separated by commas."""
+    names = text.split(",")
+    for name in names:
+        if name not in ENGINES:
+            raise argparse.ArgumentTypeError(f"{name!r}, expected some of {', '.join(ENGINES)}")
+    return names
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     summary, details = (__doc__ or "").split("\n\n", 1)
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--lengths", type=parse_numbers, default=LENGTHS, help="default: 512,1024,2048,4096,8192")
-    add("--engines", default=",".join(ENGINES), help=f"default: {','.join(ENGINES)}")
+    add("--engines", type=parse_engines, default=ENGINES, help=f"default: {','.join(ENGINES)}")
     add("--rounds", type=int, default=3, help="default: 3")
     add("--longest-full", type=int, default=4096, help="of full attention; default: 4096")
     add("--threads", type=int, default=2, help="default: 2")
@@ -243,8 +254,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--work-dir", type=Path, default=REPOSITORY / "build" / "benchmarks")
     add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     add("--plot", type=Path, metavar="FILE", help="draw the curves, as a PNG")
-    arguments = parser.parse_args(argv)
-    names = [name for name in arguments.engines.split(",") if name in ENGINES]
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse_arguments(argv)
+    names = arguments.engines
     work_dir = arguments.work_dir.resolve()
     shape = BigBirdShape(encoder_layers=arguments.layers, positions=max(arguments.lengths))
     sparse = work_dir / f"bigbird-shape-{shape.encoder_layers}x{shape.positions}"
@@ -289,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
     if arguments.plot:
-        draw(arguments.plot, medians, peaks, arguments.lengths)
+        draw(arguments.plot, medians, peaks, arguments.lengths, arguments.threads)
     return 0
 
 

@@ -8,13 +8,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pegasus_runtime.command_line import ArgumentParser, positive
+from pegasus_runtime.command_line import (
+    ArgumentParser,
+    add_bundle,
+    add_documents,
+    add_engine_options,
+    positive,
+)
 from pegasus_runtime.console import note, print_lines, read_document, run_command
 from pegasus_runtime.question_answerer import QuestionAnswerer
 
 __all__ = ["main"]
 
 COMMAND = "pegasus-answer"
+_DESCRIPTION = """\
+Find passages of text files, or of standard input, that answer a question, with
+a bundle of task question-answering that pegasus-export made.
+
+Prints passage, score, characters (from-to) and file, a line each; with --json,
+one JSON object a document.
+"""
 _EPILOG = """\
 examples:
   pegasus-answer answers "Who was hurt?" article.txt
@@ -67,17 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
         prog=COMMAND,
         usage=f"{COMMAND} BUNDLE QUESTION [FILE ...] [options]",
-        description="Find passages of text files, or of standard input, that answer a question, "
-        "with a bundle of task question-answering that pegasus-export made. Prints passage, score, "
-        "first and last character, and file, a line each.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_bundle(parser)
     add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)")
     add("question", metavar="QUESTION", help="in quotes")
-    add("files", nargs="*", metavar="FILE", help="a document in UTF-8; - is standard input")
+    add_documents(parser, json_fields="file and answers")
     add("--top-k", type=positive, default=1, metavar="N", help="passages a document (default: 1)")
     add(
         "--max-answer-tokens",
@@ -86,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the longest passage (default: 15)",
     )
-    add("--json", action="store_true", help="print objects with file and answers")
-    add("--truncate", action="store_true", help="cut documents that are too long, and say so")
-    add("--threads", type=positive, metavar="N", help="engine threads (default: one per core)")
-    add("--check-hashes", action="store_true", help="first check the bundle's SHA-256 sums")
+    add_engine_options(parser)
     return parser
 
 

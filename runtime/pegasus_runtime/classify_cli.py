@@ -8,13 +8,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pegasus_runtime.command_line import ArgumentParser, positive
+from pegasus_runtime.command_line import (
+    ArgumentParser,
+    add_bundle,
+    add_documents,
+    add_engine_options,
+)
 from pegasus_runtime.console import note, print_lines, read_document, run_command
 from pegasus_runtime.text_classifier import TextClassifier
 
 __all__ = ["main"]
 
 COMMAND = "pegasus-classify"
+_DESCRIPTION = """\
+Label text files, or standard input, with a bundle of task text-classification
+that pegasus-export made.
+
+Prints label, score and file, a line each; with --json, one JSON object a line.
+"""
 _EPILOG = """\
 examples:
   pegasus-classify topics article.txt
@@ -55,23 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
         prog=COMMAND,
         usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
-        description="Label text files, or standard input, with a bundle of task "
-        "text-classification that pegasus-export made. Prints label, score and file, a line each.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)")
-    add("files", nargs="*", metavar="FILE", help="a document in UTF-8; - is standard input")
-    add(
-        "--json",
-        action="store_true",
-        help="print objects with file, label, score, scores, truncated",
-    )
-    add("--truncate", action="store_true", help="cut documents that are too long, and say so")
-    add("--threads", type=positive, metavar="N", help="engine threads (default: one per core)")
-    add("--check-hashes", action="store_true", help="first check the bundle's SHA-256 sums")
+    add_bundle(parser)
+    add_documents(parser, json_fields="file, label, score, scores, truncated")
+    add_engine_options(parser)
     return parser
 
 

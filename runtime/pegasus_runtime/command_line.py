@@ -1,4 +1,4 @@
-"""The command line of pegasus-summarize: its options, its help, and what they become."""
+"""The command line of pegasus-summarize, and what it shares with the other commands."""
 
 import argparse
 from typing import NoReturn
@@ -6,7 +6,16 @@ from typing import NoReturn
 from pegasus_runtime.console import EXIT_INPUT
 from pegasus_runtime.search.options import GenerationOptions
 
-__all__ = ["COMMAND", "ArgumentParser", "make_parser", "positive", "read_options"]
+__all__ = [
+    "COMMAND",
+    "ArgumentParser",
+    "add_bundle",
+    "add_documents",
+    "add_engine_options",
+    "make_parser",
+    "positive",
+    "read_options",
+]
 
 COMMAND = "pegasus-summarize"
 
@@ -56,38 +65,20 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)")
-    add(
-        "files",
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="a document in UTF-8; - is standard input, and the default",
-    )
-    add(
-        "--json",
-        action="store_true",
-        help="print objects with file, text, score, tokens, truncated, seconds (a batch's time "
-        "shared out) and, with --num-return-sequences, alternatives",
-    )
-    add(
-        "--truncate",
-        action="store_true",
-        help="cut documents that are too long for the model, and say so; else they are an error",
+    add_bundle(parser)
+    add_documents(
+        parser,
+        json_fields="file, text, score, tokens, truncated, seconds (a batch's time shared out) "
+        "and, with --num-return-sequences, alternatives",
     )
     _add_reading_options(parser)
-    add("--threads", type=positive, metavar="N", help="engine threads (default: one per core)")
+    add_engine_options(parser)
     add(
         "--batch-size",
         type=positive,
         default=8,
         metavar="N",
         help="documents run together, and printed together (default: 8)",
-    )
-    add(
-        "--check-hashes",
-        action="store_true",
-        help="first compare every file of the bundle with its SHA-256 sum",
     )
     _add_generation_options(
         parser.add_argument_group(
@@ -103,6 +94,42 @@ def make_parser() -> argparse.ArgumentParser:
         )
     )
     return parser
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """BUNDLE, the first argument of every command."""
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)"
+    )
+
+
+def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:
+    """FILE ..., and how they are read and printed."""
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="a document in UTF-8; - is standard input, and the default",
+    )
+    parser.add_argument("--json", action="store_true", help=f"print objects with {json_fields}")
+    parser.add_argument(
+        "--truncate",
+        action="store_true",
+        help="cut documents that are too long for the model, and say so; else they are an error",
+    )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """How the bundle is loaded."""
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="engine threads (default: one per core)"
+    )
+    parser.add_argument(
+        "--check-hashes",
+        action="store_true",
+        help="first compare every file of the bundle with its SHA-256 sum",
+    )
 
 
 def _add_reading_options(parser: argparse.ArgumentParser) -> None:

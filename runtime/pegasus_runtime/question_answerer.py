@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from pegasus_runtime.answer_spans import best_spans
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.closing import Closing
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.open_task import open_task
 from pegasus_runtime.sessions.ort_model import OrtModel
@@ -32,7 +32,7 @@ class Answer:
     """Whether the end of the text was cut off, as it was over the bundle's limit."""
 
 
-class QuestionAnswerer:
+class QuestionAnswerer(Closing):
     """A loaded question-answering bundle; one may be used from several threads.
 
     >>> with QuestionAnswerer.load("answers") as answerer:     # doctest: +SKIP
@@ -70,7 +70,8 @@ class QuestionAnswerer:
         """The best passages of the text, the best first: `top_k` of them, or as many as there are.
 
         The model reads the question, the text and EOS in a row, as transformers' tokenizer puts
-        pairs; passages and scores are those of its question-answering pipeline.
+        pairs; passages and scores are reckoned as in its question-answering pipeline, but over the
+        whole text at once, where that cuts a long one into windows.
         max_answer_tokens: no passage is longer. truncate: cuts the text's end where the two are
         over the bundle's limit together, rather than raising.
         Raises: InputError, OptionsError, EngineError.
@@ -126,17 +127,6 @@ class QuestionAnswerer:
     def close(self) -> None:
         """Lets go of the engine and its memory."""
         self._model = None
-
-    def __enter__(self) -> QuestionAnswerer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _answer(text: str, start: int, end: int, score: float, truncated: bool) -> Answer:

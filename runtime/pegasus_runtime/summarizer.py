@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.batching import plan_batches
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.closing import Closing
 from pegasus_runtime.errors import BundleError, InputError
 from pegasus_runtime.failure import (
     Errors,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Summarizer"]
 
 
-class Summarizer:
+class Summarizer(Closing):
     """A loaded summarization bundle; one may be used from several threads.
 
     >>> with Summarizer.load("build/pegasus-mini") as summarizer:     # doctest: +SKIP
@@ -273,17 +273,6 @@ class Summarizer:
     def close(self) -> None:
         """Lets go of the engine and its memory."""
         self._engine = None
-
-    def __enter__(self) -> Summarizer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open_engine(self) -> Engine:
         if self._engine is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Activation, Bundle
+from pegasus_runtime.closing import Closing
 from pegasus_runtime.errors import BundleError, InputError
 from pegasus_runtime.open_task import open_task
 from pegasus_runtime.sessions.ort_model import OrtModel
@@ -34,7 +34,7 @@ class Classification:
     """Whether the end of the text was cut off, as it was over the bundle's limit."""
 
 
-class TextClassifier:
+class TextClassifier(Closing):
     """A loaded text-classification bundle; one may be used from several threads.
 
     >>> with TextClassifier.load("topics") as classifier:     # doctest: +SKIP
@@ -111,17 +111,6 @@ class TextClassifier:
     def close(self) -> None:
         """Lets go of the engine and its memory."""
         self._model = None
-
-    def __enter__(self) -> TextClassifier:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def activate(logits: npt.NDArray[np.float32], activation: Activation) -> npt.NDArray[np.float64]:

@@ -31,7 +31,6 @@ __all__ = [
     "SparsePattern",
     "attend_any_length",
     "attend_block_sparse",
-    "attend_blocks",
     "split_blocks",
 ]
 
@@ -95,11 +94,11 @@ def attend_block_sparse(
     length = query.shape[1]
     blocks = [split_blocks(x, pattern.block_size) for x in (query, key, value)]
     mask = split_blocks(attention_mask[:, :, None], pattern.block_size)[..., 0]  # [B, N, b]
-    attended = attend_blocks(blocks[0], blocks[1], blocks[2], mask, num_heads, pattern)
+    attended = _attend_blocks(blocks[0], blocks[1], blocks[2], mask, num_heads, pattern)
     return attended.flatten(1, 2)[:, :length]  # [B, N, b, D] -> [B, S, D]
 
 
-def attend_blocks(
+def _attend_blocks(
     query: Tensor,
     key: Tensor,
     value: Tensor,

@@ -31,11 +31,8 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
         pairs = _cross_pairs(bundle, source, reference.short)
         measured.append(measure("encoder", pairs, precision))
         if reference.long is not None:
-            longest = max(map(len, reference.long.token_ids))
-            # With and without room for whole blocks; it is the graph that pads then.
-            for graph, room in (("block-sparse", encoder.max_tokens), ("padded", longest)):
-                encoder.max_tokens = room
-                found = encoder.encode(reference.long.token_ids)
+            for graph, whole_blocks in (("block-sparse", True), ("padded", False)):
+                found = encoder.encode(reference.long.token_ids, whole_blocks=whole_blocks)
                 pairs = _cross_pairs(bundle, found, reference.long)
                 measured.append(measure(f"encoder, {graph}", pairs, precision))
         del encoder

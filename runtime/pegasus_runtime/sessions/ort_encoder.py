@@ -63,38 +63,43 @@ class OrtEncoder:
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> OrtSource:
+    def encode(self, sources: Sequence[Sequence[int]], *, whole_blocks: bool = True) -> OrtSource:
         """B documents, token ids with EOS and of unequal lengths, padded on the right.
 
         Long documents run one by one, which is faster than together: what the layers work on
         stays in the processor's cache, and nothing is padded. In sparse attention, where padding
-        has an effect, a document's result is thus its own. Raises: EngineError.
+        has an effect, a document's result is thus its own.
+
+        whole_blocks: pads sparse documents to whole blocks, which spares the graph to do so in
+        every layer. Raises: EngineError.
         """
         lengths = [len(source) for source in sources]
-        longest = self._padded(lengths)
+        widths = [self._in_blocks(length) for length in lengths] if whole_blocks else lengths
+        longest = max(widths)
         _, attention_mask = pad_sources(sources, self.pad_token_id, longest)
         # Ours rather than ONNX Runtime's, so that documents can be moved in them.
         shape = (len(sources), self.num_heads, longest, self.head_dim)
         outputs = {name: share(allocate(shape)) for name in self.output_names}
         for rows in plan_chunks(lengths, self.longest_together):
-            self._run(sources, rows, outputs)
+            width = max(widths[row] for row in rows)
+            self._run(sources, rows, width, outputs)
         return {"attention_mask": share(attention_mask), **outputs}
 
     def _run(
         self,
         sources: Sequence[Sequence[int]],
         rows: range,
+        width: int,
         outputs: Mapping[str, SharedArray],
     ) -> None:
-        """Encodes neighbours, padded to the longest of them, into their rows of the outputs."""
+        """Encodes neighbours, padded to a width in tokens, into their rows of the outputs."""
         chunk = [sources[row] for row in rows]
-        longest = self._padded([len(source) for source in chunk])
-        input_ids, mask = pad_sources(chunk, self.pad_token_id, longest)
+        input_ids, mask = pad_sources(chunk, self.pad_token_id, width)
         binding = self.session.io_binding()
         binding.bind_ortvalue_input("input_ids", share(input_ids).value)
         binding.bind_ortvalue_input("attention_mask", share(mask).value)
         places = {
-            name: output.array[rows.start : rows.stop, :, :longest]
+            name: output.array[rows.start : rows.stop, :, :width]
             for name, output in outputs.items()
         }
         results = {
@@ -109,15 +114,14 @@ class OrtEncoder:
             if results[name].array is not place:
                 place[:] = results[name].array
 
-    def _padded(self, lengths: Sequence[int]) -> int:
-        """The longest, in whole blocks where that spares block-sparse attention to pad."""
-        longest = max(lengths)
-        sparse_from = sparse_threshold(self.facts)
-        if sparse_from is None or longest <= sparse_from:
-            return longest
+    def _in_blocks(self, length: int) -> int:
+        """In whole blocks where attention is sparse, if there are positions for them."""
+        threshold = sparse_threshold(self.facts)
+        if threshold is None or length <= threshold:
+            return length
         assert self.facts.block_size is not None
-        whole_blocks = longest + -longest % self.facts.block_size
-        return whole_blocks if whole_blocks <= self.max_tokens else longest
+        whole_blocks = length + -length % self.facts.block_size
+        return whole_blocks if whole_blocks <= self.max_tokens else length
 
 
 def pad_sources(
