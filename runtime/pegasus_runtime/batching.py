@@ -58,18 +58,23 @@ def plan_batches(
     *,
     rows: int,
     max_length: int,
+    max_documents: int | None = None,
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
 ) -> list[list[int]]:
     """Documents, longest first, in batches; one that is over the budget goes alone.
 
     lengths: source tokens by document. A batch is padded to its first document. The longest come
-    first, so that the largest batch, if it does not fit, fails at once.
+    first, so that the largest batch, if it does not fit, fails at once. max_documents: of graphs
+    that take no more together; their memory is of one size, and the budget not looked at.
     """
     order = sorted(lengths, key=lambda document: -lengths[document])
     batches: list[list[int]] = []
     room = 0
     for document in order:
-        if room == 0:
+        if room == 0 and max_documents is not None:
+            room = max_documents
+            batches.append([])
+        elif room == 0:
             cost = bytes_per_document(
                 facts, source_tokens=lengths[document], rows=rows, max_length=max_length
             )

@@ -58,6 +58,8 @@ def _run(arguments: argparse.Namespace) -> int:
         check_hashes=arguments.check_hashes,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        provider=arguments.provider,
+        kernel_cache=arguments.kernel_cache,
     ) as summarizer:
         summarizer.resolve(options)
         documents = _check_all(summarizer, documents, arguments.truncate, refused)

@@ -1,10 +1,12 @@
 """The command line of pegasus-summarize, and what it shares with the other commands."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from pegasus_runtime.console import EXIT_INPUT
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.sessions.open_engine import PROVIDERS
 
 __all__ = [
     "COMMAND",
@@ -74,6 +76,19 @@ def make_parser() -> argparse.ArgumentParser:
     _add_reading_options(parser)
     add_engine_options(parser)
     add(
+        "--provider",
+        choices=PROVIDERS,
+        default="auto",
+        help="where to run: TensorRT for targets trt and trt-rtx, else the CPU, or CUDA where "
+        "fp16 and ONNX Runtime have it (auto, the default); or what is named, or an error",
+    )
+    add(
+        "--kernel-cache",
+        type=Path,
+        metavar="FILE",
+        help="keeps what TensorRT for RTX compiles at its first run, for the next one",
+    )
+    add(
         "--batch-size",
         type=positive,
         default=8,
@@ -98,9 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """BUNDLE, the first argument of every command."""
-    parser.add_argument(
-        "bundle", metavar="BUNDLE", help="folder that pegasus-export wrote (--target ort)"
-    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote")
 
 
 def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:

@@ -11,6 +11,7 @@ from pegasus_runtime.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
 
+_TARGETS = ("ort", "trt", "trt-rtx")
 _MADE_BY = {
     "summarization": "Summarizer",
     "text-classification": "TextClassifier",
@@ -34,16 +35,17 @@ def open_task(
     newlines: Newlines = "hf",
     parse_special_tokens: bool = False,
 ) -> OpenTask:
-    """Opens a bundle of target `ort` that is for this task.
+    """Opens a bundle that is for this task, of a target that this runtime can run for it.
 
     Raises: BundleError, OptionsError for unknown newlines.
     """
     bundle = open_bundle(folder, check_hashes=check_hashes)
     manifest = bundle.manifest
-    if manifest.target != "ort":
+    targets = _TARGETS if task == "summarization" else _TARGETS[:1]
+    if manifest.target not in targets:
         raise BundleError(
-            f"{bundle.folder}: a bundle for target {manifest.target!r}, this version runs 'ort': "
-            "export with --target ort"
+            f"{bundle.folder}: a bundle for target {manifest.target!r}, {task} runs "
+            f"{', '.join(targets)}: export with --target ort"
         )
     spec = manifest.tokenizer
     if manifest.task != task or spec is None:

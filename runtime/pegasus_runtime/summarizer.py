@@ -23,7 +23,7 @@ from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.unsupported import unsupported_defaults
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.open_engine import open_engine
 from pegasus_runtime.source import check_source
 from pegasus_runtime.summary import Summary
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
@@ -54,14 +54,18 @@ class Summarizer(Closing):
         *,
         provider: str = "auto",
         threads: int | None = None,
+        kernel_cache: Path | str | None = None,
         check_hashes: bool = False,
         newlines: Newlines = "hf",
         parse_special_tokens: bool = False,
     ) -> Summarizer:
-        """Loads a bundle that pegasus-export wrote for target `ort`.
+        """Loads a bundle that pegasus-export wrote for target `ort`, `trt` or `trt-rtx`.
 
-        provider: where to run; "cpu", or "auto", which is the same in this version.
-        threads: of the engine; None for one per core.
+        provider: where to run. "auto" is TensorRT for targets trt and trt-rtx, and the CPU for ort,
+        but for fp16 where ONNX Runtime has CUDA. "cpu", "cuda" and "tensorrt" insist.
+        threads: of the engine on the CPU; None for one per core.
+        kernel_cache: a file in which TensorRT for RTX keeps the kernels that it compiles when a
+        size first runs, for the next process; made if it is not there.
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
@@ -76,7 +80,12 @@ class Summarizer(Closing):
         )
         bundle = opened.bundle
         _check_bundle(bundle)
-        engine = OrtEngine(bundle, provider=provider, threads=threads)
+        engine = open_engine(
+            bundle,
+            provider=provider,
+            threads=threads,
+            kernel_cache=None if kernel_cache is None else Path(kernel_cache),
+        )
         return cls(bundle, engine, opened.tokenizer)
 
     @overload  # a str is a Sequence[str] too; the first match is the one that counts
@@ -230,6 +239,7 @@ class Summarizer(Closing):
             self.bundle.manifest.architecture,
             rows=settings.rows_per_document,
             max_length=settings.max_length,
+            max_documents=self.bundle.manifest.limits.max_batch,
         )
 
         def run(batch: Sequence[int]) -> list[list[Hypothesis]]:
@@ -269,6 +279,24 @@ class Summarizer(Closing):
         Raises: OptionsError.
         """
         return resolve_for_manifest(options or GenerationOptions(), self.bundle.manifest)
+
+    def warm_up(self) -> None:
+        """Runs everything once that is slow the first time.
+
+        TensorRT for RTX compiles its kernels when a size first runs; see `kernel_cache` of `load`.
+        Raises: EngineError.
+        """
+        manifest = self.bundle.manifest
+        lengths, batches = {2}, {1}
+        if manifest.plans is not None:
+            for profile in manifest.plans.profiles["decoder_step"]:
+                lengths.add(min(profile["source"][1], manifest.limits.max_source_tokens))
+                batches.add(profile["batch"][1])
+        settings = self.resolve(GenerationOptions(max_new_tokens=3, min_new_tokens=0, min_length=0))
+        eos = manifest.token_ids.eos_token_ids[0]
+        for length in sorted(lengths):
+            for batch in sorted(batches):
+                generate(self._open_engine(), [[eos] * length] * batch, settings)
 
     def close(self) -> None:
         """Lets go of the engine and its memory."""

@@ -79,7 +79,7 @@ BAD_OPTIONS: dict[str, str] = {
     "--num-beams 0": "num_beams is 0, expected an integer from 1 up: correct it or leave it out",
     "--num-beams 33": "num_beams is 33, the bundle takes 32: ask for fewer beams",
     "--max-length 1": "max_length is 1, expected an integer from 2 up",
-    "--max-length 97": "max_length is 97 tokens with the start token, the model has 96 positions",
+    "--max-length 97": "max_length is 97 tokens with the start token, the bundle takes 96",
     "--length-penalty nan": "length_penalty is nan, expected a number from -10 to 10",
     "--repetition-penalty 0": "repetition_penalty is 0.0, expected a finite number above 0",
     "--seed -1": "seed is -1, expected an integer from 0 up",
@@ -457,7 +457,7 @@ def test_bundles_that_cannot_be_used_are_refused_before_standard_input_is_read(
 
     assert "is not a folder; export one with pegasus-export" in refused(tmp_path / "none")
     assert "has no manifest.json; export one with peg" in refused(tmp_path / "folder")
-    newer = manifest.replace('"schema_version": 3', '"schema_version": 99')
+    newer = manifest.replace('"schema_version": 4', '"schema_version": 99')
     (copied / "manifest.json").write_text(newer)
     assert "written by a newer pegasus-edge: upgrade" in refused(copied)
     outside = manifest.replace("spiece.model", "../spiece.model")
@@ -485,7 +485,7 @@ def test_an_altered_bundle_is_refused_when_hashes_are_checked(
 def test_a_bundle_for_other_runtimes_is_refused(run: Runner, copied: Path, article: Path) -> None:
     manifest = (copied / "manifest.json").read_text().replace('"ort"', '"onnx"')
     (copied / "manifest.json").write_text(manifest)
-    assert only_error(run(copied, article)).endswith("'ort': export with --target ort")
+    assert only_error(run(copied, article)).endswith("trt, trt-rtx: export with --target ort")
 
 
 def test_an_engine_that_fails_is_exit_code_1(run: Runner, copied: Path, article: Path) -> None:

@@ -605,7 +605,7 @@ def test_a_bundle_must_be_a_folder_with_a_manifest(tmp_path: Path) -> None:
 
 def test_a_bundle_for_another_target_is_refused(copied: Path) -> None:
     edit_manifest(copied, target="onnx")
-    message = "a bundle for target 'onnx', this version runs 'ort': export with --target ort"
+    message = "a bundle for target 'onnx', summarization runs ort, trt, trt-rtx: export with"
     with pytest.raises(BundleError, match=message):
         Summarizer.load(copied)
 
@@ -679,5 +679,7 @@ def test_a_graph_that_is_no_onnx_is_refused(copied: Path) -> None:
 
 
 def test_an_unknown_provider_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(EngineError, match="provider 'tpu' is not offered for target 'ort': use"):
+    with pytest.raises(
+        EngineError, match="provider is 'tpu', expected one of auto, cpu, cuda, tensorrt"
+    ):
         Summarizer.load(bundle.folder, provider="tpu")

@@ -19,6 +19,8 @@ __all__ = [
     "JsonValue",
     "Limits",
     "Manifest",
+    "PlanSpec",
+    "Profile",
     "Source",
     "TableSpec",
     "Target",
@@ -29,7 +31,7 @@ __all__ = [
     "TokenizerSpec",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -44,6 +46,9 @@ Task: TypeAlias = Literal[
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
 TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
+
+Profile: TypeAlias = Mapping[str, tuple[int, int, int]]
+"""Dynamic dimension -> its smallest size, the one to be fastest at, its largest."""
 
 TOKENIZER_OFFSETS: Mapping[TokenizerLayout, int] = {"pegasus": 103, "bigbird_pegasus": 0}
 
@@ -72,11 +77,11 @@ class GraphSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
-    """An initialiser in which several graphs look up rows, so that it can be mapped once for all.
+    """A matrix in which several graphs look up rows, so that it can be loaded once for all.
 
     shape [rows, columns], from byte `offset` of the file on; dtype: NumPy's name. graphs: names
-    of those that have it, as external data of the same bytes: whoever ignores this loses memory,
-    not function.
+    of those that have it. Targets onnx and ort: as an initialiser, external data of the same
+    bytes; whoever ignores this loses memory, not function. Targets trt and trt-rtx: as an input.
     """
 
     file: str
@@ -158,6 +163,22 @@ class ClassifierSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSpec:
+    """What TensorRT builds, or has built, of the graphs of targets trt and trt-rtx.
+
+    num_beams: beams of every decoder step; fewer leave rows unused. profiles: graph's name -> the
+    ranges of sizes that it runs at. version: of the TensorRT that built the plans and alone loads
+    them; None while the graphs are ONNX. compute_capabilities: of the GPUs that they run on, such
+    as "8.9"; empty while there are no plans.
+    """
+
+    num_beams: int
+    profiles: Mapping[str, tuple[Profile, ...]]
+    version: str | None = None
+    compute_capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The checkpoint that was exported: folder or hub name, and the SHA-256 of its weights."""
 
@@ -179,11 +200,12 @@ class Manifest:
 
     precision: the recipe's name ("fp32", "int8", ...); recipe: its settings.
     tokenizer: None where the bundle takes ids only. classifier: None but for text-classification.
+    plans: for targets trt and trt-rtx, None for others.
     generation: the checkpoint's defaults, by their Hugging Face names.
     tools: name -> version. verification: the figures that the exporter measured.
     files: relative POSIX path -> record, of every file but the manifest; left empty by the
     exporter and filled in by `BundleWriter.commit`.
-    tables: initialiser's name -> where it is.
+    tables: name of an initialiser or input -> where it is.
     recipe, generation and verification hold JSON values; sequences in them are read back as lists.
     """
 
@@ -197,6 +219,7 @@ class Manifest:
     limits: Limits
     source: Source
     classifier: ClassifierSpec | None = None
+    plans: PlanSpec | None = None
     recipe: Mapping[str, JsonValue] = field(default_factory=dict)
     tables: Mapping[str, TableSpec] = field(default_factory=dict)
     generation: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from pegasus_runtime.bundle.manifest import (
     JsonValue,
     Limits,
     Manifest,
+    PlanSpec,
+    Profile,
     Source,
     TableSpec,
     Target,
@@ -48,7 +50,8 @@ DTYPES = (
 )
 
 
-_TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float32": 4}
+_TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float16": 2, "float32": 4}
+_PLAN_TARGETS = ("trt", "trt-rtx")
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -70,6 +73,7 @@ def parse_manifest(text: str) -> Manifest:
         graphs=_read_graphs(root.child("graphs")),
         tokenizer=root.child("tokenizer").optional(_read_tokenizer),
         classifier=root.child("classifier").optional(_read_classifier),
+        plans=root.child("plans").optional(_read_plans),
         token_ids=_read_token_ids(root.child("token_ids")),
         generation=root.child("generation").mapping(JsonNode.free),
         limits=_read_limits(root.child("limits")),
@@ -80,6 +84,7 @@ def parse_manifest(text: str) -> Manifest:
     )
     _check_token_ids(manifest)
     _check_tables(manifest)
+    _check_plans(manifest)
     if (manifest.classifier is None) == (manifest.task == "text-classification"):
         got = "null" if manifest.classifier is None else "given"
         raise field_error("classifier", got, "labels for text-classification, null otherwise")
@@ -265,6 +270,47 @@ def _read_limits(node: JsonNode) -> Limits:
         max_beams=node.child("max_beams").positive(),
         max_batch=node.child("max_batch").optional(JsonNode.positive),
     )
+
+
+def _read_plans(node: JsonNode) -> PlanSpec:
+    _expect_fields_of(node, PlanSpec)
+    capabilities = node.child("compute_capabilities")
+    plans = PlanSpec(
+        num_beams=node.child("num_beams").positive(),
+        profiles=node.child("profiles").mapping(lambda each: each.sequence(_read_profile)),
+        version=node.child("version").optional(JsonNode.text),
+        compute_capabilities=capabilities.sequence(_read_capability),
+    )
+    if (plans.version is None) != (not plans.compute_capabilities):
+        raise capabilities.error("some where there is a version, none otherwise")
+    return plans
+
+
+def _read_capability(node: JsonNode) -> str:
+    return node.match(r"[1-9]\d?\.\d", 'a compute capability such as "8.9"')
+
+
+def _read_profile(node: JsonNode) -> Profile:
+    return node.mapping(_read_range)
+
+
+def _read_range(node: JsonNode) -> tuple[int, int, int]:
+    sizes = node.sequence(JsonNode.positive)
+    if len(sizes) != 3 or list(sizes) != sorted(sizes):
+        raise node.error("the smallest, the best and the largest size")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _check_plans(manifest: Manifest) -> None:
+    """Targets of TensorRT have profiles for every graph, and others have none."""
+    if (manifest.plans is None) == (manifest.target in _PLAN_TARGETS):
+        got = "null" if manifest.plans is None else "given"
+        raise field_error("plans", got, f"a value for {' and '.join(_PLAN_TARGETS)}, else null")
+    if manifest.plans is None:
+        return
+    profiles = manifest.plans.profiles
+    if set(profiles) != set(manifest.graphs) or not all(profiles.values()):
+        raise field_error("plans.profiles", f"those of {sorted(profiles)}", "some for every graph")
 
 
 def _read_source(node: JsonNode) -> Source:

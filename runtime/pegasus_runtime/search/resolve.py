@@ -179,8 +179,8 @@ def _check_strategy(
 def _check_lengths(settings: SearchSettings, limits: SearchLimits) -> None:
     if settings.max_length > limits.max_target_tokens:
         raise OptionsError(
-            f"max_length is {settings.max_length} tokens with the start token, the model has "
-            f"{limits.max_target_tokens} positions: lower max_length or max_new_tokens"
+            f"max_length is {settings.max_length} tokens with the start token, the bundle takes "
+            f"{limits.max_target_tokens}: lower max_length or max_new_tokens"
         )
     if settings.min_length > settings.max_length:
         raise OptionsError(

@@ -23,6 +23,7 @@ from pegasus_runtime.bundle import (
     GraphSpec,
     Limits,
     Manifest,
+    PlanSpec,
     Source,
     TensorSpec,
     TokenIds,
@@ -82,7 +83,7 @@ sparse_architectures = st.builds(
 manifests = st.builds(
     Manifest,
     task=st.sampled_from(["summarization", "feature-extraction", "text-generation"]),
-    target=st.sampled_from(["onnx", "ort", "trt", "trt-rtx"]),
+    target=st.sampled_from(["onnx", "ort"]),
     precision=names,
     recipe=free_mappings,
     architecture=full_architectures | sparse_architectures,
@@ -118,10 +119,26 @@ manifests = st.builds(
     ),
     schema_version=st.just(SCHEMA_VERSION),
 )
+sizes = st.lists(st.integers(1, 10**6), min_size=3, max_size=3).map(sorted).map(tuple)
+profiles = st.lists(st.dictionaries(names, sizes, max_size=2), min_size=1, max_size=2).map(tuple)
+capabilities = st.lists(st.from_regex(r"[1-9]\d?\.\d", fullmatch=True), min_size=1, max_size=2)
+
+
+@st.composite
+def manifests_with_plans(draw: st.DrawFn) -> Manifest:
+    """For a target of TensorRT: profiles for every graph; built, or not built yet."""
+    manifest = draw(manifests)
+    plans = PlanSpec(
+        num_beams=draw(positives), profiles={name: draw(profiles) for name in manifest.graphs}
+    )
+    if draw(st.booleans()):
+        built = tuple(draw(capabilities))
+        plans = replace(plans, version=draw(names), compute_capabilities=built)
+    return replace(manifest, target=draw(st.sampled_from(["trt", "trt-rtx"])), plans=plans)
 
 
 @settings(max_examples=50, deadline=None)
-@given(manifests)
+@given(manifests | manifests_with_plans())
 def test_what_dump_writes_parse_reads_back(manifest: Manifest) -> None:
     text = dump_manifest(manifest)
     assert parse_manifest(text) == manifest
@@ -190,7 +207,10 @@ REFUSED: list[tuple[Change, str]] = [
         lambda m: _table(m).update(shape=[31]),
         "tables.model.shared.int8.shape: got a list, expected rows and columns",
     ),
-    (lambda m: _table(m).update(dtype="int4"), 'dtype: got "int4", expected one of int8, float32'),
+    (
+        lambda m: _table(m).update(dtype="int4"),
+        'dtype: got "int4", expected one of int8, float16, float32',
+    ),
     (
         lambda m: _table(m).update(graphs=["encoder", "decoder"]),
         "tables.model.shared.int8.graphs: got 'decoder', expected names of graphs",
@@ -421,3 +441,41 @@ def test_the_facts_of_sparse_attention_are_there_if_it_is(manifest: Manifest, na
     for bad in (replace(sparse, **{name: None}), replace(full, **{name: value})):
         with pytest.raises(BundleError, match=f"architecture.{name}: .* block-sparse attention, n"):
             dump_manifest(replace(manifest, architecture=bad))
+
+
+def with_plans(manifest: Manifest) -> dict[str, Any]:
+    """As JSON, for target trt-rtx and not built yet."""
+    profiles = {name: ({"source": (1, 8, 8)},) for name in manifest.graphs}
+    spec = PlanSpec(num_beams=8, profiles=profiles)
+    made: dict[str, Any] = json.loads(
+        dump_manifest(replace(manifest, target="trt-rtx", plans=spec))
+    )
+    return made
+
+
+PLANS: list[tuple[Change, str]] = [
+    (lambda m: m.update(plans=None), "plans: got null, expected a value for trt and trt-rtx, else"),
+    (lambda m: m.update(target="ort"), "plans: got given, expected a value for trt and trt-rtx"),
+    (lambda m: m["plans"]["profiles"].pop("encoder"), "plans.profiles: got those of"),
+    (lambda m: m["plans"]["profiles"].update(encoder=[]), "plans.profiles: got those of"),
+    (
+        lambda m: m["plans"]["profiles"].update(encoder=[{"source": [8, 4, 8]}]),
+        "plans.profiles.encoder[0].source: got a list, expected the smallest, the best and the lar",
+    ),
+    (
+        lambda m: m["plans"].update(version="1.7"),
+        "plans.compute_capabilities: got a list, expected",
+    ),
+    (
+        lambda m: m["plans"].update(version="1.7", compute_capabilities=["sm89"]),
+        'plans.compute_capabilities[0]: got "sm89", expected a compute capability such as "8.9"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), PLANS)
+def test_plans_are_checked(manifest: Manifest, change: Change, message: str) -> None:
+    content = with_plans(manifest)
+    change(content)
+    with pytest.raises(BundleError, match=re.escape(message)):
+        parse_manifest(json.dumps(content))

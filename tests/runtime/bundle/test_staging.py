@@ -264,7 +264,7 @@ def test_force_replaces_a_bundle_of_any_schema_version_and_its_leftovers(
     output: Path, bare_manifest: Manifest, manifest: Manifest, contents: Mapping[str, bytes]
 ) -> None:
     export(output, bare_manifest, {**contents, "old.bin": b"old"})
-    old = dump_manifest(manifest).replace('"schema_version": 3', '"schema_version": 99')
+    old = dump_manifest(manifest).replace('"schema_version": 4', '"schema_version": 99')
     (output / "manifest.json").write_text(old)
     export(output, bare_manifest, contents, force=True)
     assert open_bundle(output, check_hashes=True).manifest == manifest

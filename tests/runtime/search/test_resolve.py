@@ -135,7 +135,11 @@ def test_the_seed_is_the_callers_alone() -> None:
         ({}, {"temperature": 0.7}, "temperature 0.7 has no effect without sampling"),
         ({}, {"top_k": 5}, "top_k 5 has no effect without sampling"),
         ({}, {"top_p": 0.5}, "top_p 0.5 has no effect without sampling"),
-        ({}, {"max_length": 513}, "max_length is 513 tokens with the start token, the model has"),
+        (
+            {},
+            {"max_length": 513},
+            "max_length is 513 tokens with the start token, the bundle takes",
+        ),
         ({}, {"max_new_tokens": 512}, "max_length is 513 tokens with the start token"),
         ({"max_length": 600}, {}, "max_length is 600 tokens with the start token"),
         ({"min_length": 32}, {"max_length": 16}, "min_length 32 exceeds max_length 16"),

@@ -1,0 +1,123 @@
+"""Calls of CUDA's runtime through cuda-bindings; one that fails says why, and what to do."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pegasus_runtime.errors import EngineError
+
+__all__ = ["CudaCalls", "CudaFrees"]
+
+_CPU_INSTEAD = "use a bundle of --target ort"
+_HINTS = {
+    "cudaErrorMemoryAllocation": "ask for fewer beams, a smaller batch or shorter documents",
+    "cudaErrorNoDevice": (
+        f"there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it: show it, or {_CPU_INSTEAD}"
+    ),
+}
+_OTHER_HINT = f"start the process again, or {_CPU_INSTEAD}"
+
+
+class CudaCalls:
+    """`calls("cudaMalloc", 256)` gives the call's result, or raises EngineError."""
+
+    def __init__(self, runtime: Any = None) -> None:
+        """runtime: a stand-in for `cuda.bindings.runtime`. Raises: EngineError if it is missing."""
+        self.runtime: Any = _import_runtime() if runtime is None else runtime
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """The result of the call called `name`, None if it has none. Raises: EngineError."""
+        try:
+            error, *results = getattr(self.runtime, name)(*arguments)
+        except RuntimeError as err:  # of cuda-bindings, which found no driver to call
+            reason = " ".join(str(err).split())
+            raise EngineError(
+                f"{name} cannot be called: {reason}: install the NVIDIA driver, or {_CPU_INSTEAD}"
+            ) from err
+        self.check(name, error)
+        return results[0] if results else None
+
+    def check(self, name: str, error: Any) -> None:
+        """Raises: EngineError if a call called `name` returned an error."""
+        if error == self.runtime.cudaError_t.cudaSuccess:
+            return
+        self.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
+        code = self._text("cudaGetErrorName", error)
+        if code == "cudaErrorInsufficientDriver":
+            hint = self._driver_hint()
+        else:
+            hint = _HINTS.get(code, _OTHER_HINT)
+        raise EngineError(
+            f"{name} failed with {code} ({self._text('cudaGetErrorString', error)}): {hint}"
+        )
+
+    def _text(self, name: str, error: Any) -> str:
+        _, text = getattr(self.runtime, name)(error)
+        return bytes(text or b"unknown").decode(errors="replace")
+
+    def _driver_hint(self) -> str:
+        """CUDA gives one code for a driver that is too old and for none at all."""
+        _, driver = self.runtime.cudaDriverGetVersion()
+        if not driver:
+            return f"no NVIDIA driver was found: install it, or {_CPU_INSTEAD}"
+        _, library = self.runtime.cudaRuntimeGetVersion()
+        return (
+            f"the NVIDIA driver is for CUDA {_version(driver)}, cuda-bindings for CUDA "
+            f"{_version(library)}: update the driver, or install cuda-bindings {driver // 1000}.x"
+        )
+
+
+class CudaFrees:
+    """Gives back what nothing refers to any more, from whichever line Python finds that out in.
+
+    That may be a line of a capture, which a cudaFree would spoil: those wait for its end.
+    """
+
+    def __init__(self, calls: CudaCalls) -> None:
+        self._runtime = calls.runtime
+        self._waiting: deque[tuple[str, Any]] = deque()
+        self._is_postponed = False
+
+    def free(self, name: str, handle: Any) -> None:
+        """Calls `name`, which frees a handle, now or after the capture."""
+        self._waiting.append((name, handle))
+        if not self._is_postponed:
+            self._free_waiting()
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Frees nothing until the block ends."""
+        self._is_postponed = True
+        try:
+            yield
+        finally:
+            self._is_postponed = False
+            self._free_waiting()
+
+    def _free_waiting(self) -> None:
+        while True:
+            try:
+                name, handle = self._waiting.popleft()
+            except IndexError:  # also when another thread took the last one
+                return
+            # A code is of no use here: the only failures are those of a GPU whose state is lost,
+            # and the next call that somebody waits for reports that.
+            getattr(self._runtime, name)(handle)
+
+
+def _import_runtime() -> Any:
+    try:
+        return importlib.import_module("cuda.bindings.runtime")
+    except ImportError as err:
+        raise EngineError(
+            "cuda-bindings is not installed: pip install 'pegasus-edge[rtx]' (or [trt]), or "
+            f"{_CPU_INSTEAD}"
+        ) from err
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,94 @@
+"""Which engine runs a bundle, and where: the choice, and errors that say what stands in the way.
+
+    target        provider          engine
+    ort           cpu               ONNX Runtime on the CPU
+    ort, fp16     cpu, cuda         ONNX Runtime over preallocated memory
+    trt, trt-rtx  tensorrt          TensorRT
+    trt, trt-rtx  cpu               their ONNX graphs in ONNX Runtime, where the bundle has them
+
+"auto" is a GPU for bundles that are made for one, and never the CPU in its place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.device_engine import DeviceEngine, is_device_bundle
+from pegasus_runtime.sessions.ort import OrtEngine
+
+if TYPE_CHECKING:
+    from pegasus_runtime.sessions.protocol import Engine
+
+__all__ = ["PROVIDERS", "open_engine"]
+
+PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
+
+
+def open_engine(
+    bundle: Bundle,
+    *,
+    provider: str = "auto",
+    threads: int | None = None,
+    kernel_cache: Path | None = None,
+) -> Engine:
+    """Loads a bundle's graphs.
+
+    provider: one of PROVIDERS. threads: of engines on the CPU; None for one per core.
+    kernel_cache: a file that keeps the kernels which TensorRT for RTX compiles.
+    Raises: EngineError if the provider is impossible for this bundle or on this computer, or a
+    library is missing; BundleError if a graph is not the one that the manifest needs.
+    """
+    if provider not in PROVIDERS:
+        raise EngineError(f"provider is {provider!r}, expected one of {', '.join(PROVIDERS)}")
+    is_for_rtx = bundle.manifest.target == "trt-rtx" and provider != "cpu"
+    if kernel_cache is not None and not is_for_rtx:
+        raise EngineError(
+            "a kernel cache is for TensorRT for RTX, which does not run "
+            f"{bundle.folder} here: leave it out"
+        )
+    if not is_device_bundle(bundle):
+        return OrtEngine(bundle, provider=provider, threads=threads)
+    if bundle.manifest.target in ("trt", "trt-rtx"):
+        if provider == "cpu":
+            return _open_on_host(bundle, threads)
+        return _open_tensorrt(bundle, provider, kernel_cache)
+    if provider in ("auto", "cuda"):
+        from pegasus_runtime.sessions.ort_cuda import is_available, open_cuda
+
+        if provider == "cuda" or is_available():
+            return open_cuda(bundle)
+    if provider == "tensorrt":
+        raise EngineError(
+            f"provider 'tensorrt' is for targets trt and trt-rtx, {bundle.folder} is for ort: "
+            "use cpu or cuda, or export with --target trt"
+        )
+    return _open_on_host(bundle, threads)
+
+
+def _open_on_host(bundle: Bundle, threads: int | None) -> DeviceEngine:
+    from pegasus_runtime.sessions.host_device import HostDevice, load_host_graphs
+
+    plans = bundle.manifest.plans
+    if plans is not None and plans.version is not None:
+        raise EngineError(
+            f"{bundle.folder}: its graphs were built into plans for a GPU, the CPU cannot run "
+            "them: use provider tensorrt, or export with --onnx-only or --target ort"
+        )
+    return DeviceEngine(bundle, HostDevice(), load_host_graphs(bundle, threads=threads))
+
+
+def _open_tensorrt(bundle: Bundle, provider: str, kernel_cache: Path | None) -> DeviceEngine:
+    if provider == "cuda":
+        raise EngineError(
+            f"provider 'cuda' is for target ort, {bundle.folder} is for "
+            f"{bundle.manifest.target}: use tensorrt"
+        )
+    from pegasus_runtime.sessions.cuda_device import CudaDevice
+    from pegasus_runtime.sessions.tensorrt import built_plans, load_plans
+
+    built_plans(bundle)  # what is missing there is said first, before a driver is
+    device = CudaDevice()
+    return DeviceEngine(bundle, device, load_plans(bundle, device, runtime_cache=kernel_cache))
