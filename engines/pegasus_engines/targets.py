@@ -9,18 +9,21 @@ __all__ = ["PRECISIONS", "TARGETS", "UnavailableError", "check_available"]
 TARGETS: Mapping[str, str] = {
     "onnx": "standard ONNX operators with Optimum's file names, for other runtimes",
     "ort": "ONNX Runtime, for pegasus-summarize and pegasus_runtime",
-    "trt": "TensorRT (not built yet)",
-    "trt-rtx": "TensorRT for RTX (not built yet)",
+    "trt": "TensorRT: servers and Jetson",
+    "trt-rtx": "TensorRT for RTX: desktops",
 }
 PRECISIONS: Mapping[str, str] = {
     "fp32": "as the checkpoint",
-    "fp16": "half precision (not built yet)",
-    "int8": "8-bit weights and activations",
-    "int4": "4-bit weights, 8-bit embedding and activations",
+    "fp16": "half precision, exact",
+    "int8": "8-bit weights and activations; trt-rtx: 8-bit weights, the rest fp16",
+    "int4": "4-bit weights, 8-bit embedding and activations; trt and trt-rtx: 4-bit weights of "
+    "linear layers, the rest fp16",
 }
 _BUILT: Mapping[Target, tuple[str, ...]] = {
-    "onnx": ("fp32",),
-    "ort": ("fp32", "int8", "int4"),
+    "onnx": ("fp32", "fp16"),
+    "ort": ("fp32", "fp16", "int8", "int4"),
+    "trt": ("fp32", "fp16", "int8", "int4"),
+    "trt-rtx": ("fp32", "fp16", "int8", "int4"),
 }
 
 

@@ -91,12 +91,12 @@ class WeightsFile:
             name=name,
             base_dir=self.path.parent,
         )
-        self._write_array(tensor.numpy())
+        self._write_array(_bytes_of(tensor))
         self._written[name] = reference
         return reference
 
-    def _write_array(self, array: npt.NDArray[np.generic]) -> None:
-        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    def _write_array(self, array: npt.NDArray[np.uint8]) -> None:
+        data = array.data
         for start in range(0, len(data), _CHUNK_BYTES):
             self._write(data[start : start + _CHUNK_BYTES])
 
@@ -106,3 +106,10 @@ class WeightsFile:
         self.num_bytes += len(view)
         while view:  # a raw write may be partial
             view = view[self._file.write(view) or 0 :]
+
+
+def _bytes_of(tensor: ir.TensorProtocol) -> npt.NDArray[np.uint8]:
+    """As they lie in a file; arrays in memory have a byte for each integer of four bits."""
+    if tensor.dtype.bitwidth < 8:
+        return np.frombuffer(tensor.tobytes(), dtype=np.uint8)
+    return np.ascontiguousarray(tensor.numpy()).reshape(-1).view(np.uint8)

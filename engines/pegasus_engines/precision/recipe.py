@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
-from pegasus_runtime.bundle import JsonValue
+from pegasus_runtime.bundle import JsonValue, Target
 
 __all__ = ["PRECISIONS", "Format", "Layer", "PrecisionRecipe", "find_layers", "match_layers"]
 
-Format: TypeAlias = Literal["fp32", "int8", "int4"]
+Format: TypeAlias = Literal["fp32", "fp16", "int8", "int4"]
 
 PRECISIONS: Mapping[str, tuple[Format, Format]] = {
     "fp32": ("fp32", "fp32"),
+    "fp16": ("fp16", "fp16"),
     "int8": ("int8", "int8"),
     # The head decides between 96103 tokens: it keeps 8 bits, and is stored with the embedding.
     "int4": ("int4", "int8"),
 }
-"""Precision -> format of the linear layers, format of embedding and head."""
+"""Precision -> format of the linear layers, format of embedding and head, for ONNX Runtime."""
+
+_PLAN_TARGETS = ("trt", "trt-rtx")
+_STATIC_TARGETS = ("trt",)  # TensorRT for RTX has integers in weights only
 
 _LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 _FUSED = ("q_proj", "k_proj", "v_proj")
@@ -47,16 +51,35 @@ class PrecisionRecipe:
 
     precision: str
     """A key of PRECISIONS."""
+    target: Target = "ort"
     kept: frozenset[str] = frozenset()
-    """Names of layers that stay fp32."""
+    """Names of layers that stay fp32, or fp16 where `is_half`."""
     fuses_projections: bool = True
     """Whether the projections of a self-attention become one product, in fp32 too."""
+    residual_shift: int = 0
+    """k: the residual stream is 2^-k of the checkpoint's, so that fp16 holds it; see `fp16.py`."""
+
+    @property
+    def is_half(self) -> bool:
+        """Whether what is not quantised is fp16."""
+        is_plan = self.target in _PLAN_TARGETS
+        return self.precision == "fp16" or (is_plan and self.precision != "fp32")
+
+    @property
+    def measures_activations(self) -> bool:
+        """Whether activations are quantised with scales that documents tell beforehand."""
+        return self.target in _STATIC_TARGETS and self.precision == "int8"
 
     def format_of(self, layer: Layer) -> Format:
-        """The format that a layer is stored and computed in."""
-        if layer.name in self.kept:
-            return "fp32"
+        """The format that a layer's weights are stored in.
+
+        TensorRT's int4 layers are int8 where their inputs are no whole groups.
+        """
         linear, table = PRECISIONS[self.precision]
+        if self.is_half:
+            table = "fp16"
+        if layer.name in self.kept:
+            return "fp16" if self.is_half else "fp32"
         return table if layer.is_table else linear
 
     def changes(self, layer: Layer) -> bool:
@@ -69,6 +92,16 @@ class PrecisionRecipe:
         linear, table = PRECISIONS[self.precision]
         if self.precision == "fp32":
             return {}
+        if self.precision == "fp16":
+            return {"weights": "fp16", "residual_shift": self.residual_shift}
+        if self.is_half:
+            activations = "static" if self.measures_activations else "fp16"
+            return {
+                "linear": _PLAN_DESCRIPTIONS[linear, activations],
+                "others": "fp16",
+                "residual_shift": self.residual_shift,
+                "kept_fp16": sorted(self.kept),
+            }
         return {
             "linear": _DESCRIPTIONS[linear],
             "embedding_and_head": _DESCRIPTIONS[table],
@@ -78,8 +111,16 @@ class PrecisionRecipe:
 
 _DESCRIPTIONS: Mapping[Format, str] = {
     "fp32": "fp32",
+    "fp16": "fp16",
     "int8": "int8 weights, a scale per output channel; activations 8 bits, a scale per tensor",
     "int4": "int4 weights, a scale per 32 inputs; activations 8 bits, a scale per 32 inputs",
+}
+_PLAN_DESCRIPTIONS: Mapping[tuple[Format, str], str] = {
+    ("int8", "static"): "int8 weights, a scale per output channel; activations 8 bits, a scale per "
+    "tensor from calibration, balanced with the weights",
+    ("int8", "fp16"): "int8 weights, a scale per output channel; activations fp16",
+    ("int4", "fp16"): "int4 weights, a scale per 64 inputs (int8 where inputs are no multiple of "
+    "64); activations fp16",
 }
 
 

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from pegasus_engines.precision.int4 import BLOCK_SIZE
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
-__all__ = ["rewrite_products"]
+__all__ = ["check_gemm", "rewrite_products"]
 
 _MICROSOFT = "com.microsoft"
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
@@ -123,7 +123,7 @@ class _Rewriter:
         self._substitute(gather, [rows, floats, scales, product])
 
     def _rewrite_head(self, layer: Layer, gemm: ir.Node) -> None:
-        _check_gemm(gemm, layer)
+        check_gemm(gemm, layer)
         # A mapping of its own: once the session has packed it, its pages go back to the system,
         # which they could not if the embedding's lookups held on to them.
         shape = self.stored[f"{layer.name}.int8"].shape.numpy()
@@ -144,7 +144,7 @@ class _Rewriter:
         gemms = []
         for name in layer.weights:
             (usage,) = self.graph.initializers[name].uses()
-            _check_gemm(usage.node, layer)
+            check_gemm(usage.node, layer)
             gemms.append(usage.node)
         if any(gemm.inputs[0] is not gemms[0].inputs[0] for gemm in gemms):
             raise ValueError(f"the projections of {layer.name} read different inputs")
@@ -225,7 +225,7 @@ class _Rewriter:
         return value
 
 
-def _check_gemm(node: ir.Node, layer: Layer) -> None:
+def check_gemm(node: ir.Node, layer: Layer) -> None:
     """Raises: ValueError if the product is not x @ weight.T."""
     got = {name: attribute.value for name, attribute in node.attributes.items()}
     if node.op_type != "Gemm" or _GEMM_DEFAULTS | got != _GEMM_DEFAULTS | {"transB": 1}:

@@ -3,6 +3,7 @@
 import pytest
 
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+from pegasus_runtime.bundle import Target
 
 ATTENTION = "model.decoder.layers.0.self_attn"
 WEIGHTS = (
@@ -49,6 +50,44 @@ def test_layers_that_are_kept_stay_fp32_and_are_listed() -> None:
     assert [name for name, each in formats.items() if each == "fp32"] == list(recipe.kept)
     assert recipe.describe()["kept_fp32"] == ["model.decoder.layers.0.fc1"]
     assert PrecisionRecipe(precision="fp32").describe() == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "linear", "is_half", "measures"),
+    [
+        ("trt", "fp32", "fp32", False, False),
+        ("trt", "fp16", "fp16", True, False),
+        ("trt", "int8", "int8", True, True),
+        ("trt", "int4", "int4", True, False),
+        ("trt-rtx", "int8", "int8", True, False),
+        ("trt-rtx", "int4", "int4", True, False),
+        ("ort", "fp16", "fp16", True, False),
+        ("ort", "int8", "int8", False, False),
+    ],
+)
+def test_a_target_decides_on_the_rest(
+    target: Target, precision: str, linear: str, is_half: bool, measures: bool
+) -> None:
+    recipe = PrecisionRecipe(precision=precision, target=target)
+    formats = {layer.is_table: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
+    assert formats[False] == linear
+    assert formats[True] == ("fp16" if is_half else linear)
+    assert (recipe.is_half, recipe.measures_activations) == (is_half, measures)
+
+
+def test_plans_keep_layers_in_fp16_and_say_what_activations_are() -> None:
+    kept = frozenset({"model.decoder.layers.0.fc1"})
+    described = {}
+    for target, precision in (("trt", "int8"), ("trt-rtx", "int8"), ("trt-rtx", "int4")):
+        recipe = PrecisionRecipe(precision=precision, target=target, kept=kept, residual_shift=5)
+        formats = {layer.name: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
+        assert [name for name, each in formats.items() if each == "fp16"][1:] == list(kept)
+        described[target, precision] = recipe.describe()
+        assert described[target, precision]["kept_fp16"] == list(kept)
+        assert described[target, precision]["residual_shift"] == 5
+    assert "activations 8 bits" in str(described["trt", "int8"]["linear"])
+    assert "activations fp16" in str(described["trt-rtx", "int8"]["linear"])
+    assert "int8 where inputs are no multiple of 64" in str(described["trt-rtx", "int4"]["linear"])
 
 
 def test_patterns_select_layers_by_name() -> None:

@@ -1,0 +1,92 @@
+"""What a plan's conversion stores of a network in integers."""
+
+from collections.abc import Mapping
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pegasus_engines.precision.convert import PlanConversion
+from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.smoothing import Smoothing, find_smoothing
+from pegasus_engines.precision.symmetric import Symmetric, dequantize
+
+LAYER = "model.encoder.layers.0"
+RNG = np.random.default_rng(0)
+WEIGHTS: Mapping[str, npt.NDArray[np.float32]] = {
+    name: RNG.standard_normal(shape, dtype=np.float32)
+    for name, shape in {
+        "model.shared.weight": (50, 64),
+        f"{LAYER}.self_attn.k_proj.weight": (64, 64),
+        f"{LAYER}.self_attn.v_proj.weight": (64, 64),
+        f"{LAYER}.self_attn.q_proj.weight": (64, 64),
+        f"{LAYER}.self_attn.q_proj.bias": (64,),
+        f"{LAYER}.self_attn_layer_norm.weight": (64,),
+        f"{LAYER}.fc1.weight": (96, 64),
+        f"{LAYER}.fc2.weight": (64, 96),
+        f"{LAYER}.fc2.bias": (64,),
+    }.items()
+}
+SHIFT = 4
+
+
+def conversion(precision: str, smoothing: Smoothing | None = None) -> PlanConversion:
+    recipe = PrecisionRecipe(precision=precision, target="trt", residual_shift=SHIFT)
+    return PlanConversion(recipe=recipe, block_size=None, smoothing=smoothing)
+
+
+def restored(stored: Mapping[str, npt.NDArray[np.generic]], module: str) -> object:
+    (values,) = (stored[name] for name in stored if name in (f"{module}.int8", f"{module}.int4"))
+    scale = stored[f"{module}.scale"].astype(np.float16)
+    return dequantize(Symmetric(values=values, scale=scale))
+
+
+def test_linear_layers_are_int8_and_everything_else_is_fp16() -> None:
+    stored = dict(conversion("int8").store(WEIGHTS))
+    modules = [f"{LAYER}.self_attn.{x}_proj" for x in "qkv"] + [f"{LAYER}.fc1", f"{LAYER}.fc2"]
+    integers = {f"{name}.int8" for name in modules}
+    others = set(WEIGHTS) - {f"{name}.weight" for name in modules} | {"final_logits_bias"}
+    assert set(stored) == integers | {f"{name}.scale" for name in modules} | others
+    assert {stored[name].dtype for name in integers} == {np.dtype(np.int8)}
+    assert {stored[name].dtype for name in set(stored) - integers} == {np.dtype(np.float16)}
+    fc1 = f"{LAYER}.fc1"
+    np.testing.assert_allclose(restored(stored, fc1), WEIGHTS[f"{fc1}.weight"], atol=0.02)
+
+
+def test_what_writes_the_residual_is_scaled_biases_too() -> None:
+    stored = dict(conversion("int8").store(WEIGHTS))
+    fc2 = f"{LAYER}.fc2"
+    np.testing.assert_allclose(restored(stored, fc2), WEIGHTS[f"{fc2}.weight"] / 16, atol=0.02 / 16)
+    np.testing.assert_allclose(
+        stored[f"{fc2}.bias"], WEIGHTS[f"{fc2}.bias"] / 16, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_int4_is_int8_where_the_inputs_are_no_whole_groups() -> None:
+    stored = dict(conversion("int4").store(WEIGHTS))
+    assert stored[f"{LAYER}.fc1.int4"].dtype == ml_dtypes.int4
+    assert stored[f"{LAYER}.fc1.scale"].shape == (96, 1)
+    assert stored[f"{LAYER}.fc2.int8"].dtype == np.int8
+    assert stored[f"{LAYER}.fc2.scale"].shape == (64,)
+    assert stored["model.shared.weight"].dtype == np.float16
+
+
+def test_smoothing_comes_before_rounding() -> None:
+    queries = [f"{LAYER}.self_attn.{x}_proj" for x in "qkv"]
+    smoothing = find_smoothing(WEIGHTS, dict.fromkeys(queries, np.linspace(1, 99, 64)))
+    stored = dict(conversion("int8", smoothing).store(WEIGHTS))
+    factor = smoothing.divided[f"{LAYER}.self_attn_layer_norm"]
+    got = restored(stored, queries[0])
+    np.testing.assert_allclose(got, WEIGHTS[f"{queries[0]}.weight"] * factor, atol=0.2)
+    norm = f"{LAYER}.self_attn_layer_norm.weight"
+    np.testing.assert_allclose(stored[norm], WEIGHTS[norm] / factor, rtol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int4"])
+def test_the_estimate_of_what_is_stored_is_close(precision: str) -> None:
+    def size(array: npt.NDArray[np.generic]) -> float:
+        return array.size / 2 if array.dtype == ml_dtypes.int4 else array.nbytes
+
+    exact = sum(size(array) for _, array in conversion(precision).store(WEIGHTS))
+    assert conversion(precision).stored_bytes(WEIGHTS) == pytest.approx(exact, rel=0.1)
