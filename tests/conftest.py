@@ -9,6 +9,7 @@ import pytest
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_export.request import PLAN_TARGETS, PlanRequest
 
 ExportedBundle = Callable[..., Path]
 
@@ -36,13 +37,22 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 def tiny_bundle(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[[str], Path]
 ) -> ExportedBundle:
-    """(architecture, target, precision) -> folder of its bundle; read only: copy to change it."""
+    """(architecture, target, precision) -> folder of its bundle; read only: copy to change it.
+
+    Those for TensorRT are graphs, for 8 beams and batches of 4.
+    """
 
     @cache
     def export(architecture: str, target: str, precision: str) -> Path:
         output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}-{precision}"
         model = str(tiny_checkpoint(architecture))
-        export_bundle(ExportRequest(model=model, output=output, target=target, precision=precision))
+        plans = PlanRequest()
+        if target in PLAN_TARGETS:
+            plans = PlanRequest(onnx_only=True, num_beams=8, max_batch=4, max_target_tokens=48)
+        request = ExportRequest(
+            model=model, output=output, target=target, precision=precision, plans=plans
+        )
+        export_bundle(request)
         return output
 
     def make(

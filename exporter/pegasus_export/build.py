@@ -1,23 +1,32 @@
 """The bundle's graphs, weights and manifest, in one recipe or several in turn."""
 
+import dataclasses
 import importlib.metadata
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import partial
 
+from pegasus_engines.precision.convert import (
+    ContribConversion,
+    Conversion,
+    HalfConversion,
+    PlanConversion,
+)
 from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.checkpoint import Checkpoint
 from pegasus_export.graph_files import TracedGraphs, network_weights, trace_graphs, write_graphs
 from pegasus_export.prepare import Prepared
 from pegasus_export.progress import Progress
+from pegasus_export.residual import scaled_residual
 from pegasus_runtime.bundle import (
     Activation,
     Architecture,
     BundleWriter,
     ClassifierSpec,
     JsonValue,
-    Limits,
     Manifest,
     Source,
     Task,
@@ -26,7 +35,6 @@ from pegasus_runtime.bundle import (
 
 __all__ = ["Builder"]
 
-MAX_BEAMS = 32
 _TOOLS = ("pegasus-edge", "torch", "onnx", "onnxscript", "onnxruntime")
 
 
@@ -44,45 +52,69 @@ class Builder:
         self.staging = staging
         self.source_hash = source_hash
         self.progress = progress
+        self.smoothing: Smoothing | None = None
+        """What calibration found, where the precision measures activations."""
         self._traced: TracedGraphs | None = None
 
     def build(self, precision: PrecisionRecipe) -> Manifest:
         """Writes graphs and weights; what is measured of them is not in the manifest yet."""
         prepared = self.prepared
         written = write_graphs(
-            self._trace,
+            partial(self._trace, precision.residual_shift),
             network_weights(prepared.pegasus),
-            precision,
+            self._conversion(precision),
             self.staging,
             prepared.recipe.weights_file,
             self.progress,
         )
-        checkpoint = prepared.checkpoint
+        outline = self.outline(precision)
+        return dataclasses.replace(
+            outline,
+            graphs=written.graphs,
+            tables=written.tables,
+            source=dataclasses.replace(outline.source, sha256=self.source_hash.result()),
+        )
+
+    def outline(self, precision: PrecisionRecipe) -> Manifest:
+        """What is known before anything is built: all but graphs, tables and the source's hash."""
+        prepared, checkpoint = self.prepared, self.prepared.checkpoint
         return Manifest(
             task=prepared.task,
             target=prepared.target,
             precision=precision.precision,
             architecture=_architecture(checkpoint, prepared.random_blocks),
             classifier=_classifier(checkpoint, prepared.task),
-            graphs=written.graphs,
-            tables=written.tables,
+            graphs={},
+            tables={},
             tokenizer=prepared.tokenizer,
             token_ids=_token_ids(checkpoint),
-            limits=Limits(
-                max_source_tokens=prepared.max_source_tokens,
-                max_target_tokens=checkpoint.config.max_position_embeddings,
-                max_beams=MAX_BEAMS,
-            ),
-            source=Source(name=checkpoint.name, sha256=self.source_hash.result()),
+            limits=prepared.limits,
+            plans=prepared.plans,
+            source=Source(name=checkpoint.name, sha256=""),
             recipe=precision.describe(),
-            generation=_json_mapping(checkpoint.generation),
+            generation=_generation(prepared),
             tools={name: importlib.metadata.version(name) for name in _TOOLS},
         )
 
-    def _trace(self) -> TracedGraphs:
+    def _conversion(self, precision: PrecisionRecipe) -> Conversion:
+        prepared = self.prepared
+        if prepared.recipe.on_device:
+            sparse = prepared.checkpoint.config.block_sparse
+            return PlanConversion(
+                recipe=precision,
+                block_size=None if sparse is None else sparse.block_size,
+                smoothing=self.smoothing,
+            )
+        if precision.precision == "fp16":
+            return HalfConversion(recipe=precision)
+        return ContribConversion(recipe=precision)
+
+    def _trace(self, shift: int) -> TracedGraphs:
         if self._traced is None:
-            definitions = self.prepared.recipe.graphs(self.prepared.pegasus)
-            self._traced = trace_graphs(definitions, self.progress)
+            prepared = self.prepared
+            definitions = prepared.recipe.graphs(prepared.pegasus)
+            with scaled_residual(prepared.pegasus, shift):
+                self._traced = trace_graphs(definitions, self.progress)
         return self._traced
 
 
@@ -128,6 +160,21 @@ def _token_ids(checkpoint: Checkpoint) -> TokenIds:
         eos_token_ids=config.eos_token_ids,
         decoder_start_token_id=config.decoder_start_token_id,
     )
+
+
+def _generation(prepared: Prepared) -> dict[str, JsonValue]:
+    """The checkpoint's defaults, within what plans were asked to hold."""
+    defaults = _json_mapping(prepared.checkpoint.generation)
+    if prepared.plans is not None:
+        limits = prepared.limits
+        for name, limit in (
+            ("num_beams", limits.max_beams),
+            ("max_length", limits.max_target_tokens),
+        ):
+            value = defaults.get(name)
+            if isinstance(value, int):
+                defaults[name] = min(value, limit)
+    return defaults
 
 
 def _json_mapping(values: Mapping[str, object]) -> dict[str, JsonValue]:

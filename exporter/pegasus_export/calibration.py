@@ -1,4 +1,4 @@
-"""Documents on which a bundle of lower precision is compared with its checkpoint."""
+"""Documents on which a bundle of lower precision is compared with its checkpoint, or measured."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pegasus_export.errors import CalibrationError
 
-__all__ = ["DEFAULT_DOCUMENTS", "CalibrationDocument", "read_calibration"]
+__all__ = ["DEFAULT_DOCUMENTS", "CalibrationDocument", "choose_documents", "read_calibration"]
+
+_CHECKPOINT_FILES = ("calibration.jsonl", "calibration.txt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,29 @@ DEFAULT_DOCUMENTS: tuple[CalibrationDocument, ...] = (
     ),
 )
 """Compared where no calibration file is given: enough to see damage, too few to measure it."""
+
+
+def choose_documents(
+    given: Path | None, checkpoint: Path, *, measured: bool
+) -> tuple[CalibrationDocument, ...]:
+    """Those of the file that was given, or else of calibration.jsonl (.txt) in the checkpoint.
+
+    measured: whether activations are measured on them, which a glance at two texts is not enough
+    for; where they are not, DEFAULT_DOCUMENTS do, and a checkpoint's file is not read.
+    Raises: CalibrationError.
+    """
+    if given is not None:
+        return tuple(read_calibration(given))
+    if not measured:
+        return DEFAULT_DOCUMENTS
+    for name in _CHECKPOINT_FILES:
+        if (checkpoint / name).is_file():
+            return tuple(read_calibration(checkpoint / name))
+    raise CalibrationError(
+        f"8-bit activations are measured on documents, and {checkpoint} has no "
+        f"{_CHECKPOINT_FILES[0]}: give some dozens of your own with --calibration FILE, or ask for "
+        "--precision fp16"
+    )
 
 
 def read_calibration(path: Path) -> list[CalibrationDocument]:

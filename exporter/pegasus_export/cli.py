@@ -1,6 +1,7 @@
 """pegasus-export: a PEGASUS or BigBirdPegasus checkpoint to a bundle."""
 
 import argparse
+import dataclasses
 import json
 import os
 import shlex
@@ -13,14 +14,22 @@ from pegasus_engines.targets import UnavailableError, check_available
 from pegasus_export.calibration import read_calibration
 from pegasus_export.checkpoint import open_checkpoint
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
+from pegasus_export.plan_options import (
+    PLAN_TARGETS_HELP,
+    add_plan_options,
+    read_plan_request,
+)
+from pegasus_export.report import (
+    format_size,
+    print_differences,
+    print_tables,
+    summarize_result,
+)
 from pegasus_export.request import ExportRequest
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pegasus_export.export import ExportResult
-    from pegasus_export.verify.tokens import TokenChanges
-    from pegasus_runtime.bundle import Manifest
+    from pegasus_engines.compare_engines import OutputDifference
+    from pegasus_export.plans import Check
 
 __all__ = ["main"]
 
@@ -40,13 +49,20 @@ targets:
   ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
   onnx    standard operators under Optimum's file names: for
           ORTModelForSeq2SeqLM, and for runtimes of your own
+  trt     TensorRT 10 and 11: servers and Jetson (summarization)
+  trt-rtx TensorRT for RTX: desktops (summarization)
 
 precisions, and what they cost a model of 2.3 GB (pegasus-xsum):
   fp32    the checkpoint's tokens exactly; 2.3 GB
+  fp16    half the size, for GPUs. Exact where others overflow: the residual
+          stream is scaled by a power of two, which changes no digit
   int8    8-bit weights and activations; 0.6 GB, twice as fast. Activations
           share a scale, so a summary may depend on what is in its batch
   int4    4-bit weights, 8-bit embedding and activations; 0.4 GB, the least
           memory, not the fastest, and the least faithful
+  int8, int4 for trt and trt-rtx: weights of the linear layers, the rest fp16
+          (0.7 and 0.5 GB); trt int8 has 8-bit activations too, whose ranges
+          come from --calibration
   What a precision changed in summaries is measured and printed.
 
 tasks, and the architectures that can do them:
@@ -57,6 +73,7 @@ and those of the same names with BigBirdPegasus, which also has
   text-classification  BigBirdPegasusForSequenceClassification
   question-answering   BigBirdPegasusForQuestionAnswering
 
+{plans}
 examples:
   pegasus-export --model google/pegasus-xsum --output xsum
   pegasus-summarize xsum article.txt
@@ -79,9 +96,14 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.model is None) == (arguments.build is None):
+        parser.error("expected one of --model and --build")
+    if arguments.build is None and arguments.output is None:
+        parser.error("the following arguments are required: --output")
     try:
-        return _run(arguments)
+        return _run(arguments) if arguments.build is None else _build(arguments)
     except VerificationError as err:
         return _fail(str(err), EXIT_VERIFICATION)
     except ExportError as err:
@@ -102,12 +124,55 @@ def _run(arguments: argparse.Namespace) -> int:
     from pegasus_export.progress import choose_progress
 
     progress = choose_progress(quiet=arguments.quiet or arguments.json)
-    result = export_bundle(request, progress)
+    differences: dict[str, tuple[OutputDifference, ...]] = {}
+    result = export_bundle(
+        request, progress, check=_comparison(differences) if arguments.compare else None
+    )
     if arguments.json:
-        print(json.dumps(_summary(result), indent=2))
+        print(json.dumps(summarize_result(result), indent=2))
     elif not arguments.quiet:
-        _print_tables(result, arguments.output)
+        print_tables(result, arguments.output)
+    print_differences(differences)
     return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    """Plans of a bundle of graphs."""
+    from pegasus_export.plans import build_bundle
+    from pegasus_export.progress import choose_progress
+
+    output = arguments.output or arguments.build.with_name(f"{arguments.build.name}-plans")
+    if output.is_dir() and not arguments.force:
+        raise OutputError(f"output folder exists: {output}: choose another or pass --force")
+    progress = choose_progress(quiet=arguments.quiet or arguments.json)
+    differences: dict[str, tuple[OutputDifference, ...]] = {}
+    bundle = build_bundle(
+        arguments.build,
+        output,
+        read_plan_request(arguments),
+        progress,
+        force=arguments.force,
+        check=_comparison(differences) if arguments.compare else None,
+    )
+    plans = bundle.manifest.plans
+    assert plans is not None
+    if arguments.json:
+        print(json.dumps({"output": str(output), "plans": dataclasses.asdict(plans)}, indent=2))
+    elif not arguments.quiet:
+        names = ", ".join(plans.compute_capabilities)
+        library = "TensorRT for RTX" if bundle.manifest.target == "trt-rtx" else "TensorRT"
+        print(f"{output}: plans of {library} {plans.version} for compute capability {names}")
+        for name, record in sorted(bundle.manifest.files.items()):
+            print(f"  {name:<24}{format_size(record.bytes):>10}")
+        print(f"next: pegasus-summarize {shlex.quote(str(output))} article.txt")
+    print_differences(differences)
+    return 0
+
+
+def _comparison(found: "dict[str, tuple[OutputDifference, ...]]") -> "Check":
+    from pegasus_export.compare import compare_plans
+
+    return lambda bundle, plans: found.update(compare_plans(bundle, plans))
 
 
 def _request(arguments: argparse.Namespace) -> ExportRequest:
@@ -123,6 +188,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         keep_fp32=tuple(arguments.keep_fp32),
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,
+        plans=read_plan_request(arguments),
         revision=arguments.revision,
         force=arguments.force,
     )
@@ -151,14 +217,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="pegasus-export",
         usage="%(prog)s --model PATH_OR_HUB_ID --output DIR [options]",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", required=True, metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
-    add("--output", required=True, type=Path, metavar="DIR", help="folder of the new bundle")
-    add("--target", default="ort", help="ort or onnx, see below (default: ort)")
-    add("--precision", default="fp32", help="fp32, int8 or int4, see below (default: fp32)")
+    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
+    add("--target", default="ort", help="ort, onnx, trt or trt-rtx, see below (default: ort)")
+    add("--precision", default="fp32", help="fp32, fp16, int8 or int4, see below (default: fp32)")
     add(
         "--task",
         help="see below (default: what the architecture in config.json is made for)",
@@ -178,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
         "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
     )
     _add_precision_options(parser)
+    add_plan_options(parser)
     add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
     add("--force", action="store_true", help="replace the bundle at --output")
     add("--json", action="store_true", help="print the result as JSON, and no progress")
@@ -220,88 +287,6 @@ def _source_tokens(text: str) -> int:
     if count < 2:
         raise argparse.ArgumentTypeError(f"{text!r}, expected an integer of at least 2")
     return count
-
-
-def _summary(result: "ExportResult") -> dict[str, object]:
-    manifest = result.bundle.manifest
-    return {
-        "output": str(result.bundle.folder),
-        "task": manifest.task,
-        "target": manifest.target,
-        "precision": manifest.precision,
-        "seconds": round(result.seconds, 2),
-        "files": {name: record.bytes for name, record in sorted(manifest.files.items())},
-        "recipe": manifest.recipe,
-        "verification": manifest.verification,
-    }
-
-
-def _print_tables(result: "ExportResult", output: Path) -> None:
-    from rich.console import Console
-
-    manifest = result.bundle.manifest
-    console = Console(highlight=False, markup=False)
-    console.print(
-        f"{output}: {manifest.task}, target {manifest.target}, {manifest.precision}",
-        soft_wrap=True,
-    )
-    _print_files(console, manifest)
-    _print_checks(console, result)
-    if result.changes is not None:
-        for line in _describe_changes(result.changes, manifest):
-            console.print(line, soft_wrap=True)
-    console.print(f"done in {result.seconds:.1f} s")
-    if manifest.target == "ort" and manifest.task == "summarization":
-        quoted = shlex.quote(str(output))
-        console.print(f"next: pegasus-summarize {quoted} article.txt", soft_wrap=True)
-
-
-def _print_files(console: "Console", manifest: "Manifest") -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("file", box=box.SIMPLE)
-    table.add_column("size", justify="right")
-    for name, record in sorted(manifest.files.items()):
-        table.add_row(name, _size(record.bytes))
-    table.add_section()
-    table.add_row("total", _size(sum(record.bytes for record in manifest.files.values())))
-    console.print(table)
-
-
-def _print_checks(console: "Console", result: "ExportResult") -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("checked against the checkpoint", box=box.SIMPLE)
-    table.add_column("error", justify="right")
-    table.add_column("allowed", justify="right")
-    for each in result.measured:
-        table.add_row(each.graph, f"{each.error:.1e}", f"{each.tolerance:.0e}")
-    console.print(table)
-
-
-def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str]:
-    share = changes.tokens_changed / max(1, changes.tokens)
-    lines = [
-        f"compared with fp32: {changes.tokens_changed} of {changes.tokens} tokens changed "
-        f"({share:.1%}), in {changes.documents_changed} of {changes.documents} summaries"
-    ]
-    if changes.rouge_drop is not None:
-        lines.append(f"ROUGE-L: {changes.rouge_drop:.2f} points below fp32")
-    kept = manifest.recipe["kept_fp32"]
-    if isinstance(kept, list) and kept:
-        lines.append(f"layers in fp32: {', '.join(map(str, kept))}")
-    return lines
-
-
-def _size(num_bytes: int) -> str:
-    value = float(num_bytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
 
 
 def _fail(message: str, code: int) -> int:

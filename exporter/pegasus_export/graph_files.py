@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
-from pegasus_engines.precision.recipe import PrecisionRecipe
-from pegasus_engines.precision.rewrite import rewrite_products
+from pegasus_engines.precision.convert import Conversion
 from pegasus_engines.weights import WeightsFile
 from pegasus_export.graphs.definition import GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
@@ -53,35 +51,37 @@ def trace_graphs(definitions: Sequence[GraphDefinition], progress: Progress) -> 
 def write_graphs(
     trace: Callable[[], TracedGraphs],
     weights: Mapping[str, npt.NDArray[np.float32]],
-    recipe: PrecisionRecipe,
+    conversion: Conversion,
     staging: BundleWriter,
     weights_file: str,
     progress: Progress,
 ) -> WrittenGraphs:
-    """Writes weights and graphs in the recipe's formats, over those of an earlier recipe.
+    """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
     returns is left as it is.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
-    specs, models = {}, {}
     with (
         WeightsFile(staging.path / weights_file) as file,
         ThreadPoolExecutor(1) as background,
     ):
-        written = background.submit(file.write, quantize_weights(weights, recipe))
+        written = background.submit(file.write, conversion.store(weights))
         traced = trace()
-        with progress("write weights", stored_bytes(weights, recipe)) as advance:
+        with progress("write weights", conversion.stored_bytes(weights)) as advance:
             _await_weights(written, file, advance)
-            for name, fp32_model in traced.items():
-                model = fp32_model.clone()
-                rewrite_products(model, recipe, file.tensors)
+            models = {name: model.clone() for name, model in traced.items()}
+            inputs = conversion.convert(models, file.tensors)
+            for name, model in models.items():
                 file.move_in(model)
                 ir.save(model, staging.path / f"{name}.onnx")
-                specs[name] = _graph_spec(name, model)
-                models[name] = model
     staging.record(weights_file, sha256=file.sha256)
-    return WrittenGraphs(graphs=specs, tables=_find_tables(models, weights_file))
+    tables = _find_tables(models)
+    tables |= {name: (file.tensors[name], graphs) for name, graphs in inputs.items()}
+    return WrittenGraphs(
+        graphs={name: _graph_spec(name, model) for name, model in models.items()},
+        tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
+    )
 
 
 def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -> None:
@@ -95,8 +95,8 @@ def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -
     written.result()
 
 
-def _find_tables(models: TracedGraphs, weights_file: str) -> dict[str, TableSpec]:
-    """External matrices that more than one graph only looks rows up in."""
+def _find_tables(models: TracedGraphs) -> dict[str, tuple[ir.ExternalTensor, list[str]]]:
+    """External matrices that more than one graph only looks rows up in, and those graphs."""
     tensors: dict[str, ir.ExternalTensor] = {}
     users: dict[str, list[str]] = {}
     for graph, model in models.items():
@@ -106,17 +106,18 @@ def _find_tables(models: TracedGraphs, weights_file: str) -> dict[str, TableSpec
             if isinstance(tensor, ir.ExternalTensor) and len(tensor.shape) == 2 and is_looked_up:
                 tensors[name] = tensor
                 users.setdefault(name, []).append(graph)
-    return {
-        name: TableSpec(
-            file=weights_file,
-            offset=tensors[name].offset or 0,
-            dtype=tensors[name].dtype.numpy().name,
-            shape=tuple(tensors[name].shape.numpy()),  # type: ignore[arg-type]  # two sizes
-            graphs=tuple(graphs),
-        )
-        for name, graphs in users.items()
-        if len(graphs) > 1
-    }
+    return {name: (tensors[name], graphs) for name, graphs in users.items() if len(graphs) > 1}
+
+
+def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: str) -> TableSpec:
+    rows, columns = tensor.shape.numpy()
+    return TableSpec(
+        file=weights_file,
+        offset=tensor.offset or 0,
+        dtype=tensor.dtype.numpy().name,
+        shape=(int(rows), int(columns)),
+        graphs=tuple(graphs),
+    )
 
 
 def _graph_spec(name: str, model: ir.Model) -> GraphSpec:

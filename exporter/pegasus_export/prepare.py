@@ -8,14 +8,22 @@ from pathlib import Path
 
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
 from pegasus_export.architectures import ARCHITECTURES
-from pegasus_export.calibration import DEFAULT_DOCUMENTS, CalibrationDocument, read_calibration
+from pegasus_export.calibration import CalibrationDocument, choose_documents
 from pegasus_export.checkpoint import Checkpoint, open_checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
+from pegasus_export.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.request import RANDOM_BLOCKS, ExportRequest
-from pegasus_runtime.bundle import TOKENIZER_OFFSETS, Target, Task, TokenizerSpec
+from pegasus_export.request import PLAN_TARGETS, RANDOM_BLOCKS, ExportRequest
+from pegasus_runtime.bundle import (
+    TOKENIZER_OFFSETS,
+    Limits,
+    PlanSpec,
+    Target,
+    Task,
+    TokenizerSpec,
+)
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tokenizer import Tokenizer
@@ -41,7 +49,9 @@ class Prepared:
     recipe: Recipe
     precision: PrecisionRecipe
     tokenizer: TokenizerSpec | None
-    max_source_tokens: int
+    limits: Limits
+    plans: PlanSpec | None
+    """For targets of TensorRT."""
     random_blocks: str
     documents: tuple[CalibrationDocument, ...]
     """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
@@ -58,8 +68,13 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     _check_source_limit(request, task)
     _check_sparse(request, checkpoint)
     _check_classifier(checkpoint, task)
-    documents = _calibration_documents(request, task)
+    documents = _calibration_documents(request, task, target, checkpoint)
     max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
+    has_plans = target in PLAN_TARGETS
+    if has_plans:
+        limits = plan_limits(checkpoint, request.plans, max_source_tokens)
+    else:
+        limits = any_size_limits(checkpoint, max_source_tokens)
     tokenizer = _copy_tokenizer(checkpoint, folder, task)
     if target == "onnx":
         _copy_companions(checkpoint, folder)
@@ -73,10 +88,11 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         pegasus=pegasus,
         target=target,
         task=task,
-        recipe=find_recipe(target, task),
+        recipe=find_recipe(target, task, request.precision, num_beams=limits.max_beams),
         precision=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
-        max_source_tokens=max_source_tokens,
+        limits=limits,
+        plans=plan_spec(checkpoint, limits) if has_plans else None,
         random_blocks=request.random_blocks,
         documents=documents,
     )
@@ -88,17 +104,22 @@ def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) 
     except ValueError as err:
         raise UnsupportedError(f"--keep-fp32: {err}") from err
     # Other runtimes get the layers as the checkpoint has them.
+    fuses = target == "ort" and request.precision != "fp16"
     return PrecisionRecipe(
-        precision=request.precision, kept=kept, fuses_projections=target == "ort"
+        precision=request.precision, target=target, kept=kept, fuses_projections=fuses
     )
 
 
-def _calibration_documents(request: ExportRequest, task: Task) -> tuple[CalibrationDocument, ...]:
+def _calibration_documents(
+    request: ExportRequest, task: Task, target: Target, checkpoint: Checkpoint
+) -> tuple[CalibrationDocument, ...]:
     if request.precision == "fp32":
         return ()
     if task == "summarization":
-        path = request.calibration
-        return tuple(DEFAULT_DOCUMENTS if path is None else read_calibration(path))
+        precision = PrecisionRecipe(precision=request.precision, target=target)
+        return choose_documents(
+            request.calibration, checkpoint.folder, measured=precision.measures_activations
+        )
     if request.calibration is not None or request.max_rouge_drop is not None:
         raise UnsupportedError(
             f"--calibration and --max-rouge-drop compare summaries, which {task} does not write: "

@@ -5,9 +5,34 @@ from pathlib import Path
 
 from pegasus_export.errors import UnsupportedError
 
-__all__ = ["RANDOM_BLOCKS", "ExportRequest"]
+__all__ = ["PLAN_TARGETS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
 
 RANDOM_BLOCKS = ("hf-eval", "seeded")
+
+
+PLAN_TARGETS = ("trt", "trt-rtx")
+"""Those whose graphs TensorRT builds plans of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What TensorRT's plans are built for, and how; None leaves it to the checkpoint."""
+
+    num_beams: int | None = None
+    """Beams of every step (default: the checkpoint's)."""
+    max_target_tokens: int | None = None
+    """Longest summary, start token included (default: the checkpoint's max_length)."""
+    max_batch: int = 1
+    """Documents decoded together."""
+    compute_capabilities: tuple[str, ...] | None = None
+    """Of the GPUs that the plans are for; () is the one of this computer; None is that for trt,
+    and what desktops have for trt-rtx."""
+    onnx_only: bool = False
+    """Whether the plans are to be built elsewhere, by `pegasus-export --build`."""
+    workspace_mib: int | None = None
+    timing_cache: Path | None = None
+    log_file: Path | None = None
+    """Where TensorRT's own, verbose log goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +57,8 @@ class ExportRequest:
     """Documents to compare a lower precision on; None: a few that come with the package."""
     max_rouge_drop: float | None = None
     """Points of ROUGE-L (0 to 100) that it may cost; layers return to fp32 until it holds."""
+    plans: PlanRequest = PlanRequest()
+    """For targets trt and trt-rtx."""
     revision: str | None = None
     force: bool = False
 
@@ -51,6 +78,11 @@ class ExportRequest:
             raise UnsupportedError(
                 f"{names[0]} is for lower precisions, this bundle is fp32: leave it out, or ask "
                 "for --precision int8"
+            )
+        if self.plans != PlanRequest() and self.target not in PLAN_TARGETS:
+            raise UnsupportedError(
+                "--num-beams, --max-target-tokens, --max-batch and what concerns building are for "
+                f"targets {' and '.join(PLAN_TARGETS)}, this one is {self.target}: leave them out"
             )
         if self.max_rouge_drop is not None and not self.max_rouge_drop >= 0:
             raise UnsupportedError(

@@ -1,4 +1,4 @@
-"""Layers that suffer most from a lower precision go back to fp32, until the summaries hold."""
+"""Layers that suffer most from fewer bits go back to fp32 or fp16, until the summaries hold."""
 
 import dataclasses
 
@@ -16,16 +16,21 @@ __all__ = ["restore_layers"]
 def restore_layers(
     builder: Builder, manifest: Manifest, baseline: Baseline, *, max_rouge_drop: float
 ) -> tuple[Manifest, TokenChanges]:
-    """Builds with 0, 1, 2, 4, 8 … of the worst layers in fp32, until ROUGE-L holds.
+    """Builds with 0, 1, 2, 4, 8 … of the worst layers in fp32, or in fp16 where the others
+    are fp16, until ROUGE-L holds.
 
     manifest: of the bundle as it was built first. The worst are those whose own outputs are
     furthest from fp32, on the baseline's documents.
-    Raises: VerificationError where it does not hold even with every layer in fp32.
+    Raises: VerificationError where it does not hold even with every layer so.
     """
     precision, progress = builder.prepared.precision, builder.progress
     with progress("rank layers"):
         errors = rank_layers(
-            builder.prepared.pegasus, precision, baseline.sources, baseline.summaries
+            builder.prepared.pegasus,
+            precision,
+            baseline.sources,
+            baseline.summaries,
+            smoothing=builder.smoothing,
         )
     worst = list(errors)
     count = 0
@@ -37,9 +42,10 @@ def restore_layers(
         if changes.rouge_drop <= max_rouge_drop:
             return manifest, changes
         if count == len(worst):
+            kept = "fp16" if precision.is_half else "fp32"
             raise VerificationError(
-                f"ROUGE-L drops by {changes.rouge_drop:.2f} points even with every layer in fp32, "
-                f"expected at most {max_rouge_drop:g}: report this with the checkpoint's "
+                f"ROUGE-L drops by {changes.rouge_drop:.2f} points even with every layer in "
+                f"{kept}, expected at most {max_rouge_drop:g}: report this with the checkpoint's "
                 "config.json"
             )
         count = min(len(worst), max(1, 2 * count))

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_export.calibration import CalibrationDocument, read_calibration
+from pegasus_export.calibration import (
+    DEFAULT_DOCUMENTS,
+    CalibrationDocument,
+    choose_documents,
+    read_calibration,
+)
 from pegasus_export.errors import CalibrationError
 
 
@@ -51,3 +56,25 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(CalibrationError, match=r"cannot be read \(it is no UTF-8\)"):
         read_calibration(tmp_path / "binary.txt")
+
+
+def test_activations_are_measured_on_what_was_given_or_lies_in_the_checkpoint(
+    tmp_path: Path,
+) -> None:
+    given = _write(tmp_path, "given.txt", "Given.\n")
+    with pytest.raises(
+        CalibrationError, match=r"has no calibration\.jsonl: give some dozens .*--c"
+    ):
+        choose_documents(None, tmp_path, measured=True)
+    _write(tmp_path, "calibration.txt", "Text.\n")
+    assert choose_documents(None, tmp_path, measured=True) == (CalibrationDocument(text="Text."),)
+    _write(tmp_path, "calibration.jsonl", '{"document": "Line."}\n')
+    assert choose_documents(None, tmp_path, measured=True) == (CalibrationDocument(text="Line."),)
+    for measured in (True, False):
+        documents = choose_documents(given, tmp_path, measured=measured)
+        assert documents == (CalibrationDocument(text="Given."),)
+
+
+def test_where_nothing_is_measured_two_texts_are_enough(tmp_path: Path) -> None:
+    _write(tmp_path, "calibration.jsonl", '{"document": "Line."}\n')
+    assert choose_documents(None, tmp_path, measured=False) == DEFAULT_DOCUMENTS

@@ -5,7 +5,8 @@ sees, so that its scores and what it attends to are one product each; the first 
 are one product over all keys. No shape depends on what was traced, and none has the source twice.
 
 Dimensions: B batch, H heads, S source, b block size, N blocks, M = N - 2 blocks in the middle,
-K blocks seen (5, or 5 + r with a table), r random blocks, D model dim, Dh head dim.
+K blocks seen (5, more where they are given, and r with a table), r random blocks, D model dim,
+Dh head dim.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = [
     "STANDARD",
     "AttentionInputs",
     "AttentionNodes",
+    "GivenPattern",
     "Heads",
     "SeenBlocks",
     "attend_block_sparse",
@@ -45,6 +47,18 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GivenPattern:
+    """What blocks in the middle see, where that is an input; see `dialects/trt.py`."""
+
+    blocks: ir.Value
+    """[M, K] int64."""
+    bias: ir.Value
+    """[M, K] float32: what is added to the scores of a block's keys."""
+    last_random: ir.Value | None
+    """[1] int64: the last block of a table that is seen, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionInputs:
     """What attention is given."""
 
@@ -56,6 +70,8 @@ class AttentionInputs:
     """[B, S] int64."""
     random_blocks: ir.Value | None
     """[H, rows, r] int64, at least M rows; None for pattern hf-eval."""
+    given: GivenPattern | None = None
+    """None where the graph works it out from the length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,7 +81,8 @@ class SeenBlocks:
     count: ir.Value
     """[1] int64: N."""
     regular: ir.Value
-    """[M, 5] int64: the first, the left, itself, the right, the last; some of them twice."""
+    """[M, 5] int64: the first, the left, itself, the right, the last; some of them twice. Or those
+    given, [M, K]."""
     random: ir.Value | None
     """[H, M, r] int64: of a table, those beyond the source replaced by its last."""
     is_beyond: ir.Value | None
@@ -118,6 +135,7 @@ def _pad(nodes: Nodes, inputs: AttentionInputs, missing: ir.Value) -> AttentionI
         value=nodes("Pad", inputs.value, pads),
         attention_mask=nodes("Pad", inputs.attention_mask, mask_pads),
         random_blocks=inputs.random_blocks,
+        given=inputs.given,
     )
 
 
@@ -139,13 +157,18 @@ def attend_blocks(
     tokens = nodes("Cast", inputs.attention_mask, to=ir.DataType.FLOAT.value)
     hidden_keys = nodes("Sub", 1.0, tokens)
     bias = nodes("Reshape", nodes("Mul", hidden_keys, _LOWEST), [0, -1, block_size])  # [B, N, b]
-    seen = _seen_blocks(nodes, bias, inputs.random_blocks)
+    seen = _seen_blocks(nodes, bias, inputs)
 
     first, last = _attend_ends(nodes, query, key, value, bias, heads, dialect)
     scores = dialect.seen_scores(
         nodes, nodes("Slice", query, [1], [-1], [2]), key, seen, heads, block_size
     )
-    scores = nodes("Add", scores, _seen_bias(nodes, bias, seen, heads, pattern))
+    if inputs.given is None:
+        regular = _regular_bias(nodes, bias, seen, pattern)
+    else:
+        given = nodes("Unsqueeze", inputs.given.bias, [2])  # [M, K, 1]
+        regular = nodes("Add", nodes("Gather", bias, seen.regular, axis=1), given)
+    scores = nodes("Add", scores, _seen_bias(nodes, bias, regular, seen, heads))
     values = seen.gather(nodes, value, heads, [block_size, heads.dim])
     values = nodes("Reshape", values, [0, 0, 0, -1, heads.dim])  # [B, H, M, K*b, Dh]
     middle = nodes("MatMul", nodes("Softmax", scores, axis=-1), values)  # [B, H, M, b, Dh]
@@ -156,28 +179,32 @@ def attend_blocks(
     return nodes("Mul", hidden, nodes("Unsqueeze", tokens, [2]))
 
 
-def _seen_blocks(nodes: Nodes, bias: ir.Value, table: ir.Value | None) -> SeenBlocks:
+def _seen_blocks(nodes: Nodes, bias: ir.Value, inputs: AttentionInputs) -> SeenBlocks:
     count = nodes("Shape", bias, start=1, end=2)
     num_middle, last = nodes("Sub", count, [2]), nodes("Sub", count, [1])
-    rows = nodes("Range", 0, nodes("Squeeze", num_middle), 1)  # row i is of block i + 1
-    offsets = nodes("Mul", nodes("Unsqueeze", rows, [1]), [0, 1, 1, 1, 0])
-    offsets = nodes("Add", offsets, [0, 0, 1, 2, 0])
-    regular = nodes("Add", offsets, nodes("Mul", last, [0, 0, 0, 0, 1]))
-    if table is None:
+    if inputs.given is None:
+        rows = nodes("Range", 0, nodes("Squeeze", num_middle), 1)  # row i is of block i + 1
+        offsets = nodes("Mul", nodes("Unsqueeze", rows, [1]), [0, 1, 1, 1, 0])
+        offsets = nodes("Add", offsets, [0, 0, 1, 2, 0])
+        regular = nodes("Add", offsets, nodes("Mul", last, [0, 0, 0, 0, 1]))
+        last_random: ir.Value | None = last
+    else:
+        regular, last_random = inputs.given.blocks, inputs.given.last_random
+    if inputs.random_blocks is None or last_random is None:
         return SeenBlocks(count=count, regular=regular, random=None, is_beyond=None)
-    chosen = nodes("Slice", table, [0], num_middle, [1])
+    chosen = nodes("Slice", inputs.random_blocks, [0], num_middle, [1])
     return SeenBlocks(
         count=count,
         regular=regular,
         random=nodes("Min", chosen, last),
-        is_beyond=nodes("Greater", chosen, last),
+        is_beyond=nodes("Greater", chosen, last_random),
     )
 
 
-def _seen_bias(
-    nodes: Nodes, bias: ir.Value, seen: SeenBlocks, heads: Heads, pattern: SparsePattern
+def _regular_bias(
+    nodes: Nodes, bias: ir.Value, seen: SeenBlocks, pattern: SparsePattern
 ) -> ir.Value:
-    """bias [B, N, b] -> [B, 1 or H, M, 1, K*b]: no block is seen twice but by a table."""
+    """bias [B, N, b] -> [B, M, 5, b]: no block is seen twice but by a table."""
     last = nodes("Sub", seen.count, [1])
     is_end = nodes("Or", nodes("Equal", seen.regular, 0), nodes("Equal", seen.regular, last))
     is_twice = nodes("And", is_end, np.array([False, True, False, True, False]))  # [M, 5]
@@ -185,7 +212,13 @@ def _seen_bias(
     if seen.random is None:
         times[0] += pattern.num_random_blocks  # see block_sparse.py
     regular = nodes("Add", nodes("Gather", bias, seen.regular, axis=1), np.log(times))
-    regular = nodes("Where", nodes("Unsqueeze", is_twice, [2]), _LOWEST, regular)
+    return nodes("Where", nodes("Unsqueeze", is_twice, [2]), _LOWEST, regular)
+
+
+def _seen_bias(
+    nodes: Nodes, bias: ir.Value, regular: ir.Value, seen: SeenBlocks, heads: Heads
+) -> ir.Value:
+    """bias [B, N, b], that of regular blocks [B, M, 5, b] -> [B, 1 or H, M, 1, K*b]."""
     every = nodes("Unsqueeze", regular, [1])  # [B, 1, M, 5, b]
     if seen.random is not None:
         random = nodes("Gather", bias, seen.random, axis=1)  # [B, H, M, r, b]

@@ -40,6 +40,8 @@ class SparseAttention:
     nodes: AttentionNodes
     heads: Heads
     pattern: SparsePattern
+    is_given: bool = False
+    """Whether the blocks that are seen are inputs of the graph; every source is of whole blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.dialects import ort as ort_dialect
@@ -9,13 +10,14 @@ from pegasus_export.dialects import standard
 from pegasus_export.dialects.block_sparse_nodes import STANDARD
 from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.errors import UnsupportedError
-from pegasus_export.graphs import onnx, ort
+from pegasus_export.graphs import onnx, ort, trt
 from pegasus_export.graphs.definition import GraphDefinition, SparseAttention
 from pegasus_export.graphs.features import feature_graphs
 from pegasus_export.graphs.heads import classifier_graphs, question_graphs
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.graphs.whole import AttendPadded
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.device import verify_device
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.onnx import (
     verify_causal,
@@ -27,7 +29,7 @@ from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import Bundle, Target, Task
 
-__all__ = ["Recipe", "find_recipe", "resolve_task"]
+__all__ = ["Recipe", "find_recipe", "is_on_device", "resolve_task"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Recipe:
     graphs: Callable[[Pegasus], list[GraphDefinition]]
     verify: Callable[[Bundle, Reference], list[Measured]]
     weights_file: str
+    on_device: bool = False
+    """Whether `DeviceEngine` runs it: graphs of fixed sizes, which TensorRT can build."""
 
 
 _WholeGraphs = Callable[[Pegasus, AttendPadded, SparseAttention | None], list[GraphDefinition]]
@@ -107,6 +111,26 @@ def resolve_task(architecture: str, task: str | None) -> Task:
     )
 
 
-def find_recipe(target: Target, task: Task) -> Recipe:
-    """The entry of the table; there is one for every target that `check_available` passes."""
+def find_recipe(target: Target, task: Task, precision: str, *, num_beams: int) -> Recipe:
+    """The entry of the table, or the one recipe of all that runs on a device.
+
+    num_beams: of a step of the latter. Raises: UnsupportedError.
+    """
+    if is_on_device(target, precision):
+        if task != "summarization":
+            raise UnsupportedError(
+                f"target {target} at {precision} is for summarization, not for {task}: "
+                "use --target ort or onnx in fp32"
+            )
+        return Recipe(
+            graphs=partial(trt.seq2seq_graphs, num_beams=num_beams),
+            verify=verify_device,
+            weights_file="weights.bin",
+            on_device=True,
+        )
     return _RECIPES[target, task]
+
+
+def is_on_device(target: Target, precision: str) -> bool:
+    """Whether `DeviceEngine` runs bundles of this kind."""
+    return target in ("trt", "trt-rtx") or (target, precision) == ("ort", "fp16")

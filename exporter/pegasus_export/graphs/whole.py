@@ -16,6 +16,7 @@ from pegasus_export.models.pegasus import Pegasus
 
 __all__ = [
     "AttendPadded",
+    "AttendSparse",
     "CrossKeys",
     "SelfKeys",
     "batched",
@@ -27,6 +28,8 @@ __all__ = [
 
 AttendPadded = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 """A dialect's full attention: query, key, value [B, S, D], mask [B, S], heads -> [B, S, D]."""
+AttendSparse = Callable[[Tensor, Tensor, Tensor, Tensor, int, block_sparse.SparsePattern], Tensor]
+"""A block-sparse encoder's attention: the same, and the pattern."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +57,7 @@ def encode(
     input_ids: Tensor,
     attention_mask: Tensor,
     attend_padded: AttendPadded = standard.attend_padded,
+    attend_sparse: AttendSparse = block_sparse.attend_any_length,
 ) -> Tensor:
     """input_ids, attention_mask [B, S] -> last hidden state [B, S, D]."""
     heads = pegasus.config.encoder_attention_heads
@@ -63,8 +67,7 @@ def encode(
         pattern = sparse_pattern(pegasus, layer)
         if pattern is None:
             return attend_padded(query, key, value, attention_mask, heads).flatten(0, 1)
-        attended = block_sparse.attend_any_length(query, key, value, attention_mask, heads, pattern)
-        return attended.flatten(0, 1)
+        return attend_sparse(query, key, value, attention_mask, heads, pattern).flatten(0, 1)
 
     return batched(pegasus.encode(input_ids, self_attend), input_ids)
 

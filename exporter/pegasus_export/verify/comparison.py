@@ -1,5 +1,6 @@
 """A bundle of lower precision beside its checkpoint, on the same documents."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pegasus_export.calibration import CalibrationDocument
 from pegasus_export.errors import CalibrationError
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import (
     TokenChanges,
     Tokens,
@@ -20,7 +22,9 @@ from pegasus_runtime.errors import InputError, OptionsError
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.sessions.device_engine import is_device_bundle
 from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.protocol import Engine
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["Baseline", "compare_bundle", "make_baseline"]
@@ -71,9 +75,24 @@ def make_baseline(
 
 
 def compare_bundle(bundle: Bundle, baseline: Baseline, *, with_rouge: bool) -> TokenChanges:
-    """Summarises the same documents with the bundle. Raises: EngineError, CalibrationError."""
-    summaries = summarize_sources(OrtEngine(bundle), baseline.sources, baseline.settings)
+    """Summarises the same documents with the bundle, on the CPU.
+
+    Raises: EngineError, CalibrationError.
+    """
+    with _open_engine(bundle) as engine:
+        summaries = summarize_sources(
+            engine,
+            baseline.sources,
+            baseline.settings,
+            max_batch=bundle.manifest.limits.max_batch,
+        )
     drop = None
     if with_rouge:
         drop = rouge_drop(baseline.documents, baseline.tokenizer, baseline.summaries, summaries)
     return compare_tokens(baseline.summaries, summaries, drop=drop)
+
+
+def _open_engine(bundle: Bundle) -> contextlib.AbstractContextManager[Engine]:
+    if is_device_bundle(bundle):
+        return open_on_host(bundle)
+    return contextlib.nullcontext(OrtEngine(bundle))

@@ -10,9 +10,9 @@ from pegasus_export.verify.reference import Float32, Reference, Sources
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.ort_decoder import OrtDecoder
 from pegasus_runtime.sessions.ort_encoder import OrtEncoder, OrtSource, cross_names
-from pegasus_runtime.sessions.protocol import StepScores
+from pegasus_runtime.sessions.protocol import Decoding, StepScores
 
-__all__ = ["check_candidates", "verify_ort"]
+__all__ = ["check_candidates", "decode_reference", "expected_logits", "logits_of", "verify_ort"]
 
 _NUM_CANDIDATES = 6
 
@@ -36,9 +36,11 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
                 pairs = _cross_pairs(bundle, found, reference.long)
                 measured.append(measure(f"encoder, {graph}", pairs, precision))
         del encoder
-    steps = _decode(OrtDecoder(bundle), source, reference)
-    logits = [_logits(scores) for scores in steps]
-    pairs = list(zip(logits, _expected(reference), strict=True))
+    decoder = OrtDecoder(bundle)
+    num_steps, batch, rows = reference.parents.shape
+    decoding = decoder.start(source, batch=batch, rows_per_document=rows, max_length=num_steps)
+    steps = decode_reference(decoding, reference)
+    pairs = list(zip(map(logits_of, steps), expected_logits(reference), strict=True))
     measured.append(measure("decoder_step", pairs, precision))
     for scores in steps:
         check_candidates(scores)
@@ -54,9 +56,9 @@ def _cross_pairs(
     return list(zip(got, expected.cross_keys, strict=True))
 
 
-def _decode(decoder: OrtDecoder, source: OrtSource, reference: Reference) -> list[StepScores]:
-    num_steps, batch, rows = reference.parents.shape
-    decoding = decoder.start(source, batch=batch, rows_per_document=rows, max_length=num_steps)
+def decode_reference(decoding: Decoding, reference: Reference) -> list[StepScores]:
+    """What each step of the reference gives."""
+    _, batch, rows = reference.parents.shape
     steps = []
     for step, tokens in enumerate(reference.step_tokens):
         first = step == 0
@@ -70,12 +72,14 @@ def _decode(decoder: OrtDecoder, source: OrtSource, reference: Reference) -> lis
     return steps
 
 
-def _expected(reference: Reference) -> Sequence[Float32]:
+def expected_logits(reference: Reference) -> Sequence[Float32]:
+    """Of each step; the first has one row per document."""
     rows = reference.parents.shape[2]
     return [reference.step_logits[0][::rows], *reference.step_logits[1:]]
 
 
-def _logits(scores: StepScores) -> Float32:
+def logits_of(scores: StepScores) -> Float32:
+    """What the log-probabilities were before they were normalised."""
     assert scores.log_probs is not None
     assert scores.log_normalizer is not None
     return scores.log_probs + scores.log_normalizer

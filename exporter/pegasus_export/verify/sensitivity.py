@@ -5,18 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pegasus_engines.precision.int4 import BLOCK_SIZE, dequantize_blocks, quantize_blocks
-from pegasus_engines.precision.int8 import dequantize_rows, quantize_rows
-from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
-from pegasus_export.graphs import whole
+from pegasus_engines.precision import int4, int8, symmetric
+from pegasus_engines.precision.qdq import input_scale
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
+from pegasus_engines.precision.smoothing import Smoothing
+from pegasus_export.activations import watch_inputs
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = ["rank_layers"]
 
 _MAX_ROWS = 256  # of a layer's inputs: a sample is enough to rank by
 Float32 = npt.NDArray[np.float32]
+Rounding = Callable[[Float32, Float32], tuple[Float32, Float32]]
+"""Inputs [rows, K] and weight [N, K] -> what becomes of them."""
 
 
 @torch.no_grad()
@@ -25,69 +28,87 @@ def rank_layers(
     recipe: PrecisionRecipe,
     sources: Sequence[Sequence[int]],
     summaries: Sequence[Sequence[int]],
+    *,
+    smoothing: Smoothing | None = None,
 ) -> dict[str, float]:
     """Layer name -> relative error of its outputs, the worst first.
 
     The inputs are those that the checkpoint has on these sources and summaries (token ids). The
     error is ||y' - y|| / ||y||, where y' has weights and inputs as the recipe would have them.
+    smoothing: of a recipe that measures activations.
     """
     inputs = _collect_inputs(pegasus, sources, summaries)
     weights = pegasus.state_dict()
     errors = {}
     for layer in find_layers(weights):
         rows, precision = inputs.get(layer.modules[0]), recipe.format_of(layer)
-        if rows is not None and precision != "fp32":
-            errors[layer.name] = _relative_error(layer, precision, rows, weights)
+        if rows is None or precision not in ("int8", "int4"):
+            continue
+        matrix = np.concatenate([weights[name].numpy() for name in layer.weights])  # [N, K]
+        if recipe.is_half:
+            round_both = _plan_rounding(layer.modules[0], precision == "int4", smoothing)
+        else:
+            round_both = _round_blocks if precision == "int4" else _round_rows
+        errors[layer.name] = _relative_error(rows, matrix, round_both)
     return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
 
 def _collect_inputs(
     pegasus: Pegasus, sources: Sequence[Sequence[int]], summaries: Sequence[Sequence[int]]
 ) -> Mapping[str, Float32]:
-    """Module name -> [rows, K] of what the module reads."""
+    """Module name -> [rows, K] of what the module reads, the first of them."""
     collected: dict[str, list[Tensor]] = {}
+    missing: dict[str, int] = {}
 
-    def collect(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            collected.setdefault(name, []).append(arguments[0].flatten(0, -2))
+    def look(name: str, rows: Tensor) -> None:
+        left = missing.setdefault(name, _MAX_ROWS)
+        if left > 0:
+            collected.setdefault(name, []).append(rows[:left].clone())
+            missing[name] = left - len(rows)
 
-        return hook
-
-    hooks = [
-        module.register_forward_pre_hook(collect(name))
-        for name, module in pegasus.named_modules()
-        if isinstance(module, nn.Linear)
-    ]
-    head = "model.shared" if pegasus.lm_head is None else "lm_head"
-    try:
-        for source, summary in zip(sources, summaries, strict=True):
-            input_ids = torch.tensor([list(source)])
-            mask = torch.ones_like(input_ids)
-            cross = whole.cross_keys(pegasus, whole.encode(pegasus, input_ids, mask), mask)
-            start = pegasus.config.decoder_start_token_id
-            hidden, _ = whole.decode(pegasus, torch.tensor([[start, *summary[:-1]]]), cross)
-            collected.setdefault(head, []).append(hidden.flatten(0, 1))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: torch.cat(rows)[:_MAX_ROWS].numpy() for name, rows in collected.items()}
+    watch_inputs(pegasus, sources, summaries, look)
+    return {name: torch.cat(rows).numpy() for name, rows in collected.items()}
 
 
-def _relative_error(
-    layer: Layer, precision: Format, rows: Float32, weights: Mapping[str, Tensor]
-) -> float:
-    matrix = np.concatenate([weights[name].numpy() for name in layer.weights])  # [N, K]
-    if precision == "int8":
-        coarse = dequantize_rows(quantize_rows(matrix))
-        inputs = _round_activations(rows, np.abs(rows).max())
-    else:
-        coarse = dequantize_blocks(quantize_blocks(matrix), columns=matrix.shape[1])
-        padding = ((0, 0), (0, -rows.shape[1] % BLOCK_SIZE))
-        blocks = np.pad(rows, padding).reshape(len(rows), -1, BLOCK_SIZE)
-        rounded = _round_activations(blocks, np.abs(blocks).max(axis=2, keepdims=True))
-        inputs = rounded.reshape(len(rows), -1)[:, : rows.shape[1]]
+def _relative_error(rows: Float32, matrix: Float32, round_both: Rounding) -> float:
+    inputs, coarse = round_both(rows, matrix)
     expected = rows @ matrix.T
     return float(np.linalg.norm(inputs @ coarse.T - expected) / np.linalg.norm(expected))
+
+
+def _round_rows(rows: Float32, matrix: Float32) -> tuple[Float32, Float32]:
+    """As DynamicQuantizeMatMul has them."""
+    coarse = int8.dequantize_rows(int8.quantize_rows(matrix))
+    return _round_activations(rows, np.abs(rows).max()), coarse
+
+
+def _round_blocks(rows: Float32, matrix: Float32) -> tuple[Float32, Float32]:
+    """As MatMulNBits has them."""
+    coarse = int4.dequantize_blocks(int4.quantize_blocks(matrix), columns=matrix.shape[1])
+    padding = ((0, 0), (0, -rows.shape[1] % int4.BLOCK_SIZE))
+    blocks = np.pad(rows, padding).reshape(len(rows), -1, int4.BLOCK_SIZE)
+    rounded = _round_activations(blocks, np.abs(blocks).max(axis=2, keepdims=True))
+    return rounded.reshape(len(rows), -1)[:, : rows.shape[1]], coarse
+
+
+def _plan_rounding(module: str, is_int4: bool, smoothing: Smoothing | None) -> Rounding:
+    """As TensorRT has them."""
+
+    def round_both(rows: Float32, matrix: Float32) -> tuple[Float32, Float32]:
+        if smoothing is None:
+            return rows, _round_weights(matrix, is_int4)
+        factor = smoothing.multiplied.get(module, np.ones(1, np.float32))
+        scale = np.float32(input_scale(smoothing.largest[module]))
+        rounded = np.clip(np.rint(rows / factor / scale), -127, 127) * scale
+        return rounded.astype(np.float32), _round_weights(matrix * factor, is_int4)
+
+    return round_both
+
+
+def _round_weights(matrix: Float32, is_int4: bool) -> Float32:
+    fits = symmetric.plan_format("int4", matrix.shape[1]) == "int4"
+    quantize = symmetric.quantize_groups if is_int4 and fits else symmetric.quantize_channels
+    return symmetric.dequantize(quantize(matrix))
 
 
 def _round_activations(rows: Float32, largest: npt.NDArray[np.float32]) -> Float32:

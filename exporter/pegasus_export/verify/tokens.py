@@ -33,12 +33,17 @@ class TokenChanges:
 
 
 def summarize_sources(
-    engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings
+    engine: Engine,
+    sources: Sequence[Sequence[int]],
+    settings: SearchSettings,
+    *,
+    max_batch: int | None = None,
 ) -> list[Tokens]:
-    """The best hypothesis of each source."""
+    """The best hypothesis of each source; max_batch: documents that the engine takes together."""
     summaries: list[Tokens] = []
-    for start in range(0, len(sources), _BATCH):
-        found = generate(engine, sources[start : start + _BATCH], settings)
+    batch = min(_BATCH, max_batch or _BATCH)
+    for start in range(0, len(sources), batch):
+        found = generate(engine, sources[start : start + batch], settings)
         summaries += [hypotheses[0].token_ids for hypotheses in found]
     return summaries
 

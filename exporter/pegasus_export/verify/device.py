@@ -1,0 +1,125 @@
+"""Graphs for TensorRT, and fp16 ones, through the runtime's own decoding, on the CPU.
+
+fp16 is emulated: ONNX Runtime would compute it in fp32, and see nothing overflow.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from pegasus_engines.precision.emulate import emulate_half
+from pegasus_export.verify.measure import Measured, measure
+from pegasus_export.verify.ort import (
+    check_candidates,
+    decode_reference,
+    expected_logits,
+    logits_of,
+)
+from pegasus_export.verify.reference import Float32, Reference, Sources
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.sessions.device_arrays import allocate_arrays
+from pegasus_runtime.sessions.device_engine import DeviceEngine
+from pegasus_runtime.sessions.host_device import HostDevice, HostGraph, load_host_graphs
+
+__all__ = ["open_on_host", "verify_device"]
+
+
+def verify_device(bundle: Bundle, reference: Reference) -> list[Measured]:
+    """Encoder, and every decoder step over cache and beams that change places.
+
+    Raises: VerificationError; EngineError if a graph does not load or run.
+    """
+    precision = bundle.manifest.precision
+    with open_on_host(_at_any_size(bundle, reference)) as engine:
+        measured = [
+            measure(graph, _cross_pairs(engine, sources), precision)
+            for graph, sources in (
+                ("encoder", reference.short),
+                ("encoder, sparse", reference.long),
+            )
+            if sources is not None
+        ]
+        num_steps, _, rows = reference.parents.shape
+        decoding = engine.start(
+            reference.short.token_ids, rows_per_document=rows, max_length=num_steps
+        )
+        steps = decode_reference(decoding, reference)
+    pairs = list(zip(map(logits_of, steps), expected_logits(reference), strict=True))
+    measured.append(measure("decoder_step", pairs, precision))
+    for scores in steps:
+        check_candidates(scores)
+    return measured
+
+
+@contextlib.contextmanager
+def open_on_host(bundle: Bundle) -> Iterator[DeviceEngine]:
+    """The bundle's graphs on the CPU, fp16 emulated. Raises: EngineError."""
+    device = HostDevice()
+    with _emulated(bundle) as emulated:
+        graphs: dict[str, HostGraph] = load_host_graphs(emulated)
+    yield DeviceEngine(bundle, device, graphs)
+
+
+def _at_any_size(bundle: Bundle, reference: Reference) -> Bundle:
+    """Without the sizes that plans are built for, where those are too few for the reference."""
+    manifest, limits = bundle.manifest, bundle.manifest.limits
+    sizes = (limits.max_target_tokens, limits.max_batch or 1, limits.max_beams)
+    needed = reference.parents.shape
+    if all(size >= least for size, least in zip(sizes, needed, strict=True)):
+        return bundle
+    return dataclasses.replace(bundle, manifest=dataclasses.replace(manifest, plans=None))
+
+
+@contextlib.contextmanager
+def _emulated(bundle: Bundle) -> Iterator[Bundle]:
+    """The bundle with graphs that round to fp16, beside its own while it lasts."""
+    manifest = bundle.manifest
+    files, graphs = [], {}
+    try:
+        for name, spec in manifest.graphs.items():
+            model = ir.load(bundle.path(spec.file))
+            if not emulate_half(model):
+                continue
+            path = bundle.folder / f"{name}.emulated.onnx"
+            files.append(path)
+            ir.save(model, path)
+            graphs[name] = dataclasses.replace(spec, file=path.name)
+        listed = {
+            spec.file: manifest.files[manifest.graphs[name].file] for name, spec in graphs.items()
+        }
+        yield dataclasses.replace(
+            bundle,
+            manifest=dataclasses.replace(
+                manifest,
+                graphs={**manifest.graphs, **graphs},
+                files={**manifest.files, **listed},
+            ),
+        )
+    finally:
+        for path in files:
+            path.unlink(missing_ok=True)
+
+
+def _cross_pairs(engine: DeviceEngine, sources: Sources) -> list[tuple[Float32, Float32]]:
+    """What the encoder gives of each document, and what is expected."""
+    encoder = engine.encoder
+    longest = max(encoder.padded_length(len(ids)) for ids in sources.token_ids)
+    expected = sources.cross_keys
+    _, heads, _, head_dim = expected[0].shape
+    dtype = np.dtype(engine.bundle.manifest.graphs["encoder"].outputs[0].dtype)
+    shape = (len(sources.token_ids), heads, longest, head_dim)
+    cross = allocate_arrays(engine.device, encoder.names, shape, dtype)
+    for row, source in enumerate(sources.token_ids):
+        encoder.encode(source, cross, row)
+    got = [engine.device.download(view) for view in cross.values()]
+    return [
+        (
+            each[row, :, : len(source)].astype(np.float32),
+            exact[row, :, : len(source)],
+        )
+        for each, exact in zip(got, expected, strict=True)
+        for row, source in enumerate(sources.token_ids)
+    ]
