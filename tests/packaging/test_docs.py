@@ -1,0 +1,207 @@
+"""What the README and docs/ tell people to type: commands that parse, extras, imports and links."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import inspect
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import tomllib
+
+from pegasus_engines.targets import check_available
+from pegasus_export import cli as export_cli
+from pegasus_runtime import Summarizer, answer_cli, classify_cli
+from pegasus_runtime.command_line import make_parser
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
+    "pegasus-export": export_cli._parser,
+    "pegasus-summarize": make_parser,
+    "pegasus-classify": classify_cli._parser,
+    "pegasus-answer": answer_cli._parser,
+}
+FOREIGN_OPTIONS = {"--system-site-packages"}  # in running text, of commands that are not ours
+
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_SHELL = ("console", "bash", "sh")
+_ENDS_COMMAND = {"|", "||", "&&", ";", ">", "<"}
+
+
+def code_blocks(text: str, *languages: str) -> list[str]:
+    """The contents of the fenced blocks in these languages."""
+    return [content for language, content in _FENCE.findall(text) if language in languages]
+
+
+def shell_lines(block: str) -> Iterator[str]:
+    """What is typed in a block: lines after a prompt, or all where none has one, continued ones
+    joined."""
+    lines = re.sub(r"\\\n\s*", " ", block).splitlines()
+    lines = [line.strip() for line in lines]
+    has_prompt = any(line.startswith("$ ") for line in lines)
+    for line in lines:
+        if not has_prompt:
+            yield line
+        elif line.startswith("$ "):
+            yield line[2:]
+
+
+def find_commands(text: str) -> list[list[str]]:
+    """The words of every command of ours in the shell blocks of a document."""
+    found = []
+    for block in code_blocks(text, *_SHELL):
+        for line in shell_lines(block):
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words: list[str] = []
+            for word in [*lexer, ";"]:
+                if word not in _ENDS_COMMAND:
+                    words.append(word)
+                    continue
+                if words and words[0] in PARSERS:
+                    found.append(words)
+                words = []
+    return found
+
+
+def parse_command(words: list[str]) -> argparse.Namespace:
+    """Parses a command as the program would, but takes no abbreviations of options.
+
+    Raises: SystemExit where it would refuse it.
+    """
+    command, *arguments = words
+    parser = PARSERS[command]()
+    parser.allow_abbrev = False
+    if command == "pegasus-export":
+        return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)
+
+
+def documented_commands() -> list[tuple[str, list[str]]]:
+    return [
+        (path.name, words) for path in DOCUMENTS for words in find_commands(path.read_text("utf-8"))
+    ]
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that GitHub gives a document's headings."""
+    prose = _FENCE.sub("", text)
+    titles = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize(("document", "words"), documented_commands())
+def test_a_documented_command_has_options_that_exist(
+    document: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        parse_command(words)
+    except SystemExit:
+        pytest.fail(f"{document}: {shlex.join(words)}: {capsys.readouterr().err}")
+
+
+@pytest.mark.parametrize(
+    ("document", "words"), [x for x in documented_commands() if x[1][0] == "pegasus-export"]
+)
+def test_a_documented_export_names_a_source_an_output_and_what_can_be_built(
+    document: str, words: list[str]
+) -> None:
+    arguments = parse_command(words)
+    assert (arguments.model is None) != (arguments.build is None), (document, words)
+    if arguments.model is not None:
+        assert arguments.output is not None, (document, words)
+        check_available(arguments.target, arguments.precision)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_document_has_commands_of_ours(path: Path) -> None:
+    assert find_commands(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_an_option_in_running_text_belongs_to_one_of_the_commands(path: Path) -> None:
+    known = {
+        option
+        for make in PARSERS.values()
+        for action in make()._actions
+        for option in action.option_strings
+    }
+    prose = _FENCE.sub("", path.read_text("utf-8"))
+    inline = [
+        code
+        for code in re.findall(r"`([^`]+)`", prose)
+        if not code.startswith(("python ", "python3 ", "make "))
+    ]
+    named = {option for code in inline for option in re.findall(r"(?<![\w-])--[a-z-]+", code)}
+    assert named - known - FOREIGN_OPTIONS == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_an_extra_that_is_installed_exists(path: Path) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [
+        line
+        for block in code_blocks(path.read_text("utf-8"), *_SHELL)
+        for line in shell_lines(block)
+        if line.startswith("pip install")
+    ]
+    groups = [group for line in lines for group in re.findall(r"\[([\w,]+)\]", line)]
+    named = {name for group in groups for name in group.split(",")}
+    assert named - set(project["optional-dependencies"]) == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_python_in_a_document_imports_and_loads_what_is_there(path: Path) -> None:
+    for block in code_blocks(path.read_text("utf-8"), "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = importlib.import_module(node.module)
+                assert [x.name for x in node.names if not hasattr(module, x.name)] == []
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Summarizer.load":
+                known = inspect.signature(Summarizer.load).parameters
+                assert [x.arg for x in node.keywords if x.arg not in known] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = path.parent / file if file else path
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in headings(linked.read_text("utf-8")), target
+
+
+def test_commands_are_found_behind_prompts_pipes_and_continued_lines() -> None:
+    text = (
+        "```console\n$ cat a.txt | pegasus-summarize b --json  # all of it\nA summary.\n"
+        "$ pegasus-export --model m \\\n      --output o\n```\n"
+        "```bash\npegasus-summarize b 'a file.txt'\n```\n```python\npegasus-export\n```\n"
+    )
+    assert find_commands(text) == [
+        ["pegasus-summarize", "b", "--json"],
+        ["pegasus-export", "--model", "m", "--output", "o"],
+        ["pegasus-summarize", "b", "a file.txt"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pegasus-export", "--model", "m", "--output", "o", "--workspace", "64"],
+        ["pegasus-export", "--model", "m", "--compute-capability", "sm_89"],
+        ["pegasus-summarize", "b", "--provider", "gpu"],
+    ],
+)
+def test_a_command_that_the_program_refuses_does_not_parse(words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_command(words)
