@@ -51,6 +51,8 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
 	$(BIN)/python benchmarks/parity.py --cases $(CASES)
 	$(BIN)/python benchmarks/parity.py --cases $(CASES) --model bigbird
+	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx
+	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx --model bigbird
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (3 hours, 16 GB memory, 33 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
@@ -66,6 +68,9 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 	$(BIN)/python benchmarks/long_documents.py --json build/benchmarks/long_documents.json \
 		--plot build/benchmarks/long_documents.png
 	$(BIN)/python benchmarks/precision_quality.py --json build/benchmarks/precision_quality.json
+	$(BIN)/python benchmarks/plan_cost.py --json build/benchmarks/plan_cost.json
+	$(BIN)/python benchmarks/gpu/accuracy.py --provider cpu --precisions fp32,fp16 \
+		--json build/benchmarks/accuracy.json
 
 wheel: $(TEST_READY)  ## build the wheel, in dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist

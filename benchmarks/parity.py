@@ -1,12 +1,17 @@
 """Does a bundle give transformers' tokens? Random checkpoints, random options, padded batches.
 
 Every case exports nothing but what a user would export: a checkpoint is written as transformers
-writes it, exported to target `ort`, loaded by `Summarizer`, and held against `generate` of
+writes it, exported to a target, loaded by `Summarizer`, and held against `generate` of
 transformers on the same checkpoint in fp32. Ten cases share a checkpoint, as an export takes
 longer than a case.
 
     python benchmarks/parity.py --cases 500 --seed 7
     python benchmarks/parity.py --model bigbird --cases 200 --seed 7
+    python benchmarks/parity.py --target trt-rtx --cases 100 --seed 7
+
+Of target trt-rtx it is the graphs that plans are built of, in ONNX Runtime on the CPU (--onnx-only
+and provider cpu), which needs no GPU. Sizes are padded as on one: to 32 beams, to a batch of 1 or
+4, to a few source lengths and to the checkpoint's positions. Its cases are those of target ort.
 
 Where a document's options leave fewer sequences possible than asked for, transformers fills up
 with rows that stand for none (score -1e9); here fewer come back. With encoder_no_repeat_ngram_size,
@@ -38,6 +43,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from measure import describe_machine
 from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_export.request import PlanRequest
 from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
 from runtime.search.oracle import random_options, run_oracle
 
@@ -45,6 +51,9 @@ __all__ = ["Mismatch", "Outcome", "run_cases"]
 
 SCORE_TOLERANCE = 1e-4
 CASES_PER_CHECKPOINT = 10
+MAX_DOCUMENTS = 4
+MAX_BEAMS = 32  # that are drawn, and that bundles of target ort take
+TARGETS = ("ort", "trt-rtx")
 NO_SEQUENCE = -5e8
 ARCHITECTURES = {
     "pegasus": "PegasusForConditionalGeneration",
@@ -85,19 +94,24 @@ class Outcome:
 
 
 def run_cases(
-    cases: int, seed: int, folder: Path, *, family: str = "pegasus"
+    cases: int, seed: int, folder: Path, *, family: str = "pegasus", target: str = "ort"
 ) -> Iterator[tuple[Outcome, Sequence[Mismatch]]]:
-    """Runs the cases one by one: the counts so far, and the mismatches of the last case."""
+    """Runs the cases one by one: the counts so far, and the mismatches of the last case.
+
+    target: one of TARGETS.
+    """
     import torch
     import transformers
 
     torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
+    logging: Any = transformers.logging
+    logging.set_verbosity_error()
     outcome = Outcome()
     for case in range(cases):
         rng = np.random.default_rng([seed, case])
         if case % CASES_PER_CHECKPOINT == 0:
-            model, summarizer = _make_checkpoint(folder / str(case), seed, case, family)
+            model = _make_checkpoint(folder / str(case), seed, case, family)
+            summarizer = _export(folder / str(case), model.config.max_position_embeddings, target)
         vocab_size = summarizer.bundle.manifest.architecture.vocab_size
         options = _draw_options(rng, summarizer)
         sources = _random_sources(rng, vocab_size, summarizer)
@@ -118,8 +132,8 @@ def run_cases(
         yield outcome, mismatches
 
 
-def _make_checkpoint(folder: Path, seed: int, case: int, family: str) -> tuple[Any, Summarizer]:
-    """A random checkpoint of random shape, as a transformers model and as a loaded bundle."""
+def _make_checkpoint(folder: Path, seed: int, case: int, family: str) -> Any:
+    """A random checkpoint of random shape, as a transformers model."""
     import transformers
 
     rng = np.random.default_rng([seed, case, 1])
@@ -155,9 +169,24 @@ def _make_checkpoint(folder: Path, seed: int, case: int, family: str) -> tuple[A
     model = getattr(library, ARCHITECTURES[family]).from_pretrained(
         folder / "checkpoint", dtype="float32"
     )
-    model.eval()
-    export_bundle(ExportRequest(model=str(folder / "checkpoint"), output=folder / "bundle"))
-    return model, Summarizer.load(folder / "bundle", threads=1)
+    return model.eval()
+
+
+def _export(folder: Path, positions: int, target: str) -> Summarizer:
+    """The loaded bundle of a checkpoint; of plans, the graphs, with the limits of target ort."""
+    plans = PlanRequest()
+    if target != "ort":
+        plans = PlanRequest(
+            num_beams=MAX_BEAMS,
+            max_target_tokens=positions,
+            max_batch=MAX_DOCUMENTS,
+            onnx_only=True,
+        )
+    output = folder / "bundle"
+    export_bundle(
+        ExportRequest(model=str(folder / "checkpoint"), output=output, target=target, plans=plans)
+    )
+    return Summarizer.load(output, provider="cpu", threads=1)
 
 
 def _sparse_config(rng: np.random.Generator) -> dict[str, Any]:
@@ -191,7 +220,7 @@ def _random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOpti
     if kind < 0.25:
         return replace(options, num_beams=1, num_return_sequences=None)
     if kind < 0.35:
-        return replace(options, num_beams=int(rng.integers(9, 33)))
+        return replace(options, num_beams=int(rng.integers(9, MAX_BEAMS + 1)))
     return options
 
 
@@ -199,7 +228,7 @@ def _random_sources(
     rng: np.random.Generator, vocab_size: int, summarizer: Summarizer
 ) -> list[list[int]]:
     longest = summarizer.bundle.manifest.limits.max_source_tokens
-    lengths = rng.integers(1, longest, int(rng.integers(1, 5)))
+    lengths = rng.integers(1, longest, int(rng.integers(1, MAX_DOCUMENTS + 1)))
     return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in lengths]
 
 
@@ -277,6 +306,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", choices=tuple(ARCHITECTURES), default="pegasus")
+    parser.add_argument("--target", choices=TARGETS, default="ort", help="default: %(default)s")
     parser.add_argument("--cases", type=int, default=60, help="how many (default: 60)")
     parser.add_argument("--seed", type=int, default=7, help="of checkpoints and options")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts here")
@@ -284,7 +314,11 @@ def main() -> int:
     start, outcome = time.perf_counter(), Outcome()
     with tempfile.TemporaryDirectory() as folder:
         for outcome, mismatches in run_cases(
-            arguments.cases, arguments.seed, Path(folder), family=arguments.model
+            arguments.cases,
+            arguments.seed,
+            Path(folder),
+            family=arguments.model,
+            target=arguments.target,
         ):
             for mismatch in mismatches:
                 print(json.dumps(asdict(mismatch)), flush=True)
@@ -301,7 +335,12 @@ def main() -> int:
         print(f"{name:<26}{value:.2e}" if isinstance(value, float) else f"{name:<26}{value}")
     if arguments.json:
         arguments.json.write_text(
-            json.dumps(figures | {"machine": describe_machine(REPOSITORY)}, indent=2)
+            json.dumps(
+                {"target": arguments.target, "model": arguments.model}
+                | figures
+                | {"machine": describe_machine(REPOSITORY)},
+                indent=2,
+            )
         )
     failed = outcome.token_mismatches or outcome.batch_mismatches or outcome.score_mismatches
     return int(bool(failed))

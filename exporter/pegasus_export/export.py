@@ -155,7 +155,7 @@ def _choose_shift(prepared: Prepared, folder: Path) -> Prepared:
             prepared.pegasus,
             [
                 tokenizer.encode(each.text, max_tokens=longest, truncate=True).token_ids
-                for each in prepared.documents[:_RESIDUAL_DOCUMENTS]
+                for each in (prepared.documents or DEFAULT_DOCUMENTS)[:_RESIDUAL_DOCUMENTS]
             ],
         )
     precision = dataclasses.replace(prepared.precision, residual_shift=choose_shift(largest))

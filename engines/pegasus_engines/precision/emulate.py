@@ -6,6 +6,7 @@ infinite where fp16 has no such number, while sums inside an operator are fp32, 
 have them. It is for checks: it is slower than either.
 """
 
+import numpy as np
 import onnx_ir as ir
 
 __all__ = ["emulate_half"]
@@ -26,6 +27,10 @@ def emulate_half(model: ir.Model) -> bool:
     Says whether there was anything in fp16.
     """
     graph = model.graph
+    for node in list(graph):
+        weights = node.inputs[0] if node.op_type == "DequantizeLinear" else None
+        if weights is not None and weights.const_value is not None:
+            _spell_out(graph, node)
     nodes = list(graph)
     given = [value for value in (*graph.inputs, *graph.initializers.values()) if _is_half(value)]
     widened = [_widen(value) for value in given if value.uses()]
@@ -38,6 +43,61 @@ def emulate_half(model: ir.Model) -> bool:
                 changed = True
                 _emulate_output(graph, node, value)
     return changed
+
+
+def _spell_out(graph: ir.Graph, node: ir.Node) -> None:
+    """Integer weights times their scale, in operators that ONNX Runtime computes once and for all.
+
+    It leaves a DequantizeLinear where it is, in every run, for kernels of its own to find.
+    """
+    integers, scale = node.inputs[:2]
+    assert integers is not None
+    assert scale is not None
+    block_size = node.attributes["block_size"].as_int() if "block_size" in node.attributes else 0
+    output, name = node.outputs[0], node.outputs[0].name
+    floats = _cast(integers, _SINGLE, f"{name}.integers")
+    made, wide = [floats], floats.outputs[0]
+    if block_size:
+        made.append(_node("Reshape", [wide], _SINGLE, f"{name}.blocks", shape=(0, -1, block_size)))
+        wide = made[-1].outputs[0]
+    made.append(_node("Unsqueeze", [scale], _HALF, f"{name}.scales", shape=(-1,)))
+    made.append(_node("Mul", [wide, made[-1].outputs[0]], _HALF, f"{name}.product"))
+    if block_size:
+        made.append(_node("Reshape", [made[-1].outputs[0]], _HALF, f"{name}.rows", shape=(0, -1)))
+    new = made[-1].outputs[0]
+    new.shape = output.shape
+    for usage in list(output.uses()):
+        usage.node.replace_input_with(usage.idx, new)
+    constants = [
+        producer
+        for each in made
+        for value in each.inputs[1:]
+        if value is not None
+        and (producer := value.producer()) is not None
+        and producer.op_type == "Constant"
+    ]
+    graph.insert_before(node, [*constants, *made])
+    graph.remove(node, safe=True)
+
+
+def _node(
+    operator: str,
+    inputs: list[ir.Value],
+    dtype: ir.DataType,
+    name: str,
+    *,
+    shape: tuple[int, ...] | None = None,
+) -> ir.Node:
+    """A node; `shape` becomes a constant as its last input."""
+    given: list[ir.Value] = list(inputs)
+    if shape is not None:
+        constant = ir.node("Constant", [], {"value": ir.tensor(np.array(shape))})
+        constant.outputs[0].name = f"{name}.shape"
+        constant.outputs[0].type = ir.TensorType(ir.DataType.INT64)
+        given.append(constant.outputs[0])
+    node = ir.node(operator, given, name=f"{operator}.{name}")
+    node.outputs[0].name, node.outputs[0].type = name, ir.TensorType(dtype)
+    return node
 
 
 def _emulate_output(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:

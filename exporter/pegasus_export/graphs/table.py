@@ -120,7 +120,7 @@ def find_recipe(target: Target, task: Task, precision: str, *, num_beams: int) -
         if task != "summarization":
             raise UnsupportedError(
                 f"target {target} at {precision} is for summarization, not for {task}: "
-                "use --target ort or onnx in fp32"
+                "use --target onnx, or --target ort in fp32"
             )
         return Recipe(
             graphs=partial(trt.seq2seq_graphs, num_beams=num_beams),

@@ -59,7 +59,7 @@ def open_on_host(bundle: Bundle) -> Iterator[DeviceEngine]:
     """The bundle's graphs on the CPU, fp16 emulated. Raises: EngineError."""
     device = HostDevice()
     with _emulated(bundle) as emulated:
-        graphs: dict[str, HostGraph] = load_host_graphs(emulated)
+        graphs: dict[str, HostGraph] = load_host_graphs(emulated, pack_weights=False)
     yield DeviceEngine(bundle, device, graphs)
 
 

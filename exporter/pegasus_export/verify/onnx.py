@@ -51,7 +51,8 @@ def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
     facts, histories = bundle.manifest.architecture, reference.histories
-    empty = np.zeros((len(histories), facts.decoder_heads, 0, facts.head_dim), dtype=np.float32)
+    dtype = np.dtype(bundle.manifest.graphs["model"].outputs[-1].dtype)
+    empty = np.zeros((len(histories), facts.decoder_heads, 0, facts.head_dim), dtype)
     names = [
         f"{layer}.{kind}" for layer in range(facts.decoder_layers) for kind in ("key", "value")
     ]

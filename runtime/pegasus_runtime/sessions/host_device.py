@@ -113,9 +113,18 @@ class HostRun:
         run_graph(self.session, self.binding)
 
 
-def load_host_graphs(bundle: Bundle, *, threads: int | None = None) -> dict[str, HostGraph]:
-    """All graphs of a bundle, by name. Raises: EngineError."""
-    return {name: HostGraph(load_graph(bundle, name, threads)) for name in bundle.manifest.graphs}
+def load_host_graphs(
+    bundle: Bundle, *, threads: int | None = None, pack_weights: bool = True
+) -> dict[str, HostGraph]:
+    """All graphs of a bundle, by name.
+
+    pack_weights: lets ONNX Runtime keep a second copy of them, in the order in which it is fastest.
+    Raises: EngineError.
+    """
+    return {
+        name: HostGraph(load_graph(bundle, name, threads, pack_weights=pack_weights))
+        for name in bundle.manifest.graphs
+    }
 
 
 def _array(view: View) -> npt.NDArray[Any]:

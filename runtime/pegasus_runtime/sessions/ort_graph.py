@@ -81,11 +81,17 @@ def map_tables(bundle: Bundle) -> Tables:
 
 
 def load_graph(
-    bundle: Bundle, name: str, threads: int | None, tables: Tables | None = None
+    bundle: Bundle,
+    name: str,
+    threads: int | None,
+    tables: Tables | None = None,
+    *,
+    pack_weights: bool = True,
 ) -> onnxruntime.InferenceSession:
     """The session of a graph of the manifest, on the CPU.
 
-    tables: of `map_tables`; they have to outlive the session.
+    tables: of `map_tables`; they have to outlive the session. pack_weights: whether products keep
+    a copy of their weights in the order in which they are fastest.
     Raises: EngineError if the threads are impossible, onnxruntime is missing, or it cannot load.
     """
     if threads is not None and threads < 1:
@@ -95,6 +101,8 @@ def load_graph(
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
+    if not pack_weights:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if name == "decoder_step":
         # An arena would keep, for good, the memory in which the head was transposed for packing.
         options.enable_cpu_mem_arena = False
