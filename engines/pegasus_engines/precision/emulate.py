@@ -3,11 +3,15 @@
 ONNX Runtime on the CPU computes fp16 graphs in fp32 and rounds only where it must; what overflows
 on a GPU does not there. In the emulation every value that would be fp16 is rounded to it, and is
 infinite where fp16 has no such number, while sums inside an operator are fp32, as tensor cores
-have them. It is for checks: it is slower than either.
+have them. Weights are widened, and dequantised, beforehand: ONNX Runtime would do so in every run,
+or keep what it made beside what it was made of. It is for checks: it is slower than either.
 """
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
+
+from pegasus_engines.weights import WeightsFile, is_external
 
 __all__ = ["emulate_half"]
 
@@ -21,83 +25,71 @@ _MOVES = frozenset(
 """Operators whose outputs are among their inputs."""
 
 
-def emulate_half(model: ir.Model) -> bool:
+def emulate_half(model: ir.Model, weights: WeightsFile | None = None) -> bool:
     """Rewrites a graph without functions, in place; its inputs and outputs keep names and types.
 
-    Says whether there was anything in fp16.
+    weights: a file for the widened weights, which stay in the graph otherwise. Those of several
+    graphs that have one name are written once. Says whether there was anything in fp16.
     """
     graph = model.graph
+    values = [*graph.inputs, *graph.initializers.values()]
+    changed = any(value.dtype == _HALF for value in values)
     for node in list(graph):
-        weights = node.inputs[0] if node.op_type == "DequantizeLinear" else None
-        if weights is not None and weights.const_value is not None:
-            _spell_out(graph, node)
+        stored = node.inputs[0] if node.op_type == "DequantizeLinear" else None
+        if stored is not None and stored.const_value is not None:
+            _dequantize(graph, node, weights)
+    for value in graph.initializers.values():
+        if value.dtype == _HALF and value.const_value is not None:
+            _fill(value, value.const_value.numpy().astype(np.float32), weights)
     nodes = list(graph)
-    given = [value for value in (*graph.inputs, *graph.initializers.values()) if _is_half(value)]
-    widened = [_widen(value) for value in given if value.uses()]
+    widened = [_widen(x) for x in graph.inputs if x.dtype == _HALF and x.uses()]
     if nodes:
         graph.insert_before(nodes[0], widened)
-    changed = bool(given)
     for node in nodes:
         for value in node.outputs:
-            if _is_half(value):
+            if value.dtype == _HALF:
                 changed = True
                 _emulate_output(graph, node, value)
     return changed
 
 
-def _spell_out(graph: ir.Graph, node: ir.Node) -> None:
-    """Integer weights times their scale, in operators that ONNX Runtime computes once and for all.
-
-    It leaves a DequantizeLinear where it is, in every run, for kernels of its own to find.
-    """
-    integers, scale = node.inputs[:2]
-    assert integers is not None
-    assert scale is not None
-    block_size = node.attributes["block_size"].as_int() if "block_size" in node.attributes else 0
-    output, name = node.outputs[0], node.outputs[0].name
-    floats = _cast(integers, _SINGLE, f"{name}.integers")
-    made, wide = [floats], floats.outputs[0]
-    if block_size:
-        made.append(_node("Reshape", [wide], _SINGLE, f"{name}.blocks", shape=(0, -1, block_size)))
-        wide = made[-1].outputs[0]
-    made.append(_node("Unsqueeze", [scale], _HALF, f"{name}.scales", shape=(-1,)))
-    made.append(_node("Mul", [wide, made[-1].outputs[0]], _HALF, f"{name}.product"))
-    if block_size:
-        made.append(_node("Reshape", [made[-1].outputs[0]], _HALF, f"{name}.rows", shape=(0, -1)))
-    new = made[-1].outputs[0]
-    new.shape = output.shape
+def _dequantize(graph: ir.Graph, node: ir.Node, weights: WeightsFile | None) -> None:
+    """Puts a float32 initialiser in the place of integer weights, their scale and the operator."""
+    output, block_size = node.outputs[0], node.attributes.get("block_size")
+    integers, scale = (_constant(value) for value in node.inputs[:2])  # [N, K] and [N] or [N, M]
+    if block_size is None or not block_size.as_int():
+        product = integers * scale[:, None]
+    else:
+        blocks = integers.reshape(len(integers), -1, block_size.as_int())
+        product = (blocks * scale[..., None]).reshape(integers.shape)
+    value = ir.Value(name=output.name, shape=output.shape)
+    output.name = f"{output.name}.of.{node.name}"
+    _fill(value, product.astype(np.float16).astype(np.float32), weights)
+    graph.register_initializer(value)
     for usage in list(output.uses()):
-        usage.node.replace_input_with(usage.idx, new)
-    constants = [
-        producer
-        for each in made
-        for value in each.inputs[1:]
-        if value is not None
-        and (producer := value.producer()) is not None
-        and producer.op_type == "Constant"
-    ]
-    graph.insert_before(node, [*constants, *made])
+        usage.node.replace_input_with(usage.idx, value)
+    inputs = [each for each in node.inputs if each is not None]
     graph.remove(node, safe=True)
+    for each in inputs:
+        if not each.uses() and each.name is not None and each.name in graph.initializers:
+            del graph.initializers[each.name]
 
 
-def _node(
-    operator: str,
-    inputs: list[ir.Value],
-    dtype: ir.DataType,
-    name: str,
-    *,
-    shape: tuple[int, ...] | None = None,
-) -> ir.Node:
-    """A node; `shape` becomes a constant as its last input."""
-    given: list[ir.Value] = list(inputs)
-    if shape is not None:
-        constant = ir.node("Constant", [], {"value": ir.tensor(np.array(shape))})
-        constant.outputs[0].name = f"{name}.shape"
-        constant.outputs[0].type = ir.TensorType(ir.DataType.INT64)
-        given.append(constant.outputs[0])
-    node = ir.node(operator, given, name=f"{operator}.{name}")
-    node.outputs[0].name, node.outputs[0].type = name, ir.TensorType(dtype)
-    return node
+def _constant(value: ir.Value | None) -> npt.NDArray[np.float32]:
+    assert value is not None
+    assert value.const_value is not None
+    return value.const_value.numpy().astype(np.float32)
+
+
+def _fill(value: ir.Value, array: npt.NDArray[np.float32], weights: WeightsFile | None) -> None:
+    """Gives an initialiser its float32 numbers."""
+    assert value.name is not None
+    tensor: ir.TensorProtocol = ir.tensor(array, name=value.name)
+    if weights is not None and is_external(tensor):
+        if value.name not in weights.tensors:
+            weights.write([(value.name, array)])
+        tensor = weights.tensors[value.name]
+    value.const_value, value.type = tensor, ir.TensorType(_SINGLE)
 
 
 def _emulate_output(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
@@ -137,7 +129,3 @@ def _cast(value: ir.Value, dtype: ir.DataType, name: str) -> ir.Node:
     node.outputs[0].name = name
     node.outputs[0].type, node.outputs[0].shape = ir.TensorType(dtype), value.shape
     return node
-
-
-def _is_half(value: ir.Value) -> bool:
-    return value.dtype == _HALF

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pegasus_engines.precision.emulate import emulate_half
+from pegasus_engines.weights import WeightsFile
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.ort import (
     check_candidates,
@@ -22,7 +23,7 @@ from pegasus_export.verify.reference import Float32, Reference, Sources
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.device_arrays import allocate_arrays
 from pegasus_runtime.sessions.device_engine import DeviceEngine
-from pegasus_runtime.sessions.host_device import HostDevice, HostGraph, load_host_graphs
+from pegasus_runtime.sessions.host_device import HostDevice, load_host_graphs
 
 __all__ = ["open_on_host", "verify_device"]
 
@@ -57,10 +58,9 @@ def verify_device(bundle: Bundle, reference: Reference) -> list[Measured]:
 @contextlib.contextmanager
 def open_on_host(bundle: Bundle) -> Iterator[DeviceEngine]:
     """The bundle's graphs on the CPU, fp16 emulated. Raises: EngineError."""
-    device = HostDevice()
     with _emulated(bundle) as emulated:
-        graphs: dict[str, HostGraph] = load_host_graphs(emulated, pack_weights=False)
-    yield DeviceEngine(bundle, device, graphs)
+        graphs = load_host_graphs(emulated, pack_weights=False)
+        yield DeviceEngine(emulated, HostDevice(), graphs)
 
 
 def _at_any_size(bundle: Bundle, reference: Reference) -> Bundle:
@@ -75,32 +75,48 @@ def _at_any_size(bundle: Bundle, reference: Reference) -> Bundle:
 
 @contextlib.contextmanager
 def _emulated(bundle: Bundle) -> Iterator[Bundle]:
-    """The bundle with graphs that round to fp16, beside its own while it lasts."""
+    """The bundle with graphs that round to fp16, beside its own files while it lasts.
+
+    Tables are weights of these graphs, so that they too are widened once.
+    """
     manifest = bundle.manifest
-    files, graphs = [], {}
+    if manifest.precision == "fp32":
+        yield bundle
+        return
+    weights = bundle.folder / "emulated.bin"
+    files, graphs, records = [weights], {}, {}
     try:
-        for name, spec in manifest.graphs.items():
-            model = ir.load(bundle.path(spec.file))
-            if not emulate_half(model):
-                continue
-            path = bundle.folder / f"{name}.emulated.onnx"
-            files.append(path)
-            ir.save(model, path)
-            graphs[name] = dataclasses.replace(spec, file=path.name)
-        listed = {
-            spec.file: manifest.files[manifest.graphs[name].file] for name, spec in graphs.items()
-        }
-        yield dataclasses.replace(
-            bundle,
-            manifest=dataclasses.replace(
-                manifest,
-                graphs={**manifest.graphs, **graphs},
-                files={**manifest.files, **listed},
-            ),
+        with WeightsFile(weights) as file:
+            for name, spec in manifest.graphs.items():
+                model = ir.load(bundle.path(spec.file))
+                _take_tables(model, bundle)
+                emulate_half(model, file)
+                path = bundle.folder / f"{name}.emulated.onnx"
+                files.append(path)
+                ir.save(model, path)
+                inputs = tuple(x for x in spec.inputs if x.name not in manifest.tables)
+                graphs[name] = dataclasses.replace(spec, file=path.name, inputs=inputs)
+                records[path.name] = manifest.files[spec.file]
+        draft = dataclasses.replace(
+            manifest, graphs=graphs, tables={}, files={**manifest.files, **records}
         )
+        yield dataclasses.replace(bundle, manifest=draft)
     finally:
         for path in files:
             path.unlink(missing_ok=True)
+
+
+def _take_tables(model: ir.Model, bundle: Bundle) -> None:
+    """Makes initialisers of the inputs that are tables."""
+    for value in list(model.graph.inputs):
+        table = bundle.manifest.tables.get(value.name or "")
+        if table is not None:
+            rows = np.memmap(
+                bundle.path(table.file), np.dtype(table.dtype), "r", table.offset, table.shape
+            )
+            model.graph.inputs.remove(value)
+            value.const_value = ir.tensor(rows, name=value.name)
+            model.graph.register_initializer(value)
 
 
 def _cross_pairs(engine: DeviceEngine, sources: Sources) -> list[tuple[Float32, Float32]]:
