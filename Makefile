@@ -25,7 +25,7 @@ help:  ## list the targets
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
-	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest
+	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
 	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --output build/pegasus-mini --force
@@ -54,7 +54,7 @@ parity: $(TEST_READY)  ## random options and checkpoints against transformers; C
 	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx
 	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx --model bigbird
 
-bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (3 hours, 16 GB memory, 33 GB disk)
+bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
 	$(BIN)/python benchmarks/latency.py --json build/benchmarks/latency.json
 	$(BIN)/python benchmarks/throughput.py --json build/benchmarks/throughput.json

@@ -23,7 +23,6 @@ from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.unsupported import unsupported_defaults
-from pegasus_runtime.sessions.open_engine import open_engine
 from pegasus_runtime.source import check_source
 from pegasus_runtime.summary import Summary
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
@@ -71,6 +70,8 @@ class Summarizer(Closing):
 
         Raises: BundleError, EngineError, OptionsError for unknown newlines.
         """
+        from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
+
         opened = open_task(
             folder,
             "summarization",

@@ -234,9 +234,9 @@ def test_a_limit_on_sources_is_refused_where_there_are_none(
     _refused(tmp_path, folder, UnsupportedError, match, max_source_tokens=64)
 
 
-def test_a_target_to_come_is_refused(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
-    with pytest.raises(UnsupportedError, match="target 'trt' is not built yet"):
-        _export(tiny_checkpoint(SEQ2SEQ), tmp_path / "bundle", target="trt")
+def test_an_unknown_target_is_refused(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
+    with pytest.raises(UnsupportedError, match="target 'tpu' is not known"):
+        _export(tiny_checkpoint(SEQ2SEQ), tmp_path / "bundle", target="tpu")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -195,9 +195,12 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--target", "trt"], "target 'trt' is not built yet: this version offers onnx at fp32"),
         (["--target", "coreml"], "target 'coreml' is not known: this version offers"),
-        (["--precision", "fp16"], "precision 'fp16' is not built yet: this version offers"),
+        (["--precision", "fp8"], "precision 'fp8' is not known: this version offers"),
+        (["--num-beams", "4"], "what concerns building are for targets trt and trt-rtx, this one"),
+        (["--target", "trt"], "TensorRT (cannot be imported|builds for the GPU at hand)"),
+        (["--target", "trt", "--onnx-only", "--num-beams", "64"], "--num-beams is 64, expected fr"),
+        (["--target", "trt-rtx", "--onnx-only", "--max-batch", "0"], "--max-batch is 0, expected"),
         (["--target", "onnx", "--precision", "int8"], "precision 'int8' is not built for target"),
         (["--keep-fp32", "*.fc2"], "--keep-fp32 is for lower precisions, this bundle is fp32"),
         (["--max-rouge-drop", "1"], "--max-rouge-drop is for lower precisions, this bundle"),
@@ -234,13 +237,41 @@ def test_what_cannot_be_parsed_is_refused_in_one_line(
     _assert_one_line(capsys.readouterr().err, says)
 
 
-@pytest.mark.parametrize("left_out", ["--model", "--output"])
-def test_model_and_output_must_be_given(capsys: Captured, left_out: str) -> None:
-    given = {"--model": "m", "--output": "o"}
-    del given[left_out]
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--output", "o"], "expected one of --model and --build: see"),
+        (["--model", "m", "--build", "b"], "expected one of --model and --build: see"),
+        (["--model", "m"], "arguments are required: --output: see"),
+        (
+            ["--model", "m", "--output", "o", "--compute-capability", "sm89"],
+            "'sm89', expected current, or such as 8.6,8.9: see",
+        ),
+    ],
+)
+def test_model_and_output_must_be_given(capsys: Captured, given: list[str], says: str) -> None:
     with pytest.raises(SystemExit):
-        main([part for pair in given.items() for part in pair])
-    _assert_one_line(capsys.readouterr().err, f"arguments are required: {left_out}: see")
+        main(given)
+    _assert_one_line(capsys.readouterr().err, says)
+
+
+def test_plans_are_built_of_graphs_from_the_command_line(
+    tiny_bundle: Callable[..., Path], tmp_path: Path, capsys: Captured
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+    graphs = tmp_path / "graphs"
+    shutil.copytree(tiny_bundle(SEQ2SEQ, "trt-rtx", "fp32"), graphs)
+    assert main(["--build", str(graphs), "--compute-capability", "8.9"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{graphs}-plans: plans of TensorRT for RTX " in printed
+    assert " for compute capability 8.9\n" in printed
+    assert "next: pegasus-summarize" in printed
+    assert main(["--build", str(graphs)]) == 2
+    _assert_one_line(capsys.readouterr().err, "output folder exists: ")
+    assert main(["--build", str(graphs), "--force", "--json", "--compute-capability", "8.6"]) == 0
+    assert json.loads(capsys.readouterr().out)["plans"]["compute_capabilities"] == ["8.6"]
+    assert main(["--build", f"{graphs}-plans", "--output", str(tmp_path / "again")]) == 2
+    _assert_one_line(capsys.readouterr().err, "and no graphs: export the checkpoint again")
 
 
 def test_an_existing_folder_is_replaced_only_if_it_is_a_bundle(
@@ -454,7 +485,7 @@ def test_a_missing_library_names_the_extra(
     [
         (["--model", "/none/here"], "/none/here does not exist"),
         (["--model", "./none"], "./none does not exist"),
-        (["--model", "/", "--target", "trt"], "target 'trt' is not built yet"),
+        (["--model", "/", "--target", "tpu"], "target 'tpu' is not known"),
         (["--model", "/", "--output", "/"], "output folder exists: /: choose another"),
     ],
 )

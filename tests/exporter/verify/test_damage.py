@@ -48,7 +48,7 @@ def reference(tiny_pegasus: Callable[[str], Pegasus]) -> MakeReference:
 def _verify(folder: Path, expected: Reference) -> list[str]:
     """The graphs that were measured; as for the exporter, files have the size they have."""
     manifest = parse_manifest((folder / "manifest.json").read_text(encoding="utf-8"))
-    recipe = find_recipe(manifest.target, manifest.task)
+    recipe = find_recipe(manifest.target, manifest.task, "fp32", num_beams=8)
     measured = recipe.verify(Bundle(folder=folder, manifest=manifest), expected)
     return [each.graph for each in measured]
 

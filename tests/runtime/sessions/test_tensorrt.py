@@ -67,7 +67,7 @@ def test_plans_of_another_version_are_not_even_read(setting: Setting, version: s
     name, installed = setting.library.__name__, setting.library.__version__
     message = (
         rf": its plans were built with {name} {version}, installed is {installed}: install that "
-        r"version, or build them again with pegasus-export --build "
+        r"version, or build them again with pegasus-export --build, from the bundle of graphs"
     )
     with pytest.raises(EngineError, match=message):
         setting.load()
@@ -79,7 +79,7 @@ def test_plans_for_other_gpus_are_not_even_read(setting: Setting) -> None:
     hint = (
         "export again with --compute-capability 8.9$"
         if setting.library.is_rtx
-        else "build them again on this machine with pegasus-export --build "
+        else "build them again on this machine with pegasus-export --build, from the bundle"
     )
     message = rf"plans are for GPUs of compute capability 8.6, 12.0, NVIDIA Fake has 8.9: {hint}"
     with pytest.raises(EngineError, match=message):
@@ -92,7 +92,7 @@ def test_a_plan_that_tensorrt_cannot_load_is_an_engine_error_with_its_words(
     del setting.library.engines[PLANS["encoder"]]
     message = (
         r"encoder.plan: TensorRT cannot load it: Error Code 1: Serialization \(magic tag\): build "
-        r"it again with pegasus-export --build "
+        r"it again with pegasus-export --build, from the bundle of graphs"
     )
     with pytest.raises(EngineError, match=message):
         setting.load()
