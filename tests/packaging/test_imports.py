@@ -46,6 +46,7 @@ NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "misc"
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_IMPORT_S = 0.25
+NUMPY_IMPORT_S = 0.1  # in an hour in which the machine is nobody else's
 
 # Loads the names that a package loads on first use, too.
 IMPORT_RUNTIME = "from pegasus_runtime import *"
@@ -225,7 +226,9 @@ def test_importing_the_runtime_loads_no_heavy_library() -> None:
 def test_importing_the_runtime_takes_a_quarter_of_a_second_at_most() -> None:
     start_up_s = _processor_s("pass")
     import_s = _processor_s(IMPORT_RUNTIME) - start_up_s
-    assert import_s <= MAX_IMPORT_S
+    numpy_s = _processor_s("import numpy") - start_up_s
+    # A shared machine has hours in which everything takes twice as long, NumPy's import too.
+    assert import_s <= MAX_IMPORT_S * max(1, numpy_s / NUMPY_IMPORT_S)
 
 
 def _processor_s(statement: str, runs: int = 5) -> float:
