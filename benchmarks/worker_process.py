@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,24 +18,36 @@ __all__ = ["BENCHMARKS", "WorkerError", "WorkerProcess"]
 
 BENCHMARKS = Path(__file__).resolve().parent
 LOG_TAIL_LINES = 15
-EXIT_TIMEOUT_S = 30.0
+EXIT_TIMEOUT_S = 60.0
 
 
 class WorkerError(RuntimeError):
-    """A worker ended, failed at a request, or did not do the work that it was asked for."""
+    """A worker ended, failed at a request, or did not do the work that it was asked for.
+
+    The first line of the message says it all; others quote the log.
+    """
 
 
 class WorkerProcess:
     """A running worker with its engine loaded; close it, or use it in a ``with`` block."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], *, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        reply_type: Callable[..., Any] = GenerationReply,
+    ) -> None:
         """Starts the worker and waits until its engine is loaded.
 
-        log: a file for all that the worker prints.
+        log: a file for all that the worker prints. reply_type: what its replies are, with
+        `tokens_per_document` at least.
         Raises: WorkerError if it ends before that.
         """
         self.name = name
         self.log = log
+        self.reply_type = reply_type
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -53,7 +65,7 @@ class WorkerProcess:
             self.close()
             raise
 
-    def generate(self, request: GenerationRequest) -> GenerationReply:
+    def generate(self, request: GenerationRequest) -> Any:
         """Raises: WorkerError if the worker fails, or a summary is not of the length asked for."""
         assert self._process.stdin is not None
         try:
@@ -61,7 +73,7 @@ class WorkerProcess:
             self._process.stdin.flush()
         except BrokenPipeError as err:
             raise WorkerError(self._ended()) from err
-        reply = GenerationReply(**self._read())
+        reply = self.reply_type(**self._read())
         self._check_work(request, reply)
         return reply
 
@@ -106,7 +118,7 @@ class WorkerProcess:
             raise WorkerError(f"{self.name}: {content['error']}{self._log_tail()}")
         return content
 
-    def _check_work(self, request: GenerationRequest, reply: GenerationReply) -> None:
+    def _check_work(self, request: GenerationRequest, reply: Any) -> None:
         counts = list(reply.tokens_per_document)
         expected = [request.new_tokens] * len(request.sources)
         if counts != expected:
@@ -118,8 +130,14 @@ class WorkerProcess:
 
     def _ended(self) -> str:
         status = self._process.wait(EXIT_TIMEOUT_S)
-        return f"{self.name}: the worker ended with exit status {status}{self._log_tail()}"
+        lines = [line for line in self._log_lines() if line.strip()]
+        last = lines[-1].strip() if lines else "it said nothing"
+        what = f"{self.name}: the worker ended with exit status {status}: {last}"
+        return f"{what}{self._log_tail()}"
+
+    def _log_lines(self) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()
 
     def _log_tail(self) -> str:
-        tail = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        tail = self._log_lines()[-LOG_TAIL_LINES:]
         return "\n".join(["", f"last lines of {self.log}:", *tail])

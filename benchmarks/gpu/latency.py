@@ -43,7 +43,6 @@ from benchmark_arguments import (
     parse_numbers,
     summary_from_arguments,
 )
-from gpu.engine_process import EngineProcess
 from gpu.engines import (
     ENGINES,
     REFERENCE,
@@ -67,7 +66,7 @@ from measure import CommandError
 from pegasus_runtime.errors import EngineError
 from random_documents import random_documents
 from ratio_table import Verdict, format_verdicts
-from worker_process import WorkerError
+from worker_process import WorkerError, WorkerProcess
 from workers.line_protocol import GenerationRequest
 from xsum_shape import (
     XSUM,
@@ -85,7 +84,7 @@ DEFAULT_ENGINES = ",".join(name for name in ENGINES if name != REFERENCE.name)
 
 
 class Worker(Protocol):
-    """What is measured; in earnest an `EngineProcess`."""
+    """What is measured; in earnest a `WorkerProcess`."""
 
     def generate(self, request: GenerationRequest) -> TokensReply: ...
 
@@ -230,13 +229,14 @@ def measure_all(settings: Settings, measured: Measured) -> dict[Job, Sequence[Se
     return expected
 
 
-def _start(engine: GpuEngine, folder: Path, settings: Settings) -> EngineProcess:
+def _start(engine: GpuEngine, folder: Path, settings: Settings) -> WorkerProcess:
     log = settings.work_dir / "logs" / f"gpu-{engine.name}.log"
-    return EngineProcess(engine.name, worker_command(engine, folder), log=log)
+    command = worker_command(engine, folder)
+    return WorkerProcess(engine.name, command, log=log, reply_type=TokensReply)
 
 
 def _drop(measured: Measured, name: str, reason: str) -> None:
-    measured.missing[name] = reason
+    measured.missing[name] = reason.splitlines()[0]
     measured.seconds.pop(name, None)
     _say(f"not measured: {name}: {reason}")
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 __all__ = [
     "LENGTH_PENALTY",
@@ -29,6 +29,7 @@ __all__ = [
     "Prepare",
     "Ready",
     "WorkerSettings",
+    "answer_requests",
     "refuse_batch_settings",
     "run_worker",
 ]
@@ -113,7 +114,19 @@ Load = Callable[[WorkerSettings], Prepare]
 
 def run_worker(description: str, import_engine: Callable[[], Load], packages: Sequence[str]) -> int:
     """The whole life of a worker; ``packages`` are those whose versions it reports."""
-    settings = _parse_settings(description)
+    return answer_requests(_parse_settings(description), import_engine, _answer, packages)
+
+
+def answer_requests(
+    settings: Any,
+    import_engine: Callable[[], Callable[[Any], Any]],
+    answer: Callable[[str, Any], dict[str, object]],
+    packages: Sequence[str],
+) -> int:
+    """The same for any settings, and any kind of reply.
+
+    answer: (line, what the engine's load returned) -> reply.
+    """
     replies = _claim_stdout()
     started = time.perf_counter()
     load = import_engine()
@@ -128,7 +141,7 @@ def run_worker(description: str, import_engine: Callable[[], Load], packages: Se
     )
     print(json.dumps(asdict(ready)), file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_answer(line, prepare)), file=replies, flush=True)
+        print(json.dumps(answer(line, prepare)), file=replies, flush=True)
     return 0
 
 

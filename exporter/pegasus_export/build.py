@@ -13,10 +13,12 @@ from pegasus_engines.precision.convert import (
     HalfConversion,
     PlanConversion,
 )
+from pegasus_engines.precision.fp16 import HalfRangeError
 from pegasus_engines.precision.recipe import PrecisionRecipe
 from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_export.architectures import ARCHITECTURES
 from pegasus_export.checkpoint import Checkpoint
+from pegasus_export.errors import UnsupportedError
 from pegasus_export.graph_files import TracedGraphs, network_weights, trace_graphs, write_graphs
 from pegasus_export.prepare import Prepared
 from pegasus_export.progress import Progress
@@ -57,16 +59,22 @@ class Builder:
         self._traced: TracedGraphs | None = None
 
     def build(self, precision: PrecisionRecipe) -> Manifest:
-        """Writes graphs and weights; what is measured of them is not in the manifest yet."""
+        """Writes graphs and weights; what is measured of them is not in the manifest yet.
+
+        Raises: UnsupportedError for weights that the precision cannot hold.
+        """
         prepared = self.prepared
-        written = write_graphs(
-            partial(self._trace, precision.residual_shift),
-            network_weights(prepared.pegasus),
-            self._conversion(precision),
-            self.staging,
-            prepared.recipe.weights_file,
-            self.progress,
-        )
+        try:
+            written = write_graphs(
+                partial(self._trace, precision.residual_shift),
+                network_weights(prepared.pegasus),
+                self._conversion(precision),
+                self.staging,
+                prepared.recipe.weights_file,
+                self.progress,
+            )
+        except HalfRangeError as err:
+            raise UnsupportedError(f"{err}: use --precision fp32") from err
         outline = self.outline(precision)
         return dataclasses.replace(
             outline,

@@ -1,13 +1,17 @@
 """The residual stream at another scale: the same function, bit by bit."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pegasus_engines.precision.fp16 import writes_residual
 from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.errors import UnsupportedError
+from pegasus_export.export import ExportRequest, export_bundle
 from pegasus_export.graphs import whole
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
@@ -85,3 +89,20 @@ def test_the_largest_value_shrinks_with_the_stream(tiny_checkpoint: Callable[[st
 def test_the_shift_leaves_room_for_sixteen_times_the_largest(largest: float, shift: int) -> None:
     assert choose_shift(largest) == shift
     assert largest * 16 * 2.0**-shift <= 65504
+
+
+def test_a_weight_that_fp16_cannot_hold_is_told_in_one_line(
+    tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_checkpoint(ARCHITECTURES[0]), folder)
+    weights = load_file(folder / "model.safetensors")
+    name = "model.encoder.layers.0.fc1.weight"
+    weights[name][0, 0] = 1e5
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    request = ExportRequest(
+        model=str(folder), output=tmp_path / "b", target="onnx", precision="fp16"
+    )
+    with pytest.raises(UnsupportedError, match=rf"^{name} has a value of 1e\+05, .*: use --prec"):
+        export_bundle(request)
+    assert not (tmp_path / "b").exists()

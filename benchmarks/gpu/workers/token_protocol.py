@@ -8,9 +8,6 @@ compared: a `Ready` line first, then a `TokensReply` to each `GenerationRequest`
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from workers.line_protocol import GenerationRequest, Ready, peak_rss_bytes
+from workers.line_protocol import GenerationRequest, answer_requests
 
 __all__ = ["Load", "Prepare", "TokensReply", "WorkerSettings", "run_worker"]
 
@@ -40,6 +37,10 @@ class TokensReply:
     seconds: float
     tokens: Tokens
 
+    @property
+    def tokens_per_document(self) -> list[int]:
+        return [len(row) for row in self.tokens]
+
 
 Load = Callable[[WorkerSettings], Prepare]
 
@@ -51,22 +52,7 @@ def run_worker(description: str, import_engine: Callable[[], Load], packages: Se
     parser.add_argument("--compute-type", default="", help="see engines.py")
     parser.add_argument("--device", default="cuda", help="of peers; tests take the cpu")
     settings = WorkerSettings(**vars(parser.parse_args()))
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what others write to stdout goes to stderr from now on
-    started = time.perf_counter()
-    load = import_engine()
-    imported = time.perf_counter()
-    prepare = load(settings)
-    ready = Ready(
-        import_s=imported - started,
-        load_s=time.perf_counter() - imported,
-        peak_rss_bytes=peak_rss_bytes(),
-        versions={name: version for name in packages if (version := _version(name))},
-    )
-    print(json.dumps(asdict(ready)), file=replies, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(_answer(line, prepare)), file=replies, flush=True)
-    return 0
+    return answer_requests(settings, import_engine, _answer, [x for x in packages if _is_there(x)])
 
 
 def _answer(line: str, prepare: Prepare) -> dict[str, object]:
@@ -82,8 +68,9 @@ def _answer(line: str, prepare: Prepare) -> dict[str, object]:
     return asdict(TokensReply(seconds=seconds, tokens=[list(row) for row in tokens]))
 
 
-def _version(package: str) -> str | None:
+def _is_there(package: str) -> bool:
     try:
-        return metadata.version(package)
+        metadata.version(package)
     except metadata.PackageNotFoundError:
-        return None
+        return False
+    return True

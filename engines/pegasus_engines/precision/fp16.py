@@ -20,7 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-__all__ = ["half_weights", "halve_graph", "scale_writer", "to_half", "writes_residual"]
+__all__ = [
+    "HalfRangeError",
+    "half_weights",
+    "halve_graph",
+    "scale_writer",
+    "to_half",
+    "writes_residual",
+]
 
 _LARGEST = float(np.finfo(np.float16).max)
 _WRITER = re.compile(
@@ -33,6 +40,10 @@ Float32 = npt.NDArray[np.float32]
 Array = npt.NDArray[np.generic]
 
 
+class HalfRangeError(ValueError):
+    """A weight that fp16 cannot hold."""
+
+
 def writes_residual(name: str) -> bool:
     """Whether what this weight computes is added to the residual stream."""
     return _WRITER.search(name) is not None
@@ -43,7 +54,7 @@ def half_weights(
 ) -> Iterator[tuple[str, Array]]:
     """Weights by name -> (name, float16 array), those that write the residual times 2^-shift.
 
-    Raises: ValueError for a weight that fp16 cannot hold.
+    Raises: HalfRangeError.
     """
     for name, array in weights.items():
         yield name, to_half(array, name, residual_shift=residual_shift)
@@ -56,11 +67,11 @@ def scale_writer(array: Float32, name: str, *, residual_shift: int) -> Float32:
 
 
 def to_half(array: Float32, name: str, *, residual_shift: int) -> Array:
-    """One weight, as `half_weights` gives it."""
+    """One weight, as `half_weights` gives it. Raises: HalfRangeError."""
     scaled = scale_writer(array, name, residual_shift=residual_shift)
     largest = float(np.abs(scaled).max(initial=0))
     if not largest <= _LARGEST:
-        raise ValueError(
+        raise HalfRangeError(
             f"{name} has a value of {largest:.3g}, the largest of fp16 is {_LARGEST:g}"
         )
     return scaled.astype(np.float16)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pegasus_export.dialects import ort
 from pegasus_export.dialects.ort_block_sparse import ORT
-from pegasus_export.graphs import whole
+from pegasus_export.graphs.cross_encoder import CrossEncoderGraph
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.models.pegasus import CrossAttend, Pegasus
@@ -26,19 +26,6 @@ __all__ = ["causal_graphs", "seq2seq_graphs"]
 
 _SIZES = {"batch": 2, "beams": 3, "rows": 6, "source": 5, "time": 7}
 _INDIRECTION = ("batch", "beams", "time")
-
-
-class EncoderGraph(nn.Module):
-    """input_ids, attention_mask [B, S] int64 -> L keys, then L values, [B, H, S, Dh] float32."""
-
-    def __init__(self, pegasus: Pegasus) -> None:
-        super().__init__()
-        self.pegasus = pegasus
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[list[Tensor], ...]:
-        encoded = whole.encode(self.pegasus, input_ids, attention_mask, ort.attend_padded)
-        cross = whole.cross_keys(self.pegasus, encoded, attention_mask)
-        return list(cross.keys), list(cross.values)
 
 
 class StepInputs(NamedTuple):
@@ -125,7 +112,7 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
     cross_values = _per_layer(pegasus, "cross_value", ("batch", "source"))
     encoder = GraphDefinition(
         name="encoder",
-        module=EncoderGraph(pegasus),
+        module=CrossEncoderGraph(pegasus, ort.attend_padded),
         arguments=(
             integers("input_ids", source, _SIZES),
             integers("attention_mask", source, _SIZES),

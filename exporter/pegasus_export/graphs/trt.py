@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pegasus_export.dialects import standard, trt
 from pegasus_export.dialects.trt_block_sparse import TRT
 from pegasus_export.graphs import whole
+from pegasus_export.graphs.cross_encoder import CrossEncoderGraph
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.models.pegasus import Pegasus
@@ -30,19 +31,6 @@ MORE_CANDIDATES = 16
 """Selected beyond what a beam search looks at, so that it can do without some that are banned."""
 
 _SIZES = {"batch": 2, "beams": 3, "source": 5, "time": 7, "middle": 4, "seen": 6}
-
-
-class EncoderGraph(nn.Module):
-    """input_ids, attention_mask [B, S] int64 -> L keys, then L values, [B, H, S, Dh]."""
-
-    def __init__(self, pegasus: Pegasus) -> None:
-        super().__init__()
-        self.pegasus = pegasus
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[list[Tensor], ...]:
-        encoded = whole.encode(self.pegasus, input_ids, attention_mask, standard.attend_padded)
-        cross = whole.cross_keys(self.pegasus, encoded, attention_mask)
-        return list(cross.keys), list(cross.values)
 
 
 class SparseEncoderGraph(nn.Module):
@@ -142,7 +130,9 @@ def _encoder(pegasus: Pegasus) -> GraphDefinition:
         integers("input_ids", source, _SIZES),
         integers("attention_mask", source, _SIZES),
     ]
+    module: nn.Module = CrossEncoderGraph(pegasus, standard.attend_padded)
     if attention is not None:
+        module = SparseEncoderGraph(pegasus)
         seen = [_SIZES["middle"], _SIZES["seen"]]
         dynamic = {0: "middle", 1: "seen"}
         arguments += [
@@ -153,7 +143,7 @@ def _encoder(pegasus: Pegasus) -> GraphDefinition:
             arguments.append(GraphInput(name="last_random", example=torch.tensor([0]), dynamic={}))
     return GraphDefinition(
         name="encoder",
-        module=EncoderGraph(pegasus) if attention is None else SparseEncoderGraph(pegasus),
+        module=module,
         arguments=tuple(arguments),
         outputs={x.name: x.shape for x in _cross_keys(pegasus)},
         attention=attention and replace(attention, is_given=True),

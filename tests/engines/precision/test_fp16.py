@@ -4,7 +4,13 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from pegasus_engines.precision.fp16 import half_weights, halve_graph, to_half, writes_residual
+from pegasus_engines.precision.fp16 import (
+    HalfRangeError,
+    half_weights,
+    halve_graph,
+    to_half,
+    writes_residual,
+)
 
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
@@ -74,7 +80,7 @@ def test_only_what_writes_the_stream_is_scaled() -> None:
 
 @pytest.mark.parametrize("bad", [70000.0, -1e9, np.inf, np.nan])
 def test_a_weight_that_fp16_cannot_hold_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match=r"^a\.bias has a value of .*, the largest of fp16 is"):
+    with pytest.raises(HalfRangeError, match=r"^a\.bias has a value of .*, the largest of fp16 is"):
         to_half(np.array([bad], np.float32), "a.bias", residual_shift=0)
 
 
