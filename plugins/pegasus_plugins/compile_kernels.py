@@ -1,0 +1,294 @@
+"""Compiles the kernels into a kernel file, for GPUs that need not be there.
+
+    python -m pegasus_plugins.compile_kernels --output block_sparse.kernels
+
+Triton writes PTX, its scratch parameters are cut off (`ptx.py`), and ptxas, which comes with
+Triton, makes of it what a GPU runs.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pegasus_plugins.kernel_file import (
+    ATTEND,
+    COMBINE,
+    KernelFile,
+    KernelFileError,
+    KernelImage,
+    KernelVariant,
+    write_kernel_file,
+)
+from pegasus_plugins.ptx import PtxError, strip_scratch_parameters
+from pegasus_plugins.specification import BLOCK_SIZES, DTYPES, HEAD_DIMS
+from pegasus_plugins.tuning import Tuning, tune
+
+__all__ = [
+    "CAPABILITIES",
+    "CompiledPtx",
+    "compile_images",
+    "compile_ptx",
+    "compiler_environment",
+    "compiler_version",
+    "main",
+    "table_row",
+]
+
+CAPABILITIES = ("8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "11.0", "12.0")
+"""A100, RTX 30, Orin, RTX 40, H100, B200, Thor, RTX 50."""
+_RARER = ("10.3", "12.1")
+"""B300 and GB10: compiled for if they are named."""
+_FALLBACK = "8.0"
+"""Its PTX is kept too, for GPUs that are not listed."""
+_SHORT_TYPES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
+_TABLE = f"{'kernel':<15}{'type':<9}{'Dh':>4}{'b':>5}{'plan':>5}{'GPU':>6}{'tile':>6}{'warps':>6}"
+_TABLE += f"{'registers':>10}{'shared':>8}{'spills':>7}"
+Constants = Mapping[str, int | float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledPtx:
+    """One kernel as text, and what its launch needs; see `KernelImage`."""
+
+    text: str
+    num_warps: int
+    shared_bytes: int
+    tile_rows: int
+
+
+def compile_images(variant: KernelVariant, capability: str) -> Iterator[KernelImage]:
+    """Both kernels of a variant for one GPU."""
+    for kernel in (ATTEND, COMBINE):
+        compiled = compile_ptx(kernel, variant, capability)
+        code, registers, spill_bytes = _assemble(compiled.text, capability)
+        images = {"cubin": code}
+        if capability == _FALLBACK:
+            images["ptx"] = compiled.text.encode() + b"\0"
+        for kind, image in images.items():
+            yield KernelImage(
+                kernel=kernel,
+                variant=variant,
+                capability=capability,
+                kind="ptx" if kind == "ptx" else "cubin",
+                tile_rows=compiled.tile_rows,
+                num_warps=compiled.num_warps,
+                shared_bytes=compiled.shared_bytes,
+                registers=registers,
+                spill_bytes=spill_bytes,
+                code=image,
+            )
+
+
+def compile_ptx(
+    kernel: str,
+    variant: KernelVariant,
+    capability: str,
+    *,
+    constants: Constants | None = None,
+    tuning: Tuning | None = None,
+) -> CompiledPtx:
+    """One kernel; `constants` are arguments that it is compiled for, and no longer has.
+
+    The other arguments keep their order. Raises: ModuleNotFoundError without Triton; PtxError.
+    """
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    if triton.knobs.runtime.interpret:
+        raise PtxError("TRITON_INTERPRET is set, and the interpreter compiles nothing: unset it")
+    triton.knobs.compilation.disable_line_info = True
+    cut = tuning or tune(variant)
+    function = _functions()[kernel]
+    constexprs = {**_constants(variant, cut), **(constants or {})}
+    types = {**_argument_types(variant), **dict.fromkeys(constexprs, "constexpr")}
+    names = list(function.arg_names)
+    source = ASTSource(
+        function,
+        {name: types[name] for name in names},
+        constexprs={(names.index(k),): v for k, v in constexprs.items() if k in names},
+        attrs={
+            (index,): [["tt.divisibility", 16]]
+            for index, name in enumerate(names)
+            if types[name].startswith("*")
+        },
+    )
+    options = {
+        "num_warps": cut.num_warps,
+        "num_stages": cut.num_stages,
+        "enable_fp_fusion": True,
+    }
+    target = GPUTarget("cuda", int(capability.replace(".", "")), 32)
+    compiled = triton.compile(source, target=target, options=options)
+    return CompiledPtx(
+        text=strip_scratch_parameters(
+            compiled.asm["ptx"], kernel, num_arguments=len(set(names) - set(constexprs))
+        ),
+        num_warps=compiled.metadata.num_warps,
+        shared_bytes=compiled.metadata.shared,
+        tile_rows=cut.tile_rows,
+    )
+
+
+def _functions() -> dict[str, Any]:
+    from pegasus_plugins.kernel import attend_blocks, combine_splits
+
+    return {ATTEND: attend_blocks, COMBINE: combine_splits}
+
+
+def _constants(variant: KernelVariant, cut: Tuning) -> dict[str, Any]:
+    import triton.language as tl
+
+    constants = {
+        "HEAD_DIM": variant.head_dim,
+        "BLOCK": variant.block_size,
+        "TILE_M": cut.tile_rows,
+        "TILE_N": cut.tile_keys,
+        "PLAN_COLUMNS": variant.plan_columns,
+        "OPERAND": getattr(tl, variant.dtype),
+    }
+    return constants if variant.plan_columns else {**constants, "plan": None}
+
+
+def _argument_types(variant: KernelVariant) -> dict[str, str]:
+    integers = ("length", "num_heads", "longest_full", "plan_rows", "num_splits")
+    tensor = f"*{_SHORT_TYPES[variant.dtype]}"
+    return {
+        **dict.fromkeys(("query", "key", "value", "output"), tensor),
+        **dict.fromkeys(("key_mask", "plan"), "*i32"),
+        **dict.fromkeys(integers, "i32"),
+        **dict.fromkeys(("scale", "first_bias"), "fp32"),
+        "partial": "*fp32",
+    }
+
+
+def _assemble(ptx: str, capability: str) -> tuple[bytes, int, int]:
+    """PTX to a cubin, its registers per thread, and bytes that spill."""
+    from triton.backends.nvidia.compiler import get_ptxas
+
+    architecture = re.search(r"^\.target\s+(sm_\w+)", ptx, re.MULTILINE)
+    assert architecture is not None
+    with tempfile.TemporaryDirectory(prefix="pegasus-kernels-") as folder:
+        source, output = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
+        source.write_text(ptx)
+        ptxas = get_ptxas(int(capability.replace(".", ""))).path
+        command = [ptxas, "-v", f"-arch={architecture[1]}", str(source), "-o", str(output)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        code = output.read_bytes()
+    registers = re.search(r"Used (\d+) registers", done.stderr)
+    spills = re.findall(r"(\d+) bytes spill (?:stores|loads)", done.stderr)
+    assert registers is not None
+    return code, int(registers[1]), sum(map(int, spills))
+
+
+def compiler_version() -> str:
+    """What compiles here, for `KernelFile.compiler`."""
+    import triton
+
+    return f"triton {triton.__version__}"
+
+
+def compiler_environment() -> dict[str, str]:
+    """That of a process which compiles: Triton's interpreter compiles nothing."""
+    return {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+
+
+def table_row(image: KernelImage) -> str:
+    """What an image takes of a multiprocessor, in one line."""
+    variant = image.variant
+    return (
+        f"{image.kernel:<15}{variant.dtype:<9}{variant.head_dim:>4}{variant.block_size:>5}"
+        f"{variant.plan_columns:>5}{image.capability:>6}{image.tile_rows:>6}{image.num_warps:>6}"
+        f"{image.registers:>10}{image.shared_bytes:>8}{image.spill_bytes:>7}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    if arguments.output is not None and arguments.output.exists():
+        return _fail(f"{arguments.output} exists: remove it, or choose another name")
+    if arguments.output is not None and not arguments.output.parent.is_dir():
+        return _fail(f"{arguments.output.parent} is no folder: make it, or choose another")
+    images = []
+    try:
+        variants = _chosen_variants(arguments)
+        if not arguments.quiet:
+            print(_TABLE)
+        for variant in variants:
+            for capability in arguments.capability:
+                for image in compile_images(variant, capability):
+                    images.append(image)
+                    if image.kind == "cubin" and not arguments.quiet:
+                        print(table_row(image), flush=True)
+        if arguments.output is not None:
+            write_kernel_file(
+                arguments.output, KernelFile(compiler=compiler_version(), images=images)
+            )
+    except ModuleNotFoundError as err:
+        return _fail(f"{err.name} is not installed: pip install 'pegasus-edge[plugin]' (on Linux)")
+    except (KernelFileError, PtxError) as err:
+        return _fail(str(err))
+    except OSError as err:
+        return _fail(f"{arguments.output} cannot be written: {err.strerror or err}")
+    return 0
+
+
+def _chosen_variants(arguments: argparse.Namespace) -> list[KernelVariant]:
+    return [
+        KernelVariant(
+            dtype=dtype, head_dim=head_dim, block_size=block_size, plan_columns=plan_columns
+        )
+        for dtype in arguments.dtype
+        for head_dim in arguments.head_dim
+        for block_size in arguments.block_size
+        for plan_columns in arguments.plan_columns
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pegasus_plugins.compile_kernels",
+        description="Compile the block-sparse attention kernels for GPUs that need not be here, "
+        "and print what they take of one: registers per thread, bytes of shared memory per block "
+        "of threads, bytes of registers that spill into memory.",
+    )
+    add = parser.add_argument
+    add("--output", type=Path, metavar="FILE", help="kernel file to write (default: none)")
+    add("--dtype", nargs="+", default=["float16"], choices=DTYPES, help="default: float16")
+    add("--head-dim", nargs="+", type=int, default=[64], choices=HEAD_DIMS, help="default: 64")
+    add("--block-size", nargs="+", type=int, default=[64], choices=BLOCK_SIZES, help="default: 64")
+    add(
+        "--plan-columns",
+        nargs="+",
+        type=int,
+        default=[0],
+        metavar="R",
+        help="random blocks of a plan (pattern seeded); 0: no plan (default)",
+    )
+    add(
+        "--capability",
+        nargs="+",
+        default=list(CAPABILITIES),
+        choices=(*CAPABILITIES, *_RARER),
+        metavar="X.Y",
+        help=f"compute capabilities (default: {' '.join(CAPABILITIES)})",
+    )
+    add("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _fail(message: str) -> int:
+    print(f"compile_kernels: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
