@@ -8,10 +8,14 @@ longer than a case.
     python benchmarks/parity.py --cases 500 --seed 7
     python benchmarks/parity.py --model bigbird --cases 200 --seed 7
     python benchmarks/parity.py --target trt-rtx --cases 100 --seed 7
+    python benchmarks/parity.py --target trt --model bigbird --cases 100 --seed 7
 
-Of target trt-rtx it is the graphs that plans are built of, in ONNX Runtime on the CPU (--onnx-only
-and provider cpu), which needs no GPU. Sizes are padded as on one: to 32 beams, to a batch of 1 or
-4, to a few source lengths and to the checkpoint's positions. Its cases are those of target ort.
+Of targets trt and trt-rtx it is the graphs that plans are built of, in ONNX Runtime on the CPU
+(--onnx-only and provider cpu), which needs no GPU. BigBirdPegasus has its sparse attention as
+TensorRT's plugin for trt, whose body runs, and in plain operators for trt-rtx. Sizes are padded as
+on a GPU: to 32 beams, to a batch of 1 or 4, to a few source lengths and to the checkpoint's
+positions. Their cases are those of target ort, but for trt's BigBirdPegasus checkpoints, which have
+sizes that the plugin has kernels for.
 
 Where a document's options leave fewer sequences possible than asked for, transformers fills up
 with rows that stand for none (score -1e9); here fewer come back. With encoder_no_repeat_ngram_size,
@@ -53,7 +57,7 @@ SCORE_TOLERANCE = 1e-4
 CASES_PER_CHECKPOINT = 10
 MAX_DOCUMENTS = 4
 MAX_BEAMS = 32  # that are drawn, and that bundles of target ort take
-TARGETS = ("ort", "trt-rtx")
+TARGETS = ("ort", "trt", "trt-rtx")
 NO_SEQUENCE = -5e8
 ARCHITECTURES = {
     "pegasus": "PegasusForConditionalGeneration",
@@ -110,7 +114,7 @@ def run_cases(
     for case in range(cases):
         rng = np.random.default_rng([seed, case])
         if case % CASES_PER_CHECKPOINT == 0:
-            model = _make_checkpoint(folder / str(case), seed, case, family)
+            model = _make_checkpoint(folder / str(case), seed, case, family, target)
             summarizer = _export(folder / str(case), model.config.max_position_embeddings, target)
         vocab_size = summarizer.bundle.manifest.architecture.vocab_size
         options = _draw_options(rng, summarizer)
@@ -132,7 +136,7 @@ def run_cases(
         yield outcome, mismatches
 
 
-def _make_checkpoint(folder: Path, seed: int, case: int, family: str) -> Any:
+def _make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str) -> Any:
     """A random checkpoint of random shape, as a transformers model."""
     import transformers
 
@@ -155,6 +159,8 @@ def _make_checkpoint(folder: Path, seed: int, case: int, family: str) -> Any:
     if family == "bigbird":
         weights = "safetensors"
         config |= _sparse_config(rng)
+        if target == "trt":
+            config |= _plugin_config(rng, config["encoder_attention_heads"])
     generation = {"eos_token_id": [1, 110]} if rng.random() < 0.2 else None
     write_tiny_checkpoint(
         folder / "checkpoint",
@@ -181,6 +187,7 @@ def _export(folder: Path, positions: int, target: str) -> Summarizer:
             max_target_tokens=positions,
             max_batch=MAX_DOCUMENTS,
             onnx_only=True,
+            compute_capabilities=("8.0",) if target == "trt" else None,  # of kernels, not run here
         )
     output = folder / "bundle"
     export_bundle(
@@ -198,6 +205,19 @@ def _sparse_config(rng: np.random.Generator) -> dict[str, Any]:
         "num_random_blocks": num_random_blocks,
         "max_position_embeddings": 24 + 2 * longest_full + int(rng.integers(8 * block_size)),
         "use_bias": bool(rng.random() < 0.3),
+    }
+
+
+def _plugin_config(rng: np.random.Generator, heads: int) -> dict[str, Any]:
+    """The smallest sizes that TensorRT's plugin has kernels for: that is what trt exports."""
+    block_size, num_random_blocks = 16, int(rng.integers(1, 4))
+    longest_full = (5 + 2 * num_random_blocks) * block_size
+    return {
+        "d_model": 32 * heads,
+        "decoder_attention_heads": heads,
+        "block_size": block_size,
+        "num_random_blocks": num_random_blocks,
+        "max_position_embeddings": 2 * longest_full + int(rng.integers(8 * block_size)),
     }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from pegasus_engines.build_watch import OnProgress
 from pegasus_engines.flavours import load_flavour
+from pegasus_engines.plugin import bring_plugin
 from pegasus_engines.tensorrt import BuildOptions, build_plan, check_gpus, current_capability
 from pegasus_runtime.bundle import Bundle, BundleWriter, Manifest, PlanSpec, TableSpec
 from pegasus_runtime.errors import EngineError
@@ -51,6 +52,7 @@ def build_plans(
     plans = _check(bundle, options)
     flavour = load_flavour(options.target)
     capabilities = check_gpus(flavour, options, current_capability())
+    plugin = bring_plugin(flavour, bundle, options)
     graphs = {}
     for name, graph in manifest.graphs.items():
         file = PurePosixPath(graph.file).with_suffix(".plan").as_posix()
@@ -72,7 +74,9 @@ def build_plans(
         manifest,
         graphs=graphs,
         tables=_cut_tables(bundle, staging),
-        plans=replace(plans, version=flavour.version, compute_capabilities=capabilities),
+        plans=replace(
+            plans, version=flavour.version, compute_capabilities=capabilities, plugin=plugin
+        ),
         tools={**manifest.tools, flavour.tool: flavour.version},
         files={},
     )

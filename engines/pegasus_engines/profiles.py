@@ -32,11 +32,13 @@ class SparseLengths:
     """Which sources a block-sparse encoder reads sparsely.
 
     longest_full: up to so many tokens, padding included, it attends in full; block_size: longer
-    sources are padded to a multiple of it.
+    sources are padded to a multiple of it. is_told: whether inputs say which blocks are seen, as
+    they do where no plugin knows.
     """
 
     longest_full: int
     block_size: int
+    is_told: bool = True
 
     def __post_init__(self) -> None:
         _check_positive("longest_full", self.longest_full)
@@ -54,10 +56,10 @@ def plan_profiles(
     """Graph's name -> its profiles, shortest sources first, for `PlanSpec.profiles`.
 
     encoder: dimensions batch (always 1: documents are encoded one by one) and source. A
-    block-sparse one reads whole blocks, and has middle and seen: the blocks between the first and
-    the last, and how many of the source's blocks these see: all up to `sparse.longest_full`
-    tokens, five in longer sources. decoder_step: batch, beams, time and source, for one document
-    and for `max_batch`.
+    block-sparse one reads whole blocks, and where it is told what it sees has middle and seen: the
+    blocks between the first and the last, and how many of the source's blocks these see: all up to
+    `sparse.longest_full` tokens, five in longer sources. decoder_step: batch, beams, time and
+    source, for one document and for `max_batch`.
     Raises: ValueError for limits below 1.
 
     >>> limits = dict(max_batch=1, num_beams=8, max_target_tokens=64)
@@ -151,6 +153,8 @@ def _encoder(source: _Range) -> Profile:
 
 
 def _sparse_encoder(source: _Range, sparse: SparseLengths) -> Profile:
+    if not sparse.is_told:
+        return _encoder(source)
     blocks = [length // sparse.block_size for length in source]
     is_full = source[2] <= sparse.longest_full + -sparse.longest_full % sparse.block_size
     middle = (blocks[0] - 2, blocks[1] - 2, blocks[2] - 2)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pegasus_engines.build_watch import BuildLog, OnProgress, make_monitor, record_build, silent
 from pegasus_engines.flavours import (
@@ -21,8 +21,10 @@ from pegasus_engines.flavours import (
     tensorrt_version,
 )
 from pegasus_engines.gpu import current_capability
+from pegasus_engines.plugin_bodies import drop_plugin_bodies
 from pegasus_engines.profiles import describe_profile
-from pegasus_runtime.bundle import Profile
+from pegasus_plugins.specification import NAMESPACE
+from pegasus_runtime.bundle import PluginWay, Profile
 from pegasus_runtime.errors import EngineError
 
 __all__ = [
@@ -48,6 +50,8 @@ class BuildOptions:
     that a plan may take on the GPU; None for what the GPU has. timing_cache: a file that keeps what
     target trt measures of kernels, read if it is there and rewritten after each build. log_file:
     takes all messages of TensorRT. optimization_level: 0 to 5, None for TensorRT's own choice.
+    plugin_way: how target trt gets the plugin that a graph calls, "library", "python" or "aot";
+    "auto" is the first of these that is there. plugin_library: None for where it is by default.
     Raises: EngineError for values that do not go together.
     """
 
@@ -57,6 +61,8 @@ class BuildOptions:
     timing_cache: Path | None = None
     log_file: Path | None = None
     optimization_level: int | None = None
+    plugin_way: str = "auto"
+    plugin_library: Path | None = None
 
     def __post_init__(self) -> None:
         if self.target not in ("trt", "trt-rtx"):
@@ -76,6 +82,12 @@ class BuildOptions:
                 "target trt-rtx measures nothing while it builds, so that it has no timing cache: "
                 "leave it out"
             )
+        is_chosen = self.plugin_way != "auto" or self.plugin_library is not None
+        if self.target == "trt-rtx" and is_chosen:
+            raise EngineError("target trt-rtx takes no plugins: leave out how to bring one in")
+        if self.plugin_way not in ("auto", *get_args(PluginWay)):
+            ways = ", ".join(get_args(PluginWay))
+            raise EngineError(f"the way of a plugin is {self.plugin_way!r}, expected auto, {ways}")
         if self.workspace_mib is not None and self.workspace_mib < 1:
             raise EngineError(f"workspace is {self.workspace_mib} MiB, expected at least 1")
         level = self.optimization_level
@@ -196,7 +208,10 @@ def parse_graph(flavour: Flavour, builder: Any, graph: Path, logger: Any, log: B
     """
     network = builder.create_network(network_flags(flavour))
     parser = flavour.module.OnnxParser(network, logger)
-    if parser.parse_from_file(str(graph)):
+    content = graph.read_bytes()
+    if flavour.target == "trt":
+        content = drop_plugin_bodies(content, NAMESPACE)
+    if parser.parse(content, str(graph)):
         return network
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
     nodes = [f"{err.node_operator()} {err.node_name()!r}: {err.desc()}" for err in errors]

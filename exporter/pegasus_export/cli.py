@@ -185,6 +185,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         task=arguments.task,
         max_source_tokens=arguments.max_source_tokens,
         random_blocks=arguments.random_blocks,
+        block_sparse=arguments.block_sparse,
         keep_fp32=tuple(arguments.keep_fp32),
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,

@@ -19,6 +19,7 @@ from pegasus_export.errors import OutputError, UnsupportedError, VerificationErr
 from pegasus_export.graph_files import network_weights
 from pegasus_export.models.loading import unload_pegasus
 from pegasus_export.plans import Check, check_build, fill_with_plans
+from pegasus_export.plugin import KernelCompilation
 from pegasus_export.prepare import Prepared, prepare
 from pegasus_export.progress import Progress, silent
 from pegasus_export.request import PLAN_TARGETS, ExportRequest
@@ -101,7 +102,7 @@ def _fill(
     if prepared.precision.is_half:
         with progress("measure residual"):
             prepared = _choose_shift(prepared, staging.path)
-    with ThreadPoolExecutor(1) as background:
+    with ThreadPoolExecutor(1) as background, KernelCompilation(prepared.plugin) as kernels:
         source_hash = background.submit(hash_source, prepared.checkpoint)
         builder = Builder(prepared, staging, source_hash, progress)
         baseline = None
@@ -113,6 +114,9 @@ def _fill(
             with progress("measure activations"):
                 builder.smoothing = _measure_activations(prepared, baseline)
         manifest = builder.build(prepared.precision)
+        if prepared.plugin is not None:
+            with progress("compile kernels"):
+                kernels.write(staging.path / prepared.plugin.spec.kernels)
     with progress("compute reference"):
         reference = make_reference(prepared.pegasus)
     changes = None

@@ -4,7 +4,7 @@ from pegasus_engines.profiles import SparseLengths, plan_profiles
 from pegasus_export.checkpoint import Checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request import PlanRequest
-from pegasus_runtime.bundle import Limits, PlanSpec
+from pegasus_runtime.bundle import Limits, PlanSpec, PluginSpec
 
 __all__ = ["any_size_limits", "plan_limits", "plan_spec"]
 
@@ -46,12 +46,16 @@ def plan_limits(checkpoint: Checkpoint, request: PlanRequest, max_source_tokens:
     )
 
 
-def plan_spec(checkpoint: Checkpoint, limits: Limits) -> PlanSpec:
+def plan_spec(checkpoint: Checkpoint, limits: Limits, plugin: PluginSpec | None) -> PlanSpec:
     """The sizes that plans are built for, which hold everything that the limits allow."""
     config = checkpoint.config.block_sparse
     sparse = None
     if config is not None:
-        sparse = SparseLengths(longest_full=config.longest_full, block_size=config.block_size)
+        sparse = SparseLengths(
+            longest_full=config.longest_full,
+            block_size=config.block_size,
+            is_told=plugin is None,
+        )
     profiles = plan_profiles(
         max_source_tokens=limits.max_source_tokens,
         max_batch=limits.max_batch or 1,
@@ -59,7 +63,7 @@ def plan_spec(checkpoint: Checkpoint, limits: Limits) -> PlanSpec:
         max_target_tokens=limits.max_target_tokens,
         sparse=sparse,
     )
-    return PlanSpec(num_beams=limits.max_beams, profiles=profiles)
+    return PlanSpec(num_beams=limits.max_beams, profiles=profiles, plugin=plugin)
 
 
 def _whole(checkpoint: Checkpoint, name: str) -> int | None:

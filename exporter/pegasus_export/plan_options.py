@@ -39,8 +39,10 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         type=_capabilities,
         metavar="X.Y,...",
         help="GPUs to build for, or current, the one that is here (default: 8.6,8.9,12.0, which "
-        "are GeForce RTX 30, 40 and 50, for trt-rtx; current for trt)",
+        "are GeForce RTX 30, 40 and 50, for trt-rtx; current for trt; for trt with --onnx-only, "
+        "those that a plugin's kernels are compiled for, and all of them by default)",
     )
+    _add_plugin_options(group)
     add("--onnx-only", action="store_true", help="write the graphs; build the plans elsewhere")
     add(
         "--build",
@@ -65,6 +67,29 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_plugin_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--block-sparse",
+        metavar="{plugin,plain}",
+        help="of BigBirdPegasus' sparse attention: one kernel, which a plugin brings into TensorRT "
+        "(the default for trt), or plain operators (for trt-rtx, which takes no plugins)",
+    )
+    add(
+        "--plugin",
+        default="auto",
+        metavar="{auto,library,python,aot}",
+        help="how TensorRT gets the plugin: from a library in C++, from a class in Python, or "
+        "inside the plan (default: auto, the first of these that is there)",
+    )
+    add(
+        "--plugin-library",
+        type=Path,
+        metavar="FILE",
+        help="that library (default: what PEGASUS_PLUGIN_LIBRARY names; see plugins/README.md)",
+    )
+
+
 def read_plan_request(arguments: argparse.Namespace) -> PlanRequest:
     """What was asked for."""
     return PlanRequest(
@@ -76,6 +101,8 @@ def read_plan_request(arguments: argparse.Namespace) -> PlanRequest:
         workspace_mib=arguments.workspace_mib,
         timing_cache=arguments.timing_cache,
         log_file=arguments.build_log,
+        plugin_way=arguments.plugin,
+        plugin_library=arguments.plugin_library,
     )
 
 

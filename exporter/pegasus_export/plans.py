@@ -78,6 +78,8 @@ def check_build(target: str, request: PlanRequest) -> BuildOptions:
             workspace_mib=request.workspace_mib,
             timing_cache=request.timing_cache,
             log_file=request.log_file,
+            plugin_way=request.plugin_way,
+            plugin_library=request.plugin_library,
         )
         check_gpus(load_flavour(target), options, current_capability())
     except EngineError as err:

@@ -15,6 +15,7 @@ from pegasus_export.graphs.table import Recipe, find_recipe, resolve_task
 from pegasus_export.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.plugin import ChosenPlugin, choose_plugin
 from pegasus_export.request import PLAN_TARGETS, RANDOM_BLOCKS, ExportRequest
 from pegasus_runtime.bundle import (
     TOKENIZER_OFFSETS,
@@ -52,6 +53,8 @@ class Prepared:
     limits: Limits
     plans: PlanSpec | None
     """For targets of TensorRT."""
+    plugin: ChosenPlugin | None
+    """That plans call, if they do."""
     random_blocks: str
     documents: tuple[CalibrationDocument, ...]
     """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
@@ -75,6 +78,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         limits = plan_limits(checkpoint, request.plans, max_source_tokens)
     else:
         limits = any_size_limits(checkpoint, max_source_tokens)
+    plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     tokenizer = _copy_tokenizer(checkpoint, folder, task)
     if target == "onnx":
         _copy_companions(checkpoint, folder)
@@ -88,14 +92,25 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         pegasus=pegasus,
         target=target,
         task=task,
-        recipe=find_recipe(target, task, request.precision, num_beams=limits.max_beams),
+        recipe=find_recipe(
+            target,
+            task,
+            request.precision,
+            num_beams=limits.max_beams,
+            with_plugin=plugin is not None,
+        ),
         precision=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         limits=limits,
-        plans=plan_spec(checkpoint, limits) if has_plans else None,
+        plans=_plan_spec(checkpoint, limits, plugin) if has_plans else None,
+        plugin=plugin,
         random_blocks=request.random_blocks,
         documents=documents,
     )
+
+
+def _plan_spec(checkpoint: Checkpoint, limits: Limits, plugin: ChosenPlugin | None) -> PlanSpec:
+    return plan_spec(checkpoint, limits, None if plugin is None else plugin.spec)
 
 
 def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) -> PrecisionRecipe:
@@ -144,6 +159,11 @@ def _check_sparse(request: ExportRequest, checkpoint: Checkpoint) -> None:
     if request.random_blocks != RANDOM_BLOCKS[0] and not is_sparse:
         raise UnsupportedError(
             f"--random-blocks is for block-sparse encoders, which {checkpoint.name} has not: "
+            "leave it out"
+        )
+    if request.block_sparse is not None and not is_sparse:
+        raise UnsupportedError(
+            f"--block-sparse is for block-sparse encoders, which {checkpoint.name} has not: "
             "leave it out"
         )
 

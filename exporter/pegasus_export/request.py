@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pegasus_export.errors import UnsupportedError
 
-__all__ = ["PLAN_TARGETS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
+__all__ = ["BLOCK_SPARSE", "PLAN_TARGETS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
 
 RANDOM_BLOCKS = ("hf-eval", "seeded")
-
+BLOCK_SPARSE = ("plugin", "plain")
 
 PLAN_TARGETS = ("trt", "trt-rtx")
 """Those whose graphs TensorRT builds plans of."""
@@ -26,13 +26,18 @@ class PlanRequest:
     """Documents decoded together."""
     compute_capabilities: tuple[str, ...] | None = None
     """Of the GPUs that the plans are for; () is the one of this computer; None is that for trt,
-    and what desktops have for trt-rtx."""
+    and what desktops have for trt-rtx. With onnx_only for trt: those that the kernels of a plugin
+    are compiled for; None is all that there are."""
     onnx_only: bool = False
     """Whether the plans are to be built elsewhere, by `pegasus-export --build`."""
     workspace_mib: int | None = None
     timing_cache: Path | None = None
     log_file: Path | None = None
     """Where TensorRT's own, verbose log goes."""
+    plugin_way: str = "auto"
+    """How TensorRT gets a plugin: library, python or aot; auto is the first that is there."""
+    plugin_library: Path | None = None
+    """None: where a library is by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,9 @@ class ExportRequest:
     random_blocks: str = "hf-eval"
     """Which blocks BigBirdPegasus' sparse attention sees beside the regular ones: those that
     transformers takes in inference, or the fixed plan that the model was trained with (seeded)."""
+    block_sparse: str | None = None
+    """How plans compute BigBirdPegasus' sparse attention: in TensorRT's plugin, or in plain
+    operators (plain). None: plugin for target trt, plain for trt-rtx, which takes no plugins."""
     keep_fp32: tuple[str, ...] = ()
     """Patterns of layers that a lower precision leaves alone."""
     calibration: Path | None = None
@@ -84,7 +92,25 @@ class ExportRequest:
                 "--num-beams, --max-target-tokens, --max-batch and what concerns building are for "
                 f"targets {' and '.join(PLAN_TARGETS)}, this one is {self.target}: leave them out"
             )
+        self._check_block_sparse()
         if self.max_rouge_drop is not None and not self.max_rouge_drop >= 0:
             raise UnsupportedError(
                 f"--max-rouge-drop is {self.max_rouge_drop:g}, expected points of ROUGE-L from 0 up"
+            )
+
+    def _check_block_sparse(self) -> None:
+        if self.block_sparse is None:
+            return
+        if self.block_sparse not in BLOCK_SPARSE:
+            raise UnsupportedError(
+                f"--block-sparse is {self.block_sparse!r}, expected {' or '.join(BLOCK_SPARSE)}"
+            )
+        if self.target not in PLAN_TARGETS:
+            raise UnsupportedError(
+                f"--block-sparse is for targets {' and '.join(PLAN_TARGETS)}, this one is "
+                f"{self.target}: leave it out"
+            )
+        if (self.target, self.block_sparse) == ("trt-rtx", "plugin"):
+            raise UnsupportedError(
+                "TensorRT for RTX takes no plugins: use --block-sparse plain, or --target trt"
             )

@@ -16,6 +16,7 @@ import torch
 from onnxscript import opset18 as op
 
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput
+from pegasus_export.passes.define_plugin import define_plugin
 from pegasus_export.passes.define_sparse_attention import define_sparse_attention
 
 __all__ = ["OPSET", "trace_graph"]
@@ -54,8 +55,10 @@ def trace_graph(definition: GraphDefinition) -> ir.Model:
     for value, (name, shape) in zip(model.graph.outputs, definition.outputs.items(), strict=True):
         assert value.name == name
         value.shape = ir.Shape(shape)
-    if definition.attention is not None:
-        define_sparse_attention(model, definition.attention)
+    attention = definition.attention
+    if attention is not None:
+        define = define_plugin if attention.form == "plugin" else define_sparse_attention
+        define(model, attention)
     return model
 
 

@@ -22,6 +22,7 @@ from pegasus_engines.precision.rewrite import rewrite_products
 from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_engines.precision.symmetric import plan_format, quantize_channels, quantize_groups
 from pegasus_engines.vocabulary import FINAL_BIAS, add_final_bias, padded_weights, share_tables
+from pegasus_plugins.specification import NAMESPACE
 
 __all__ = ["ContribConversion", "Conversion", "HalfConversion", "PlanConversion", "Stored"]
 
@@ -95,7 +96,8 @@ class HalfConversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanConversion:
-    """See `fp16.py`, `vocabulary.py`, and for integers `qdq.py`; functions are inlined."""
+    """See `fp16.py`, `vocabulary.py`, and for integers `qdq.py`; functions are inlined, but those
+    that plugins compute, whose bodies take every type."""
 
     recipe: PrecisionRecipe
     block_size: int | None
@@ -128,6 +130,7 @@ class PlanConversion:
         """See `Conversion`."""
         largest = None if self.smoothing is None else self.smoothing.largest
         for model in models.values():
+            plugins = _take_plugins(model)
             if model.functions:
                 InlinePass()(model)
                 ShapeInferencePass()(model)  # what was inlined has no types
@@ -136,6 +139,7 @@ class PlanConversion:
             quantize_products(model, self.recipe, stored, largest)
             if self.recipe.is_half:
                 halve_graph(model)
+            model.functions.update(plugins)
         return share_tables(models)
 
     def _formats(self, weights: Mapping[str, Float32]) -> dict[str, Format]:
@@ -158,6 +162,14 @@ class PlanConversion:
         if name == FINAL_BIAS:
             array = np.maximum(array, -np.finfo(np.float16).max, dtype=np.float32)
         return to_half(array, name, residual_shift=self.recipe.residual_shift)
+
+
+def _take_plugins(model: ir.Model) -> dict[ir.OperatorIdentifier, ir.Function]:
+    """Takes the bodies of what plugins compute out of the model."""
+    found = {key: model.functions[key] for key in model.functions if key[0] == NAMESPACE}
+    for key in found:
+        del model.functions[key]
+    return found
 
 
 def _take_stored(model: ir.Model, stored: Stored) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "GivenPattern",
     "Heads",
     "SeenBlocks",
+    "attend_any_length",
     "attend_block_sparse",
     "attend_blocks",
 ]
@@ -109,6 +110,36 @@ class AttentionNodes:
     """query [B, H, Q, Dh], key [B, H, S, Dh] -> scaled scores [B, H, Q, S]."""
     seen_scores: Callable[[Nodes, ir.Value, ir.Value, SeenBlocks, Heads, int], ir.Value]
     """query [B, H, M, b, Dh], key [B, H, N, b, Dh], b -> scaled scores [B, H, M, b, K*b]."""
+
+
+def attend_any_length(
+    nodes: Nodes,
+    inputs: AttentionInputs,
+    heads: Heads,
+    pattern: SparsePattern,
+    dialect: AttentionNodes,
+    opset: int,
+) -> ir.Value:
+    """-> [B, S, D]: an If, full attention up to `longest_full` tokens, block-sparse above; there, a
+    second If spares a source of whole blocks the padding."""
+
+    def branch(name: str, attend: Callable[[Nodes], ir.Value]) -> ir.Graph:
+        inner = Nodes()
+        return inner.graph(name, [], [attend(inner)], opset)
+
+    def attend_sparse(nodes: Nodes) -> ir.Value:
+        last = nodes("Mod", nodes("Shape", inputs.query, start=1, end=2), [pattern.block_size])
+        arguments = inputs, heads, pattern, dialect
+        whole = branch("whole_blocks", lambda nodes: attend_blocks(nodes, *arguments))
+        padded = branch("padded", lambda nodes: attend_block_sparse(nodes, *arguments))
+        is_whole = nodes("Equal", last, [0])
+        return nodes("If", is_whole, then_branch=whole, else_branch=padded)
+
+    sparse = branch("block_sparse", attend_sparse)
+    full = branch("full", lambda nodes: dialect.attend_full(nodes, inputs, heads))
+    length = nodes("Shape", inputs.query, start=1, end=2)
+    is_long = nodes("Greater", length, [pattern.longest_full])
+    return nodes("If", is_long, then_branch=sparse, else_branch=full)
 
 
 def attend_block_sparse(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
-__all__ = ["MICROSOFT", "Nodes", "Operand"]
+__all__ = ["MICROSOFT", "Nodes", "Operand", "name_values"]
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
@@ -47,3 +47,14 @@ class Nodes:
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         return self._tape.op("Constant", [], {"value": ir.tensor(array)})
+
+
+def name_values(graph: ir.Graph, prefix: str = "") -> None:
+    """Gives every value a name of its own: those of a branch share a scope with the outer ones."""
+    for number, node in enumerate(graph):
+        for value in node.outputs:
+            value.name = f"{prefix}{node.op_type}.{number}"
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                branch = attribute.as_graph()
+                name_values(branch, f"{prefix}{branch.name}.")

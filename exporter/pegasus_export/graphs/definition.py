@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,9 @@ class SparseAttention:
     nodes: AttentionNodes
     heads: Heads
     pattern: SparsePattern
-    is_given: bool = False
-    """Whether the blocks that are seen are inputs of the graph; every source is of whole blocks."""
+    form: Literal["any length", "given", "plugin"] = "any length"
+    """Of the node that the graph has for it: a function that takes any length; one that is given,
+    by inputs of the graph, which blocks are seen, and takes whole blocks; or TensorRT's plugin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

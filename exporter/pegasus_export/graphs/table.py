@@ -111,10 +111,13 @@ def resolve_task(architecture: str, task: str | None) -> Task:
     )
 
 
-def find_recipe(target: Target, task: Task, precision: str, *, num_beams: int) -> Recipe:
+def find_recipe(
+    target: Target, task: Task, precision: str, *, num_beams: int, with_plugin: bool
+) -> Recipe:
     """The entry of the table, or the one recipe of all that runs on a device.
 
-    num_beams: of a step of the latter. Raises: UnsupportedError.
+    num_beams: of a step of the latter; with_plugin: for its sparse attention.
+    Raises: UnsupportedError.
     """
     if is_on_device(target, precision):
         if task != "summarization":
@@ -123,7 +126,7 @@ def find_recipe(target: Target, task: Task, precision: str, *, num_beams: int) -
                 "use --target onnx, or --target ort in fp32"
             )
         return Recipe(
-            graphs=partial(trt.seq2seq_graphs, num_beams=num_beams),
+            graphs=partial(trt.seq2seq_graphs, num_beams=num_beams, with_plugin=with_plugin),
             verify=verify_device,
             weights_file="weights.bin",
             on_device=True,

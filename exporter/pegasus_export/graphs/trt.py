@@ -9,6 +9,7 @@ decoder_step   one token per beam [B, K], its position, cache_indirection [B, K,
 C is a constant, as TensorRT wants it: a step that needs more candidates takes `log_probs`.
 A block-sparse encoder reads sources of whole blocks, three or more, and is told which of them its
 blocks see (dialects/trt.py): seen_blocks, seen_bias [M, K]; of a seeded pattern last_random [1].
+With the plugin (dialects/trt_plugin.py) it has no such inputs, and reads sources of any length.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pegasus_export.dialects import standard, trt
+from pegasus_export.dialects import standard, trt, trt_plugin
 from pegasus_export.dialects.trt_block_sparse import TRT
 from pegasus_export.graphs import whole
 from pegasus_export.graphs.cross_encoder import CrossEncoderGraph
@@ -118,12 +119,15 @@ def num_candidates(pegasus: Pegasus, num_beams: int) -> int:
     return min(looked_at + MORE_CANDIDATES, config.vocab_size)
 
 
-def seq2seq_graphs(pegasus: Pegasus, *, num_beams: int) -> list[GraphDefinition]:
-    """Encoder, and decoder step for so many beams."""
-    return [_encoder(pegasus), _decoder_step(pegasus, num_candidates(pegasus, num_beams))]
+def seq2seq_graphs(
+    pegasus: Pegasus, *, num_beams: int, with_plugin: bool = False
+) -> list[GraphDefinition]:
+    """Encoder, and decoder step for so many beams; with_plugin: of a block-sparse encoder."""
+    candidates = num_candidates(pegasus, num_beams)
+    return [_encoder(pegasus, with_plugin), _decoder_step(pegasus, candidates)]
 
 
-def _encoder(pegasus: Pegasus) -> GraphDefinition:
+def _encoder(pegasus: Pegasus, with_plugin: bool) -> GraphDefinition:
     source = ("batch", "source")
     attention = sparse_attention(pegasus, TRT)
     arguments = [
@@ -131,7 +135,11 @@ def _encoder(pegasus: Pegasus) -> GraphDefinition:
         integers("attention_mask", source, _SIZES),
     ]
     module: nn.Module = CrossEncoderGraph(pegasus, standard.attend_padded)
-    if attention is not None:
+    if attention is not None and with_plugin:
+        module = CrossEncoderGraph(pegasus, standard.attend_padded, trt_plugin.attend_with_plugin)
+        attention = replace(attention, form="plugin")
+    elif attention is not None:
+        attention = replace(attention, form="given")
         module = SparseEncoderGraph(pegasus)
         seen = [_SIZES["middle"], _SIZES["seen"]]
         dynamic = {0: "middle", 1: "seen"}
@@ -146,7 +154,7 @@ def _encoder(pegasus: Pegasus) -> GraphDefinition:
         module=module,
         arguments=tuple(arguments),
         outputs={x.name: x.shape for x in _cross_keys(pegasus)},
-        attention=attention and replace(attention, is_given=True),
+        attention=attention,
     )
 
 

@@ -1,13 +1,12 @@
 """Defines, inside a model, the function that its encoder's attention nodes call.
 
-The body is an If: full attention up to a number of tokens, block-sparse attention above; there, a
-second one spares a source of whole blocks the padding. So one encoder serves all lengths, its
-weights are loaded and packed once, and whatever runs the graph (Optimum, for one) need not know.
+The body takes any length (`attend_any_length`), so that one encoder serves all of them, its weights
+are loaded and packed once, and whatever runs the graph (Optimum, for one) need not know.
 ONNX Runtime inlines the function when it loads the model. Where the blocks that are seen are inputs
 (TensorRT's graphs), they also say what full attention is, and the body has no If.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import onnx_ir as ir
 
@@ -15,10 +14,10 @@ from pegasus_export.dialects.block_sparse import FUNCTION_DOMAIN, FUNCTION_NAME
 from pegasus_export.dialects.block_sparse_nodes import (
     AttentionInputs,
     GivenPattern,
-    attend_block_sparse,
+    attend_any_length,
     attend_blocks,
 )
-from pegasus_export.dialects.nodes import Nodes
+from pegasus_export.dialects.nodes import Nodes, name_values
 from pegasus_export.graphs.definition import SparseAttention
 
 __all__ = ["define_sparse_attention"]
@@ -38,34 +37,13 @@ def define_sparse_attention(model: ir.Model, attention: SparseAttention) -> bool
     inputs = _attention_inputs(values)
     heads, pattern, dialect = attention.heads, attention.pattern, attention.nodes
 
-    def branch(name: str, attend: Callable[[Nodes], ir.Value]) -> ir.Graph:
-        nodes = Nodes()
-        return nodes.graph(name, [], [attend(nodes)], opset)
-
-    def choose(nodes: Nodes, is_met: ir.Value, branches: tuple[ir.Graph, ir.Graph]) -> ir.Value:
-        return nodes("If", is_met, then_branch=branches[0], else_branch=branches[1])
-
-    def attend_sparse(nodes: Nodes) -> ir.Value:
-        last = nodes("Mod", nodes("Shape", inputs.query, start=1, end=2), [pattern.block_size])
-        arguments = inputs, heads, pattern, dialect
-        whole = branch("whole_blocks", lambda nodes: attend_blocks(nodes, *arguments))
-        padded = branch("padded", lambda nodes: attend_block_sparse(nodes, *arguments))
-        return choose(nodes, nodes("Equal", last, [0]), (whole, padded))
-
-    def attend_any_length(nodes: Nodes) -> ir.Value:
-        sparse = branch("block_sparse", attend_sparse)
-        full = branch("full", lambda nodes: dialect.attend_full(nodes, inputs, heads))
-        length = nodes("Shape", inputs.query, start=1, end=2)
-        is_long = nodes("Greater", length, [pattern.longest_full])
-        return choose(nodes, is_long, (sparse, full))
-
     nodes = Nodes()
-    if attention.is_given:
+    if attention.form == "given":
         attended = attend_blocks(nodes, inputs, heads, pattern, dialect)
     else:
-        attended = attend_any_length(nodes)
+        attended = attend_any_length(nodes, inputs, heads, pattern, dialect, opset)
     graph = nodes.graph(FUNCTION_NAME, list(values.values()), [attended], opset)
-    _name_values(graph)
+    name_values(graph)
     function = ir.Function(FUNCTION_DOMAIN, FUNCTION_NAME, graph=graph, attributes=[])
     model.functions[function.identifier()] = function
     for domain, version in {**graph.opset_imports, FUNCTION_DOMAIN: 1}.items():
@@ -75,10 +53,10 @@ def define_sparse_attention(model: ir.Model, attention: SparseAttention) -> bool
 
 def _input_names(attention: SparseAttention) -> list[str]:
     names = ["query", "key", "value", "attention_mask"]
-    names += ["seen_blocks", "seen_bias"] if attention.is_given else []
+    names += ["seen_blocks", "seen_bias"] if attention.form == "given" else []
     if attention.pattern.random_blocks is None:
         return names
-    return [*names, *(["last_random"] if attention.is_given else []), "random_blocks"]
+    return [*names, *(["last_random"] if attention.form == "given" else []), "random_blocks"]
 
 
 def _attention_inputs(values: Mapping[str, ir.Value]) -> AttentionInputs:
@@ -101,14 +79,3 @@ def _attention_inputs(values: Mapping[str, ir.Value]) -> AttentionInputs:
 
 def _is_call(node: ir.Node) -> bool:
     return (node.domain, node.op_type) == (FUNCTION_DOMAIN, FUNCTION_NAME)
-
-
-def _name_values(graph: ir.Graph, prefix: str = "") -> None:
-    """Gives every value a name of its own: those of a branch share a scope with the outer ones."""
-    for number, node in enumerate(graph):
-        for value in node.outputs:
-            value.name = f"{prefix}{node.op_type}.{number}"
-        for attribute in node.attributes.values():
-            if attribute.type == ir.AttributeType.GRAPH:
-                branch = attribute.as_graph()
-                _name_values(branch, f"{prefix}{branch.name}.")

@@ -10,7 +10,12 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - staging.py        a bundle in the making: all or nothing
 """
 
-from pegasus_runtime.bundle.folder import MANIFEST_NAME, Bundle, open_bundle
+from pegasus_runtime.bundle.folder import (
+    MANIFEST_NAME,
+    Bundle,
+    open_bundle,
+    sha256_of_file,
+)
 from pegasus_runtime.bundle.manifest import (
     SCHEMA_VERSION,
     TOKENIZER_OFFSETS,
@@ -23,6 +28,8 @@ from pegasus_runtime.bundle.manifest import (
     Limits,
     Manifest,
     PlanSpec,
+    PluginSpec,
+    PluginWay,
     Profile,
     Source,
     TableSpec,
@@ -51,6 +58,8 @@ __all__ = [
     "Limits",
     "Manifest",
     "PlanSpec",
+    "PluginSpec",
+    "PluginWay",
     "Profile",
     "Source",
     "TableSpec",
@@ -63,5 +72,6 @@ __all__ = [
     "dump_manifest",
     "open_bundle",
     "parse_manifest",
+    "sha256_of_file",
     "write_bundle",
 ]

@@ -62,17 +62,19 @@ def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
 
 
 def check_needed_files(manifest: Manifest) -> None:
-    """Check that the manifest lists every graph and the tokenizer among its files.
+    """Check that the manifest lists all graphs, tokenizer and kernels among its files.
 
     Raises: BundleError.
     """
-    needed = {f"graphs.{name}": graph.file for name, graph in manifest.graphs.items()}
+    needed = {f"graphs.{name}.file": graph.file for name, graph in manifest.graphs.items()}
     if manifest.tokenizer is not None:
-        needed["tokenizer"] = manifest.tokenizer.file
+        needed["tokenizer.file"] = manifest.tokenizer.file
+    if manifest.plans is not None and manifest.plans.plugin is not None:
+        needed["plans.plugin.kernels"] = manifest.plans.plugin.kernels
     for field, name in needed.items():
         if name not in manifest.files:
             raise BundleError(
-                f"{MANIFEST_NAME}: {field}.file: {name!r} is not listed in files: "
+                f"{MANIFEST_NAME}: {field}: {name!r} is not listed in files: "
                 "export the checkpoint again"
             )
 

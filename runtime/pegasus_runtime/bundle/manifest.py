@@ -20,6 +20,8 @@ __all__ = [
     "Limits",
     "Manifest",
     "PlanSpec",
+    "PluginSpec",
+    "PluginWay",
     "Profile",
     "Source",
     "TableSpec",
@@ -31,7 +33,7 @@ __all__ = [
     "TokenizerSpec",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -45,6 +47,7 @@ Task: TypeAlias = Literal[
 ]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
+PluginWay: TypeAlias = Literal["library", "python", "aot"]
 TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
 
 Profile: TypeAlias = Mapping[str, tuple[int, int, int]]
@@ -163,19 +166,39 @@ class ClassifierSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSpec:
+    """What computes, in plans of target trt, a node that TensorRT has no operator for.
+
+    operator: "namespace::name"; version: its version. kernels: the file of the bundle that holds
+    them, compiled. way: how TensorRT came by the plugin when it built the plans, which is how it
+    has to when it loads them: "library", a library in C++, "python", a class, or "aot", inside the
+    plan; None while the graphs are ONNX. library, library_sha256: the name of that library and the
+    SHA-256 of its file, which is no file of the bundle; None for other ways.
+    """
+
+    operator: str
+    version: str
+    kernels: str
+    way: PluginWay | None = None
+    library: str | None = None
+    library_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSpec:
     """What TensorRT builds, or has built, of the graphs of targets trt and trt-rtx.
 
     num_beams: beams of every decoder step; fewer leave rows unused. profiles: graph's name -> the
     ranges of sizes that it runs at. version: of the TensorRT that built the plans and alone loads
     them; None while the graphs are ONNX. compute_capabilities: of the GPUs that they run on, such
-    as "8.9"; empty while there are no plans.
+    as "8.9"; empty while there are no plans. plugin: that the encoder calls, if it calls one.
     """
 
     num_beams: int
     profiles: Mapping[str, tuple[Profile, ...]]
     version: str | None = None
     compute_capabilities: tuple[str, ...] = ()
+    plugin: PluginSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from pegasus_runtime.bundle.manifest import (
     Limits,
     Manifest,
     PlanSpec,
+    PluginSpec,
+    PluginWay,
     Profile,
     Source,
     TableSpec,
@@ -280,10 +282,33 @@ def _read_plans(node: JsonNode) -> PlanSpec:
         profiles=node.child("profiles").mapping(lambda each: each.sequence(_read_profile)),
         version=node.child("version").optional(JsonNode.text),
         compute_capabilities=capabilities.sequence(_read_capability),
+        plugin=node.child("plugin").optional(_read_plugin),
     )
     if (plans.version is None) != (not plans.compute_capabilities):
         raise capabilities.error("some where there is a version, none otherwise")
+    if plans.plugin is not None and (plans.version is None) != (plans.plugin.way is None):
+        raise node.child("plugin").child("way").error("one where there is a version, else null")
     return plans
+
+
+def _read_plugin(node: JsonNode) -> PluginSpec:
+    _expect_fields_of(node, PluginSpec)
+    plugin = PluginSpec(
+        operator=node.child("operator").match(r"\w+::\w+", 'an operator such as "space::Name"'),
+        version=node.child("version").text(),
+        kernels=_read_path(node.child("kernels")),
+        way=node.child("way").optional(lambda each: each.choice(get_args(PluginWay))),
+        library=node.child("library").optional(_read_library),
+        library_sha256=node.child("library_sha256").optional(_read_sha256),
+    )
+    for name in ("library", "library_sha256"):
+        if (getattr(plugin, name) is None) != (plugin.way != "library"):
+            raise node.child(name).error('one where way is "library", else null')
+    return plugin
+
+
+def _read_library(node: JsonNode) -> str:
+    return node.match(r"[\w.+-]+", "the name of a library's file, without a folder")
 
 
 def _read_capability(node: JsonNode) -> str:

@@ -53,6 +53,8 @@ class DeviceEncoder:
         self.manifest = manifest
         self.names = cross_names(bundle)
         self.blocks = _block_rule(manifest.architecture)
+        self.is_told = any(x.name == "seen_blocks" for x in manifest.graphs["encoder"].inputs)
+        """Whether it is told which blocks are seen; a plugin knows."""
         self._workspaces: dict[tuple[int, int], _Workspace] = {}
 
     def padded_length(self, length: int) -> int:
@@ -68,7 +70,7 @@ class DeviceEncoder:
         """
         length = self.padded_length(len(source))
         seen = None
-        if self.blocks is not None:
+        if self.blocks is not None and self.is_told:
             num_blocks = length // self.blocks.block_size
             seen = see_blocks(self.manifest.architecture, num_blocks, tokens=len(source))
         workspace = self._workspace(length, 0 if seen is None else seen.blocks.shape[1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pegasus_runtime.bundle import PlanSpec, Profile
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.seen_blocks import MIN_BLOCKS, NUM_SEEN
+from pegasus_runtime.sessions.seen_blocks import MIN_BLOCKS
 
 __all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder"]
 
@@ -39,12 +39,10 @@ class BlockRule:
 
         The last block is what every block sees: a source for sparse attention is not padded on.
         """
-        num_blocks = length // self.block_size
-        is_sparse = source > self.longest_full
-        seen = NUM_SEEN if is_sparse else num_blocks
-        is_exact = length == self.least_length(source)
-        smallest, _, largest = profile["seen"]
-        return smallest <= seen <= largest and (is_exact or not is_sparse)
+        if source <= self.longest_full:
+            return profile["source"][-1] <= self.least_length(self.longest_full)
+        is_sparse = profile["source"][0] > self.longest_full
+        return is_sparse and length == self.least_length(source)
 
 
 def fit_encoder(plans: PlanSpec | None, source: int, *, blocks: BlockRule | None = None) -> int:

@@ -16,12 +16,10 @@ import numpy.typing as npt
 from pegasus_runtime.bundle import Architecture
 from pegasus_runtime.sessions.ort_encoder import sparse_threshold
 
-__all__ = ["MIN_BLOCKS", "NUM_SEEN", "SeenBlocks", "see_blocks"]
+__all__ = ["MIN_BLOCKS", "SeenBlocks", "see_blocks"]
 
 MIN_BLOCKS = 3
 """Shorter sources are padded to so many blocks."""
-NUM_SEEN = 5
-"""K of sparse attention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@
 - cuda_graph.py        work that is recorded and launched as one
 - tensorrt_library.py  which library, and what it says when it fails
 - tensorrt_kernels.py  compiled kernels, kept between processes
+- tensorrt_plugin.py   what a plan calls that TensorRT has not
 - tensorrt_graph.py    one plan
 """
 
@@ -25,6 +26,7 @@ from pegasus_runtime.sessions.tensorrt_library import (
     library_log,
     library_version,
 )
+from pegasus_runtime.sessions.tensorrt_plugin import bring_plugin
 
 __all__ = ["built_plans", "load_plans"]
 
@@ -64,6 +66,7 @@ def load_plans(
     kernels = _open_kernels(library, runtime_cache)
     log = library_log(library)
     with device.hold():
+        bring_plugin(bundle, plans.plugin, library)
         runtime = library.Runtime(log)
         engines = {name: _load_engine(bundle, name, runtime, log) for name in plans.profiles}
         tensors = {name: _checked_tensors(bundle, name, engines[name], library) for name in engines}

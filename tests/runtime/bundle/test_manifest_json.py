@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +24,8 @@ from pegasus_runtime.bundle import (
     Limits,
     Manifest,
     PlanSpec,
+    PluginSpec,
+    PluginWay,
     Source,
     TensorSpec,
     TokenIds,
@@ -134,6 +136,14 @@ def manifests_with_plans(draw: st.DrawFn) -> Manifest:
     if draw(st.booleans()):
         built = tuple(draw(capabilities))
         plans = replace(plans, version=draw(names), compute_capabilities=built)
+    if draw(st.booleans()):
+        way = None if plans.version is None else draw(st.sampled_from(get_args(PluginWay)))
+        plugin = PluginSpec(
+            operator="space::Name", version=draw(names), kernels=draw(paths), way=way
+        )
+        if way == "library":
+            plugin = replace(plugin, library="lib_a-1.so", library_sha256="0" * 64)
+        plans = replace(plans, plugin=plugin)
     return replace(manifest, target=draw(st.sampled_from(["trt", "trt-rtx"])), plans=plans)
 
 
@@ -453,6 +463,14 @@ def with_plans(manifest: Manifest) -> dict[str, Any]:
     return made
 
 
+PLUGIN: dict[str, Any] = {
+    "operator": "space::Name",
+    "version": "1",
+    "kernels": "a.kernels",
+    "way": None,
+    "library": None,
+    "library_sha256": None,
+}
 PLANS: list[tuple[Change, str]] = [
     (lambda m: m.update(plans=None), "plans: got null, expected a value for trt and trt-rtx, else"),
     (lambda m: m.update(target="ort"), "plans: got given, expected a value for trt and trt-rtx"),
@@ -469,6 +487,30 @@ PLANS: list[tuple[Change, str]] = [
     (
         lambda m: m["plans"].update(version="1.7", compute_capabilities=["sm89"]),
         'plans.compute_capabilities[0]: got "sm89", expected a compute capability such as "8.9"',
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "operator": "Name"}),
+        'plans.plugin.operator: got "Name", expected an operator such as "space::Name"',
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "kernels": "../kernels"}),
+        "plans.plugin.kernels: got ",
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "way": "python"}),
+        'plans.plugin.way: got "python", expected one where there is a version, else null',
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "way": "wish"}),
+        'plans.plugin.way: got "wish", expected one of library, python, aot',
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "library": "a.so"}),
+        'plans.plugin.library: got "a.so", expected one where way is "library", else null',
+    ),
+    (
+        lambda m: m["plans"].update(plugin={**PLUGIN, "way": "library", "library": "../a.so"}),
+        'plans.plugin.library: got "../a.so", expected the name of a library\'s file, without a f',
     ),
 ]
 
