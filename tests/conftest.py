@@ -1,5 +1,6 @@
 """Checkpoints and bundles that many tests share: an export takes seconds, so each is made once."""
 
+import os
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -12,6 +13,10 @@ from pegasus_export.export import ExportRequest, export_bundle
 from pegasus_export.request import PLAN_TARGETS, PlanRequest
 
 ExportedBundle = Callable[..., Path]
+
+# Kernels run on the CPU by Triton's interpreter, which has to be asked for before anything imports
+# Triton: transformers does. What compiles runs in a process of its own, without it.
+os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ from pegasus_plugins.operator_inputs import (
 )
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.specification import NAME, NAMESPACE, AttentionSpec, SpecificationError
+from pegasus_plugins.tuning import tune
 
 __all__ = [
     "AotKernel",
@@ -44,6 +46,8 @@ __all__ = [
 ]
 
 _WARP = 32
+_UNASKED_SHARED_BYTES = 48 * 1024
+"""What a kernel has without asking the driver for more, which TensorRT is not known to do."""
 _ATTRIBUTE_ARRAYS = {
     name: NDArray[np.float32] if kind is float else NDArray[np.int32]
     for name, kind in ATTRIBUTES.items()
@@ -95,18 +99,34 @@ def aot_constants(spec: AttentionSpec, variant: KernelVariant) -> dict[str, int 
 
 
 def compile_aot(spec: AttentionSpec, variant: KernelVariant, capability: str) -> AotKernel:
-    """With Triton. Raises: PluginError if it is not installed; PtxError."""
+    """With Triton, and with so few tiles under way that its shared memory need not be asked for.
+
+    Raises: PluginError if Triton is not installed, or one tile is too much already; PtxError.
+    """
     compiler = importlib.import_module("pegasus_plugins.compile_kernels")
+    cut = tune(variant)
+    constants = aot_constants(spec, variant)
     try:
-        compiled: AotKernel = compiler.compile_ptx(
-            ATTEND, variant, capability, constants=aot_constants(spec, variant)
-        )
+        for num_stages in range(cut.num_stages, 0, -1):
+            compiled: AotKernel = compiler.compile_ptx(
+                ATTEND,
+                variant,
+                capability,
+                constants=constants,
+                tuning=replace(cut, num_stages=num_stages),
+            )
+            if compiled.shared_bytes <= _UNASKED_SHARED_BYTES:
+                return compiled
     except ModuleNotFoundError as err:
         raise PluginError(
             f"{err.name} is not installed, which compiles the kernels of engines: pip install "
             "'pegasus-edge[plugin]' (on Linux), or choose another way to bring the plugin in"
         ) from err
-    return compiled
+    raise PluginError(
+        f"the kernel for head dim {variant.head_dim} and blocks of {variant.block_size} takes "
+        f"{compiled.shared_bytes} bytes of shared memory, an ahead-of-time plugin is given "
+        f"{_UNASKED_SHARED_BYTES}: choose another way to bring the plugin in"
+    )
 
 
 def register_aot_plugin(

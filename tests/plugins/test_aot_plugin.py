@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pegasus_plugins import compile_kernels
 from pegasus_plugins.aot_plugin import (
     aot_arguments,
     aot_constants,
@@ -23,6 +24,7 @@ from pegasus_plugins.compile_kernels import compiler_environment
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.specification import AttentionSpec, SpecificationError
+from pegasus_plugins.tuning import Tuning
 from plugins.fake_plugin_module import FakePluginModule, SymInt32, TensorDesc, attribute
 from plugins.fake_tensorrt import DataType, FakeTensorRT
 from plugins.kernel_images import HALF, PLANNED
@@ -195,6 +197,33 @@ def test_without_triton_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatc
     )
     with pytest.raises(PluginError, match=message):
         compile_aot(SPEC, HALF, "8.7")
+
+
+def compiling_to(monkeypatch: pytest.MonkeyPatch, bytes_per_stage: int) -> list[int]:
+    """Kernels whose shared memory grows with the stages; returns the stages that were tried."""
+    tried: list[int] = []
+
+    def compile_ptx(*_: object, tuning: Tuning, **__: object) -> Kernel:
+        tried.append(tuning.num_stages)
+        return Kernel(text="", shared_bytes=bytes_per_stage * tuning.num_stages)
+
+    monkeypatch.setattr(compile_kernels, "compile_ptx", compile_ptx)
+    return tried
+
+
+def test_a_kernel_takes_no_more_shared_memory_than_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = compiling_to(monkeypatch, 20_000)
+    assert compile_aot(SPEC, HALF, "9.0").shared_bytes == 40_000
+    assert tried == [3, 2]
+
+
+def test_a_kernel_that_is_too_large_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiling_to(monkeypatch, 50_000)
+    message = "head dim 64 and blocks of 64 takes 50000 bytes of shared memory, an ahead-of-time "
+    with pytest.raises(PluginError, match=message):
+        compile_aot(SPEC, HALF, "9.0")
 
 
 def test_what_tensorrt_cannot_pass_is_compiled_in() -> None:
