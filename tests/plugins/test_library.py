@@ -1,8 +1,8 @@
 """The C++ library: its build, driven without TensorRT.
 
-The build needs headers: TensorRT's of the system, or those in the folder PEGASUS_TENSORRT_INCLUDE,
-and CUDA's, of the system or in PEGASUS_CUDA_INCLUDE. What needs a GPU is launched on a driver that
-only writes down what it is asked for.
+The build needs headers: TensorRT's, in the folder PEGASUS_TENSORRT_INCLUDE or the system's, else a
+stand-in for them (`tensorrt_stand_in`), and CUDA's, in PEGASUS_CUDA_INCLUDE or the system's. What
+needs a GPU is launched on a driver that only writes down what it is asked for.
 """
 
 import json
@@ -25,6 +25,7 @@ from plugins.kernel_images import HALF, image
 
 _SOURCE = Path(__file__).parents[2] / "plugins" / "csrc"
 _SYSTEM_INCLUDES = [Path(f"/usr/include/{x}-linux-gnu") for x in ("aarch64", "x86_64")]
+_STAND_IN = Path(__file__).parent / "tensorrt_stand_in"
 _STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
@@ -127,7 +128,7 @@ class _Build:
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> _Build:
     """The library and its harness, compiled with warnings as errors."""
-    tensorrt = _include("PEGASUS_TENSORRT_INCLUDE", "NvInfer.h", _SYSTEM_INCLUDES)
+    tensorrt = _include("PEGASUS_TENSORRT_INCLUDE", "NvInfer.h", [*_SYSTEM_INCLUDES, _STAND_IN])
     cuda = _include("PEGASUS_CUDA_INCLUDE", "cuda.h", [Path("/usr/local/cuda/include")])
     folder = tmp_path_factory.mktemp("a library")  # with a space, as folders may have
     kernels = folder / "fake.kernels"

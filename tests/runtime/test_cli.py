@@ -17,6 +17,7 @@ import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences
 from pegasus_runtime import GenerationOptions, Summarizer, Summary
+from pegasus_runtime.bundle import SCHEMA_VERSION
 from pegasus_runtime.cli import main
 
 COMMAND = [sys.executable, "-m", "pegasus_runtime.cli"]
@@ -457,7 +458,7 @@ def test_bundles_that_cannot_be_used_are_refused_before_standard_input_is_read(
 
     assert "is not a folder; export one with pegasus-export" in refused(tmp_path / "none")
     assert "has no manifest.json; export one with peg" in refused(tmp_path / "folder")
-    newer = manifest.replace('"schema_version": 4', '"schema_version": 99')
+    newer = manifest.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99')
     (copied / "manifest.json").write_text(newer)
     assert "written by a newer pegasus-edge: upgrade" in refused(copied)
     outside = manifest.replace("spiece.model", "../spiece.model")

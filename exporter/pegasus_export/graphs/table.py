@@ -112,7 +112,7 @@ def resolve_task(architecture: str, task: str | None) -> Task:
 
 
 def find_recipe(
-    target: Target, task: Task, precision: str, *, num_beams: int, with_plugin: bool
+    target: Target, task: Task, precision: str, *, num_beams: int, with_plugin: bool = False
 ) -> Recipe:
     """The entry of the table, or the one recipe of all that runs on a device.
 

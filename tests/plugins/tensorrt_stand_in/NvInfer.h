@@ -1,0 +1,3 @@
+// See NvInferRuntime.h; what looks for TensorRT's headers looks for this name.
+#pragma once
+#include "NvInferRuntime.h"
