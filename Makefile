@@ -24,7 +24,8 @@ help:  ## list the targets
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
-test: lint $(OPTIMUM_READY)  ## check style and types, then run all tests
+test:  ## check style and types, then run all tests
+	$(MAKE) --jobs 2 --output-sync=line lint $(OPTIMUM_READY)
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
@@ -95,5 +96,5 @@ $(TEST_READY): $(READY)
 	$(PIP_INSTALL) --editable ".[cpu,export,test,bench]" --constraint constraints.txt
 	@touch $@
 
-$(OPTIMUM_READY): benchmarks/constraints-optimum.txt $(TEST_READY)
-	$(BIN)/python benchmarks/peers.py optimum
+$(OPTIMUM_READY): benchmarks/constraints-optimum.txt
+	$(PYTHON) benchmarks/peers.py optimum
