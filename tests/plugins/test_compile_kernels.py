@@ -113,6 +113,17 @@ def test_kernels_fit_the_gpus(compiled: dict[int, KernelFile], columns: int) -> 
         assert (image.tile_rows, image.num_warps) == (cut.tile_rows, cut.num_warps)
 
 
+def test_products_are_tensor_cores_and_keys_are_fetched_ahead(
+    compiled: dict[int, KernelFile], tmp_path: Path
+) -> None:
+    products = {"8.0": "HMMA", "8.7": "HMMA", "9.0": "HGMMA", "10.0": "UTCHMMA", "12.0": "HMMA"}
+    for image in compiled[0].images:
+        if image.kind == "cubin" and image.kernel == ATTEND and image.capability in products:
+            instructions = cuobjdump(tmp_path, image, "-sass")
+            assert re.search(rf"\b{products[image.capability]}\b", instructions), image
+            assert re.search(r"\bLDGSTS\b", instructions), image  # memory to shared, and go on
+
+
 def test_the_table_says_what_the_assembler_says(
     compiled: dict[int, KernelFile], tmp_path: Path
 ) -> None:
