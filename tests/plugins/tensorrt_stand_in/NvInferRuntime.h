@@ -152,8 +152,15 @@ protected:
 
 // --- Plugins and their creators ---
 
+struct InterfaceInfo {
+    const char* kind;
+    int32_t major;
+    int32_t minor;
+};
+
 class IVersionedInterface {
 public:
+    virtual InterfaceInfo getInterfaceInfo() const noexcept = 0;
     virtual ~IVersionedInterface() noexcept = default;
 };
 
@@ -167,10 +174,12 @@ class IPluginV3 : public IVersionedInterface {
 public:
     virtual IPluginCapability* getCapabilityInterface(PluginCapabilityType type) noexcept = 0;
     virtual IPluginV3* clone() noexcept = 0;
+    InterfaceInfo getInterfaceInfo() const noexcept override { return {"PLUGIN", 1, 0}; }
 };
 
 class IPluginV3OneCore : public IPluginCapability {
 public:
+    InterfaceInfo getInterfaceInfo() const noexcept override { return {"PLUGIN_V3ONE_CORE", 1, 0}; }
     virtual const AsciiChar* getPluginName() const noexcept = 0;
     virtual const AsciiChar* getPluginVersion() const noexcept = 0;
     virtual const AsciiChar* getPluginNamespace() const noexcept = 0;
@@ -178,6 +187,9 @@ public:
 
 class IPluginV3OneBuild : public IPluginCapability {
 public:
+    InterfaceInfo getInterfaceInfo() const noexcept override {
+        return {"PLUGIN_V3ONE_BUILD", 1, 0};
+    }
     virtual int32_t configurePlugin(const DynamicPluginTensorDesc* in, int32_t nbInputs,
                                     const DynamicPluginTensorDesc* out,
                                     int32_t nbOutputs) noexcept = 0;
@@ -199,6 +211,9 @@ public:
 
 class IPluginV3OneRuntime : public IPluginCapability {
 public:
+    InterfaceInfo getInterfaceInfo() const noexcept override {
+        return {"PLUGIN_V3ONE_RUNTIME", 1, 0};
+    }
     virtual int32_t onShapeChange(const PluginTensorDesc* in, int32_t nbInputs,
                                   const PluginTensorDesc* out, int32_t nbOutputs) noexcept = 0;
     virtual int32_t enqueue(const PluginTensorDesc* inputDesc, const PluginTensorDesc* outputDesc,
@@ -212,6 +227,9 @@ class IPluginCreatorInterface : public IVersionedInterface {};
 
 class IPluginCreatorV3One : public IPluginCreatorInterface {
 public:
+    InterfaceInfo getInterfaceInfo() const noexcept override {
+        return {"PLUGIN CREATOR_V3ONE", 1, 0};
+    }
     virtual IPluginV3* createPlugin(const AsciiChar* name, const PluginFieldCollection* fc,
                                     TensorRTPhase phase) noexcept = 0;
     virtual const PluginFieldCollection* getFieldNames() noexcept = 0;
