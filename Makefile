@@ -25,7 +25,7 @@ help:  ## list the targets
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test:  ## check style and types, then run all tests
-	$(MAKE) --jobs 2 --output-sync=line lint $(OPTIMUM_READY)
+	$(MAKE) --no-print-directory --jobs 2 lint $(OPTIMUM_READY)
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
