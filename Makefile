@@ -26,7 +26,7 @@ venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the i
 
 test:  ## check style and types, then run all tests
 	$(MAKE) --no-print-directory --jobs 2 lint $(OPTIMUM_READY)
-	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
 	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --output build/pegasus-mini --force

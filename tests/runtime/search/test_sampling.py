@@ -94,7 +94,7 @@ def test_another_seed_or_no_seed_gives_other_samples() -> None:
     settings = settings_of(do_sample=True, seed=4, top_k=0, max_length=12)
     seeded = generate(chain_engine(sharpness=0.5), SOURCES, settings)
     assert seeded != generate(chain_engine(sharpness=0.5), SOURCES, replace(settings, seed=5))
-    unseeded = replace(settings, seed=None)
+    unseeded = replace(settings, seed=None, min_length=12)  # an early EOS is drawn alike, often
     drawn = [generate(chain_engine(sharpness=0.5), [SOURCES[2]] * 2, unseeded) for _ in range(2)]
     assert len({found.token_ids for batch in drawn for (found,) in batch}) == 4
 
