@@ -69,9 +69,10 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             prefix = "." * node.level + (f"{node.module}." if node.module else "")
             yield from (f"{prefix}{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"pegasus_\w+(\.\w+)+", node.value):
-                yield node.value
+        elif isinstance(node, ast.Constant) and re.fullmatch(
+            r"pegasus_\w+(\.\w+)+", str(node.value)
+        ):
+            yield str(node.value)
 
 
 def is_below(name: str, module: str) -> bool:
