@@ -78,6 +78,7 @@ def _add_plugin_options(group: argparse._ArgumentGroup) -> None:
     add(
         "--plugin",
         default="auto",
+        choices=("auto", "library", "python", "aot"),
         metavar="{auto,library,python,aot}",
         help="how TensorRT gets the plugin: from a library in C++, from a class in Python, or "
         "inside the plan (default: auto, the first of these that is there)",

@@ -79,6 +79,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     else:
         limits = any_size_limits(checkpoint, max_source_tokens)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
+    plugin_spec = None if plugin is None else plugin.spec
     tokenizer = _copy_tokenizer(checkpoint, folder, task)
     if target == "onnx":
         _copy_companions(checkpoint, folder)
@@ -102,15 +103,11 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         precision=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         limits=limits,
-        plans=_plan_spec(checkpoint, limits, plugin) if has_plans else None,
+        plans=plan_spec(checkpoint, limits, plugin_spec) if has_plans else None,
         plugin=plugin,
         random_blocks=request.random_blocks,
         documents=documents,
     )
-
-
-def _plan_spec(checkpoint: Checkpoint, limits: Limits, plugin: ChosenPlugin | None) -> PlanSpec:
-    return plan_spec(checkpoint, limits, None if plugin is None else plugin.spec)
 
 
 def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) -> PrecisionRecipe:

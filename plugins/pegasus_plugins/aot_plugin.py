@@ -14,7 +14,6 @@ Source: TensorRT's Python API, tensorrt.plugin (10.9 and later, experimental).
 import functools
 import importlib
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_plugins.callback_log import logged
-from pegasus_plugins.driver import current_gpu
+from pegasus_plugins.driver import UNASKED_SHARED_BYTES, WARP_THREADS, current_gpu
 from pegasus_plugins.kernel_file import ATTEND, KernelVariant
 from pegasus_plugins.operator_inputs import (
     ATTRIBUTES,
@@ -45,9 +44,6 @@ __all__ = [
     "register_aot_plugin",
 ]
 
-_WARP = 32
-_UNASKED_SHARED_BYTES = 48 * 1024
-"""What a kernel has without asking the driver for more, which TensorRT is not known to do."""
 _ATTRIBUTE_ARRAYS = {
     name: NDArray[np.float32] if kind is float else NDArray[np.int32]
     for name, kind in ATTRIBUTES.items()
@@ -93,13 +89,14 @@ def aot_constants(spec: AttentionSpec, variant: KernelVariant) -> dict[str, int 
         **({} if has_plan else {"plan_rows": 0}),
         "num_splits": 1,
         "scale": spec.scale,
-        "first_bias": 0.0 if has_plan else math.log1p(spec.num_random_blocks),
+        "first_bias": spec.first_bias(has_plan=has_plan),
         "partial": None,
     }
 
 
 def compile_aot(spec: AttentionSpec, variant: KernelVariant, capability: str) -> AotKernel:
-    """With Triton, and with so few tiles under way that its shared memory need not be asked for.
+    """With Triton, and with so few tiles under way that its shared memory need not be asked for,
+    which TensorRT is not known to do.
 
     Raises: PluginError if Triton is not installed, or one tile is too much already; PtxError.
     """
@@ -115,7 +112,7 @@ def compile_aot(spec: AttentionSpec, variant: KernelVariant, capability: str) ->
                 constants=constants,
                 tuning=replace(cut, num_stages=num_stages),
             )
-            if compiled.shared_bytes <= _UNASKED_SHARED_BYTES:
+            if compiled.shared_bytes <= UNASKED_SHARED_BYTES:
                 return compiled
     except ModuleNotFoundError as err:
         raise PluginError(
@@ -125,7 +122,7 @@ def compile_aot(spec: AttentionSpec, variant: KernelVariant, capability: str) ->
     raise PluginError(
         f"the kernel for head dim {variant.head_dim} and blocks of {variant.block_size} takes "
         f"{compiled.shared_bytes} bytes of shared memory, an ahead-of-time plugin is given "
-        f"{_UNASKED_SHARED_BYTES}: choose another way to bring the plugin in"
+        f"{UNASKED_SHARED_BYTES}: choose another way to bring the plugin in"
     )
 
 
@@ -269,7 +266,7 @@ def _launch(
     programs_per_block = spec.num_heads * (spec.block_size // kernel.tile_rows)
     launch = plugin.KernelLaunchParams()
     launch.grid_x = batch * programs_per_block * plugin.cdiv(length, spec.block_size)
-    launch.block_x = _WARP * kernel.num_warps
+    launch.block_x = WARP_THREADS * kernel.num_warps
     launch.shared_mem = kernel.shared_bytes
     integers = [plugin.SymInt32(length)]
     if len(tensors) == 5:

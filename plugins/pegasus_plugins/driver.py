@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.specification import AttentionSpec, SpecificationError
 
 __all__ = [
+    "UNASKED_SHARED_BYTES",
+    "WARP_THREADS",
     "AttentionLauncher",
     "AttentionMemory",
     "AttentionShape",
@@ -40,9 +41,10 @@ __all__ = [
 _POINTER, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 _Argument = tuple[Any, int | float]  # its C type, its value
 _ALIGNMENT = 16
-_UNASKED_SHARED_BYTES = 48 * 1024
+UNASKED_SHARED_BYTES = 48 * 1024
 """More dynamic shared memory than this has to be asked for, once per loaded kernel."""
-_WARP = 32
+WARP_THREADS = 32
+"""Of a warp."""
 _PLENTY_OF_SMS = 256
 """More than any GPU has, for builds on machines without one."""
 
@@ -205,7 +207,7 @@ class AttentionLauncher:
             "cuLaunchKernel",
             function,
             *(num_programs, 1, 1),
-            *(_WARP * image.num_warps, 1, 1),
+            *(WARP_THREADS * image.num_warps, 1, 1),
             image.shared_bytes,
             stream,
             (values, types),
@@ -283,7 +285,7 @@ def _load_function(calls: _DriverCalls, image: KernelImage) -> Any:
     code = image.code if image.kind == "cubin" else image.code.rstrip(b"\0") + b"\0"
     module = calls("cuModuleLoadData", code)
     function = calls("cuModuleGetFunction", module, image.kernel.encode())
-    if image.shared_bytes > _UNASKED_SHARED_BYTES:
+    if image.shared_bytes > UNASKED_SHARED_BYTES:
         name = "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"
         attribute = getattr(calls.driver.CUfunction_attribute, name)
         calls("cuFuncSetAttribute", function, attribute, image.shared_bytes)
@@ -332,7 +334,7 @@ def _attend_arguments(
         (_INT, shape.plan_rows // spec.num_heads if has_plan else 0),
         (_INT, planned.num_splits),
         (_FLOAT, spec.scale),
-        (_FLOAT, 0.0 if has_plan else math.log1p(spec.num_random_blocks)),
+        (_FLOAT, spec.first_bias(has_plan=has_plan)),
         (_POINTER, memory.output),
         (_POINTER, memory.workspace if planned.workspace_bytes else 0),
     ]

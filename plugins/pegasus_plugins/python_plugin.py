@@ -30,7 +30,7 @@ from pegasus_plugins.operator_inputs import (
     spec_from_attributes,
 )
 from pegasus_plugins.plugin_error import PluginError
-from pegasus_plugins.specification import NAME, NAMESPACE, VERSION, AttentionSpec
+from pegasus_plugins.specification import DTYPES, NAME, NAMESPACE, VERSION, AttentionSpec
 
 __all__ = ["NEEDED_CLASSES", "register_python_plugin"]
 
@@ -190,7 +190,7 @@ class _Plugin:
             return False
         dtype = _dtype(desc)
         if position == 0:
-            return dtype in ("float16", "bfloat16", "float32")
+            return dtype in DTYPES
         is_integer = 3 <= position < num_inputs
         return dtype == ("int32" if is_integer else _dtype(tensors[0].desc))
 

@@ -6,8 +6,6 @@ TRITON_INTERPRET=1 before this module is imported.
 Dimensions: B batch, H heads, S source, Dh head dim, r columns of a plan.
 """
 
-import math
-
 import torch
 import triton.language as tl
 from torch import Tensor
@@ -60,12 +58,11 @@ def attend(
         "num_warps": cut.num_warps,
     }
     plan_rows = 0 if plan is None else plan.shape[0] // heads
-    first_bias = math.log1p(spec.num_random_blocks) if plan is None else 0.0
     numbers = (length, heads, spec.longest_full, plan_rows, launch.num_splits)
     attend_blocks[(launch.num_programs,)](
         *(query, key, value, key_mask, plan),
         *numbers,
-        *(spec.scale, first_bias),
+        *(spec.scale, spec.first_bias(has_plan=plan is not None)),
         *(output, partial),
         **sizes,
         TILE_N=cut.tile_keys,

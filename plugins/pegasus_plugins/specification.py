@@ -72,6 +72,10 @@ class AttentionSpec:
         """Whether every query of a source of so many tokens sees every key."""
         return length <= self.longest_full
 
+    def first_bias(self, *, has_plan: bool) -> float:
+        """What is added to the scores of block 0's keys, for queries in the middle."""
+        return 0.0 if has_plan else math.log1p(self.num_random_blocks)
+
     def check_plan(self, rows: int, columns: int, length: int) -> None:
         """Whether a plan [L', r] has what a source needs. Raises: SpecificationError."""
         if columns != self.num_random_blocks or columns < 1:

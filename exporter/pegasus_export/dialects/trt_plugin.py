@@ -6,6 +6,8 @@ ONNX Runtime, the node is a function in plain operators (`passes/define_plugin.p
 Dimensions: B batch, H heads, S source, D model dim, Dh head dim, r columns of the plan.
 """
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -36,11 +38,7 @@ def attend_with_plugin(
         f"{NAMESPACE}::{NAME}",
         inputs,
         {
-            "num_heads": spec.num_heads,
-            "block_size": spec.block_size,
-            "num_random_blocks": spec.num_random_blocks,
-            "longest_full": spec.longest_full,
-            "scale": spec.scale,
+            **dataclasses.asdict(spec),
             "plugin_namespace": NAMESPACE,  # where TensorRT looks for it
             "plugin_version": VERSION,
         },
