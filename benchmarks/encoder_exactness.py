@@ -39,7 +39,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_engines.ort import run_graph
-from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime.bundle import Bundle, open_bundle
 
 ARCHITECTURE = "BigBirdPegasusModel"

@@ -46,8 +46,8 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from measure import describe_machine
-from pegasus_export.export import ExportRequest, export_bundle
-from pegasus_export.request import PlanRequest
+from pegasus_export.request.export import PlanRequest
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
 from runtime.search.oracle import random_options, run_oracle
 

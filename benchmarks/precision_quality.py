@@ -25,7 +25,7 @@ sys.path.insert(0, str(REPOSITORY / "examples"))
 from rouge_score.rouge_scorer import RougeScorer
 
 from measure import describe_machine
-from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_export.verify.tokens import Tokens, edit_distance
 from pegasus_runtime import Summarizer
 from wire_reports import HELD_OUT_SEEDS, Report, generate_report

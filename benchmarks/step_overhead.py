@@ -30,11 +30,11 @@ from benchmark_arguments import (
 )
 from benchmark_report import write_report
 from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.search.loop import generate
+from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 from random_documents import random_documents
 from ratio_table import Target, format_columns, format_number, format_verdicts, judge
 

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor
 
-from pegasus_export.architectures import ARCHITECTURES
-from pegasus_export.checkpoint import open_checkpoint
-from pegasus_export.config import BlockSparse, PegasusConfig
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.config import BlockSparse, PegasusConfig
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.models.bigbird_pegasus import checkpoint_name
 from pegasus_export.models.loading import load_pegasus, sinusoidal_positions
 from pegasus_export.models.pegasus import Pegasus

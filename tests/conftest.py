@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
-from pegasus_export.export import ExportRequest, export_bundle
-from pegasus_export.request import PLAN_TARGETS, PlanRequest
+from pegasus_export.request.export import PLAN_TARGETS, PlanRequest
+from pegasus_export.stages.export import ExportRequest, export_bundle
 
 ExportedBundle = Callable[..., Path]
 

@@ -40,8 +40,8 @@ from gpu.gpu_machine import (
     installed_targets,
 )
 from pegasus_export.errors import ExportError
-from pegasus_export.export import ExportRequest, export_bundle
-from pegasus_export.request import PlanRequest
+from pegasus_export.request.export import PlanRequest
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import Tokens, edit_distance
 from pegasus_runtime import PegasusError, Summarizer

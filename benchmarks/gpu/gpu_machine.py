@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import describe_machine
-from pegasus_engines.gpu import current_capability, load_driver
-from pegasus_runtime.sessions.cuda_device import CudaDevice
+from pegasus_engines.plans.gpu import current_capability, load_driver
+from pegasus_runtime.sessions.cuda.device import CudaDevice
 
 __all__ = [
     "NO_GPU_STATUS",

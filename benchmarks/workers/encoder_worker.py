@@ -25,7 +25,7 @@ FIRST_ID, LAST_ID, END_ID = 110, 90_000, 1
 
 def load_pegasus_edge(folder: Path, threads: int) -> Encode:
     from pegasus_runtime.bundle import open_bundle
-    from pegasus_runtime.sessions.ort_encoder import OrtEncoder
+    from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 
     encoder = OrtEncoder(open_bundle(folder), threads=threads)
     return lambda ids: encoder.encode([ids])

@@ -14,13 +14,13 @@ from pegasus_runtime.errors import (
     OptionsError,
     PegasusError,
 )
-from pegasus_runtime.failure import Failure
-from pegasus_runtime.question_answerer import Answer, QuestionAnswerer
+from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.score import Hypothesis
-from pegasus_runtime.summarizer import Summarizer
-from pegasus_runtime.summary import Summary
-from pegasus_runtime.text_classifier import Classification, TextClassifier
+from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
+from pegasus_runtime.tasks.summarizer import Summarizer
+from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tasks.text_classifier import Classification, TextClassifier
 
 __all__ = [
     "Answer",

@@ -14,7 +14,7 @@ from gpu.gpu_machine import (
     find_gpu,
     installed_targets,
 )
-from pegasus_runtime.sessions.cuda_device import CudaDevice
+from pegasus_runtime.sessions.cuda.device import CudaDevice
 from runtime.sessions.fake_cuda import FakeCuda
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pegasus_runtime import GenerationOptions, Summarizer
 from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.sessions.ort_graph import map_tables
+from pegasus_runtime.sessions.ort.graph import map_tables
 
 OPTIONS = GenerationOptions(num_beams=4, max_new_tokens=12)
 TinyBundle = Callable[..., Path]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_export.calibration import read_calibration
+from pegasus_export.measure.documents import read_calibration
 from wire_reports import Report, generate_long_report, generate_report
 from write_calibration import CALIBRATION_SEEDS, LONG_CALIBRATION_SEEDS, write_calibration
 

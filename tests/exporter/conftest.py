@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 

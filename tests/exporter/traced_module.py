@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape
-from pegasus_export.trace import trace_graph
+from pegasus_export.stages.trace import trace_graph
 
 __all__ = ["TracedModule"]
 

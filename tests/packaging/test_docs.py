@@ -15,17 +15,18 @@ import pytest
 import tomllib
 
 from pegasus_engines.targets import check_available
-from pegasus_export import cli as export_cli
-from pegasus_runtime import Summarizer, answer_cli, classify_cli
-from pegasus_runtime.command_line import make_parser
+from pegasus_export.command import main as export_main
+from pegasus_runtime import Summarizer
+from pegasus_runtime.commands import answer, classify
+from pegasus_runtime.commands.options import make_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
-    "pegasus-export": export_cli._parser,
+    "pegasus-export": export_main._parser,
     "pegasus-summarize": make_parser,
-    "pegasus-classify": classify_cli._parser,
-    "pegasus-answer": answer_cli._parser,
+    "pegasus-classify": classify._parser,
+    "pegasus-answer": answer._parser,
 }
 FOREIGN_OPTIONS = {"--system-site-packages"}  # in running text, of commands that are not ours
 

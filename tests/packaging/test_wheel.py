@@ -59,10 +59,10 @@ def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
     entry_points.read_string(contents["info/entry_points.txt"].decode())
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
         "console_scripts": {
-            "pegasus-answer": "pegasus_runtime.answer_cli:main",
-            "pegasus-classify": "pegasus_runtime.classify_cli:main",
-            "pegasus-export": "pegasus_export.cli:main",
-            "pegasus-summarize": "pegasus_runtime.cli:main",
+            "pegasus-answer": "pegasus_runtime.commands.answer:main",
+            "pegasus-classify": "pegasus_runtime.commands.classify:main",
+            "pegasus-export": "pegasus_export.command.main:main",
+            "pegasus-summarize": "pegasus_runtime.commands.summarize:main",
         }
     }
 

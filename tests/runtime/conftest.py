@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,9 +1,12 @@
 """What `import pegasus_runtime` offers, and what it costs."""
 
 import dataclasses
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,11 @@ from pegasus_runtime import errors
 
 HEAVY = {"onnxruntime", "torch", "transformers", "onnx", "tensorrt"}
 ALLOWED_SITE_PACKAGES = {"numpy", "sentencepiece", "pegasus_runtime"}
+MODULES = [
+    f"pegasus_runtime.{room}.{module.name}"
+    for room in ("decoding", "search", "generation")
+    for module in pkgutil.iter_modules([str(Path(pegasus_runtime.__file__).parent / room)])
+]
 RESULTS_AND_OPTIONS = ("Failure", "GenerationOptions", "Hypothesis", "Summary")
 
 
@@ -54,3 +62,16 @@ def test_importing_loads_numpy_and_sentencepiece_and_nothing_else() -> None:
     assert not HEAVY & files.keys()
     assert installed <= ALLOWED_SITE_PACKAGES
     assert {"numpy", "sentencepiece", "pegasus_runtime"} <= files.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_exported(module: str) -> None:
+    loaded = importlib.import_module(module)
+    defined = {
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == loaded.__name__
+    }
+    assert defined <= set(loaded.__all__)
+    assert all(hasattr(loaded, name) for name in loaded.__all__)
+    assert loaded.__all__ == sorted(loaded.__all__)

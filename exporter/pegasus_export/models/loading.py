@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pegasus_export.architectures import ARCHITECTURES
-from pegasus_export.checkpoint import Checkpoint
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.checkpoint.weights import read_weights
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.weights import read_weights
 
 __all__ = ["load_pegasus", "sinusoidal_positions", "unload_pegasus"]
 

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pegasus_export.architectures import Parts
-from pegasus_export.config import PegasusConfig
+from pegasus_export.checkpoint.architectures import Parts
+from pegasus_export.checkpoint.config import PegasusConfig
 
 __all__ = ["ACTIVATIONS", "CrossAttend", "Pegasus", "SelfAttend"]
 

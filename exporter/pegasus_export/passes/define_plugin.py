@@ -1,7 +1,7 @@
 """Gives the node that TensorRT's plugin computes a body, so that others run the same file.
 
 The body computes in float32 whatever the node is given, as the plugin accumulates. TensorRT would
-take the body in place of the plugin: `pegasus_engines.plugin_bodies` drops it for the build.
+take the body in place of the plugin: `pegasus_engines.plans.plugin_bodies` drops it for the build.
 """
 
 import onnx_ir as ir

@@ -5,8 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pegasus_export.calibration import CalibrationDocument
 from pegasus_export.errors import CalibrationError
+from pegasus_export.measure.documents import CalibrationDocument
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import (
@@ -18,13 +18,13 @@ from pegasus_export.verify.tokens import (
 )
 from pegasus_export.verify.torch_engine import TorchEngine
 from pegasus_runtime.bundle import Bundle, Manifest
+from pegasus_runtime.decoding.protocol import Engine
 from pegasus_runtime.errors import InputError, OptionsError
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.device_engine import is_device_bundle
-from pegasus_runtime.sessions.ort import OrtEngine
-from pegasus_runtime.sessions.protocol import Engine
+from pegasus_runtime.sessions.device.engine import is_device_bundle
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["Baseline", "compare_bundle", "make_baseline"]

@@ -21,9 +21,10 @@ from pegasus_export.verify.ort import (
 )
 from pegasus_export.verify.reference import Float32, Reference, Sources
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.sessions.device_arrays import allocate_arrays
-from pegasus_runtime.sessions.device_engine import DeviceEngine
-from pegasus_runtime.sessions.host_device import HostDevice, load_host_graphs
+from pegasus_runtime.sessions.device.arrays import allocate_arrays
+from pegasus_runtime.sessions.device.engine import DeviceEngine
+from pegasus_runtime.sessions.host.device import HostDevice
+from pegasus_runtime.sessions.host.graph import load_host_graphs
 
 __all__ = ["open_on_host", "verify_device"]
 

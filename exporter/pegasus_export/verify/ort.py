@@ -8,9 +8,9 @@ from pegasus_export.errors import VerificationError
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.reference import Float32, Reference, Sources
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.sessions.ort_decoder import OrtDecoder
-from pegasus_runtime.sessions.ort_encoder import OrtEncoder, OrtSource, cross_names
-from pegasus_runtime.sessions.protocol import Decoding, StepScores
+from pegasus_runtime.decoding.protocol import Decoding, StepScores
+from pegasus_runtime.sessions.ort.decoder import OrtDecoder
+from pegasus_runtime.sessions.ort.encoder import OrtEncoder, OrtSource
 
 __all__ = ["check_candidates", "decode_reference", "expected_logits", "logits_of", "verify_ort"]
 
@@ -52,7 +52,7 @@ def _cross_pairs(
 ) -> list[tuple[Float32, Float32]]:
     """What the encoder gives, without whole blocks' padding, and what is expected."""
     tokens = expected.cross_keys[0].shape[2]
-    got = [source[name].array[:, :, :tokens] for name in cross_names(bundle)]
+    got = [source[name].array[:, :, :tokens] for name in bundle.manifest.architecture.cross_names]
     return list(zip(got, expected.cross_keys, strict=True))
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pegasus_export.calibration import CalibrationDocument
 from pegasus_export.errors import CalibrationError
-from pegasus_runtime.search.loop import generate
+from pegasus_export.measure.documents import CalibrationDocument
+from pegasus_runtime.decoding.protocol import Engine
+from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.protocol import Engine
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["TokenChanges", "compare_tokens", "edit_distance", "rouge_drop", "summarize_sources"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from pegasus_export.graphs import whole
 from pegasus_export.graphs.ort import DecoderStepGraph
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_runtime.sessions.protocol import StepScores
+from pegasus_runtime.decoding.protocol import StepScores
 
 __all__ = ["TorchEngine"]
 

@@ -1,4 +1,4 @@
-"""What a manifest says about its bundle: frozen dataclasses, no logic.
+"""What a manifest says about its bundle: frozen dataclasses, and what follows from their fields.
 
 The fields are checked where they cross the border to text, in manifest_json.py: `dump_manifest`
 refuses what `parse_manifest` would refuse.
@@ -7,6 +7,8 @@ refuses what `parse_manifest` would refuse.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from pegasus_runtime.bundle.block_sparse import longest_full
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -102,8 +104,7 @@ class Architecture:
     head_dim: of the decoder, d_model / decoder_heads. encoder_layers and encoder_heads are 0 where
     there is no encoder, as decoder_layers and decoder_heads are where there is no decoder.
     attention_type: "full" or "block_sparse"; for the latter, block_size and num_random_blocks are
-    set, random_blocks names the pattern ("hf-eval" or "seeded"), and the encoder attends in full
-    up to (5 + 2 * num_random_blocks) * block_size tokens, padding included.
+    set, and random_blocks names the pattern ("hf-eval" or "seeded").
     """
 
     model_type: str
@@ -120,6 +121,22 @@ class Architecture:
     block_size: int | None = None
     num_random_blocks: int | None = None
     random_blocks: str | None = None
+
+    @property
+    def longest_full(self) -> int | None:
+        """Tokens, padding included, up to which a block-sparse encoder attends in full; None for
+        an encoder that always does."""
+        if self.attention_type != "block_sparse":
+            return None
+        assert self.block_size is not None
+        assert self.num_random_blocks is not None
+        return longest_full(block_size=self.block_size, num_random_blocks=self.num_random_blocks)
+
+    @property
+    def cross_names(self) -> list[str]:
+        """What the encoder gives the decoder: cross_key.{l} of all layers, then cross_value.{l}."""
+        layers = range(self.decoder_layers)
+        return [f"cross_{kind}.{layer}" for kind in ("key", "value") for layer in layers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.candidates import Candidates
 from pegasus_runtime.errors import OptionsError
-from pegasus_runtime.search.candidates import Candidates
 from pegasus_runtime.search.score import Hypothesis, penalize_length
 from pegasus_runtime.search.settings import PROMPT_LENGTH, SearchSettings
 from pegasus_runtime.search.state import BeamState

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.candidates import Candidates, select_top
+from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.search.processors import (
     Scores,
@@ -23,29 +25,16 @@ from pegasus_runtime.search.processors import (
     penalize_repetition,
 )
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.protocol import StepScores
 
 __all__ = [
-    "Candidates",
     "StepPlan",
     "full_log_probs",
     "plan_step",
     "process_scores",
-    "select_top",
     "top_candidates",
 ]
 
 _MAX_DROPPED = 128  # more bans than this per row: fetch everything rather than sort so deep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Candidates:
-    """The best continuations of each of N rows, after the processors."""
-
-    scores: npt.NDArray[np.float32]
-    """[N, C] descending; ties by ascending id."""
-    ids: npt.NDArray[np.int64]
-    """[N, C]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,16 +107,6 @@ def full_log_probs(scores: StepScores) -> Scores:
             "export the bundle with its log_probs output"
         )
     return scores.log_probs
-
-
-def select_top(scores: Scores, count: int) -> Candidates:
-    """The `count` largest of each row of scores [N, V], descending; ties by ascending id."""
-    ids = np.empty((len(scores), count), np.int64)
-    thresholds = -np.partition(-scores, count - 1, axis=1)[:, count - 1]
-    for row, threshold in enumerate(thresholds):
-        above = np.flatnonzero(scores[row] >= threshold)  # ascending ids, at least `count`
-        ids[row] = above[np.argsort(-scores[row, above], kind="stable")[:count]]
-    return Candidates(scores=np.take_along_axis(scores, ids, axis=1), ids=ids)
 
 
 def _drop_banned(scores: StepScores, plan: StepPlan, wanted: int) -> Candidates:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError, OptionsError
 from pegasus_runtime.search.candidates import (
     StepPlan,
@@ -23,7 +24,6 @@ from pegasus_runtime.search.processors import Scores, Tokens
 from pegasus_runtime.search.score import Hypothesis, penalize_length
 from pegasus_runtime.search.settings import PROMPT_LENGTH, SearchSettings
 from pegasus_runtime.search.state import SampleState
-from pegasus_runtime.sessions.protocol import StepScores
 
 __all__ = [
     "Choice",

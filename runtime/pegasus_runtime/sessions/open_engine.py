@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.device_engine import DeviceEngine, is_device_bundle
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.device.engine import DeviceEngine, is_device_bundle
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 
 if TYPE_CHECKING:
-    from pegasus_runtime.sessions.protocol import Engine
+    from pegasus_runtime.decoding.protocol import Engine
 
 __all__ = ["PROVIDERS", "open_engine"]
 
@@ -56,7 +56,7 @@ def open_engine(
             return _open_on_host(bundle, threads)
         return _open_tensorrt(bundle, provider, kernel_cache)
     if provider in ("auto", "cuda"):
-        from pegasus_runtime.sessions.ort_cuda import is_available, open_cuda
+        from pegasus_runtime.sessions.cuda.graph import is_available, open_cuda
 
         if provider == "cuda" or is_available():
             return open_cuda(bundle)
@@ -69,7 +69,8 @@ def open_engine(
 
 
 def _open_on_host(bundle: Bundle, threads: int | None) -> DeviceEngine:
-    from pegasus_runtime.sessions.host_device import HostDevice, load_host_graphs
+    from pegasus_runtime.sessions.host.device import HostDevice
+    from pegasus_runtime.sessions.host.graph import load_host_graphs
 
     plans = bundle.manifest.plans
     if plans is not None and plans.version is not None:
@@ -86,8 +87,8 @@ def _open_tensorrt(bundle: Bundle, provider: str, kernel_cache: Path | None) -> 
             f"provider 'cuda' is for target ort, {bundle.folder} is for "
             f"{bundle.manifest.target}: use tensorrt"
         )
-    from pegasus_runtime.sessions.cuda_device import CudaDevice
-    from pegasus_runtime.sessions.tensorrt import built_plans, load_plans
+    from pegasus_runtime.sessions.cuda.device import CudaDevice
+    from pegasus_runtime.sessions.tensorrt.plans import built_plans, load_plans
 
     built_plans(bundle)  # what is missing there is said first, before a driver is
     device = CudaDevice()

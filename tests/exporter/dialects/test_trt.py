@@ -6,7 +6,7 @@ import torch
 from pegasus_export.dialects import block_sparse, standard, trt
 from pegasus_export.dialects.block_sparse import SparsePattern
 from pegasus_runtime.bundle import Architecture
-from pegasus_runtime.sessions.seen_blocks import see_blocks
+from pegasus_runtime.sessions.device.seen_blocks import see_blocks
 
 B, K, T, H, DH = 2, 3, 6, 2, 4
 BLOCK, RANDOM = 4, 2

@@ -13,9 +13,9 @@ import transformers
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_engines.ort import run_graph
-from pegasus_export.export import ExportRequest, export_bundle
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.sessions.ort_encoder import OrtEncoder, cross_names
+from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 
 TinyBundle = Callable[[str, str], Path]
 Oracle = Callable[[str], Any]
@@ -143,7 +143,9 @@ def test_every_document_is_encoded_as_transformers_encodes_it_alone(
     for row, document in enumerate(documents):
         model.get_encoder().set_attention_type("block_sparse")
         encoded = model.get_encoder()(input_ids=torch.tensor([document])).last_hidden_state[0]
-        for name, projection in zip(cross_names(bundle), projections, strict=False):
+        for name, projection in zip(
+            bundle.manifest.architecture.cross_names, projections, strict=False
+        ):
             key = got[name].array[row, :, : len(document)]  # [H, S, Dh]
             keys = key.transpose(1, 0, 2).reshape(len(document), -1)
             np.testing.assert_allclose(keys, projection(encoded), rtol=0, atol=2e-4)

@@ -14,7 +14,7 @@ import transformers
 from exporter.tolerances import assert_close
 from pegasus_engines.ort import run_graph
 from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.sessions.ort import OrtEngine
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 
 TinyBundle = Callable[[str, str], Path]
 Oracle = Callable[[str], Any]

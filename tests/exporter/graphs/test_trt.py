@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pegasus_export.export import ExportRequest, export_bundle
-from pegasus_export.request import PlanRequest
+from pegasus_export.request.export import PlanRequest
+from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.sessions.device_arrays import allocate_arrays
-from pegasus_runtime.sessions.device_engine import DeviceEngine
-from pegasus_runtime.sessions.host_device import HostDevice, load_host_graphs
-from pegasus_runtime.sessions.ort_encoder import OrtEncoder
+from pegasus_runtime.sessions.device.arrays import allocate_arrays
+from pegasus_runtime.sessions.device.engine import DeviceEngine
+from pegasus_runtime.sessions.host.device import HostDevice
+from pegasus_runtime.sessions.host.graph import load_host_graphs
+from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 
 SEQ2SEQ = "BigBirdPegasusForConditionalGeneration"
 LENGTHS = [1, 4, 12, 13, 35, 36, 37, 40, 61, 96]  # blocks of 4, in full up to 36, 96 positions

@@ -13,7 +13,7 @@ from torch.nn import functional
 from exporter.tolerances import assert_close
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput
 from pegasus_export.models.pegasus import ACTIVATIONS
-from pegasus_export.trace import trace_graph
+from pegasus_export.stages.trace import trace_graph
 
 TORCH = {
     "relu": functional.relu,

@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
-from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.graphs import whole
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.loading import load_pegasus

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers.models.pegasus.modeling_pegasus import PegasusSinusoidalPositionalEmbedding
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
-from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.loading import load_pegasus, sinusoidal_positions
 from pegasus_export.models.pegasus import Pegasus

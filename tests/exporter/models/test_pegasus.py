@@ -11,7 +11,7 @@ from torch import Tensor
 
 from exporter.tiny_checkpoint import WeightsFormat, write_tiny_checkpoint
 from exporter.tolerances import assert_close
-from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.graphs import whole
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus

@@ -11,13 +11,13 @@ import onnx_ir as ir
 import pytest
 
 from pegasus_export.errors import VerificationError
-from pegasus_export.graphs.table import find_recipe
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.stages.recipes import find_recipe
 from pegasus_export.verify.ort import check_candidates
 from pegasus_export.verify.reference import Reference, make_reference
 from pegasus_runtime.bundle import Bundle, open_bundle, parse_manifest
+from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.protocol import StepScores
 
 SEQ2SEQ = "PegasusForConditionalGeneration"
 ALL = [

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from exporter.tolerances import assert_close
-from pegasus_export.checkpoint import open_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.verify.reference import make_reference

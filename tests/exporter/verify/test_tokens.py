@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pegasus_export.calibration import CalibrationDocument
+from pegasus_export.measure.documents import CalibrationDocument
 from pegasus_export.verify.tokens import compare_tokens, edit_distance, rouge_drop
 
 TOKENS = st.lists(st.integers(0, 3), max_size=7).map(tuple)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.sessions.protocol import StepScores
+from pegasus_runtime.decoding.protocol import StepScores
 
 PAD, EOS, START = 0, 1, 0
 

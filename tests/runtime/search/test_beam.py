@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pegasus_runtime.decoding.candidates import Candidates
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search import beam
-from pegasus_runtime.search.candidates import Candidates
-from pegasus_runtime.search.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings

@@ -8,19 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pegasus_runtime.decoding.candidates import Candidates, select_top
+from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.search.candidates import (
-    Candidates,
-    StepPlan,
-    plan_step,
-    process_scores,
-    select_top,
-    top_candidates,
-)
+from pegasus_runtime.search.candidates import StepPlan, plan_step, process_scores, top_candidates
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.processors import index_source_ngrams
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.protocol import StepScores
 from runtime.search.markov_engine import scores_from_log_probs
 from runtime.search.oracle import random_options, settings_for
 

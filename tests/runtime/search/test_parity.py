@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.search.loop import generate
+from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
 from runtime.search.oracle import random_options, random_sources, run_oracle, settings_for
 from runtime.search.torch_engine import EOS, TorchEngine, tiny_pegasus

@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers.generation import logits_process as oracle
 
+from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError, OptionsError
+from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search import sampling
 from pegasus_runtime.search.candidates import plan_step
-from pegasus_runtime.search.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.sessions.protocol import StepScores
 from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
 from runtime.search.oracle import settings_for
 

@@ -9,7 +9,7 @@ import torch
 from transformers import PegasusConfig, PegasusForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from pegasus_runtime.sessions.protocol import StepScores
+from pegasus_runtime.decoding.protocol import StepScores
 
 PAD, EOS, START = 0, 1, 0
 

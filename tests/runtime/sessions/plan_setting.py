@@ -21,9 +21,9 @@ from pegasus_runtime.bundle import (
     TensorSpec,
     TokenIds,
 )
-from pegasus_runtime.sessions.cuda_device import CudaDevice
-from pegasus_runtime.sessions.device import PreparedRun, View
-from pegasus_runtime.sessions.tensorrt import load_plans
+from pegasus_runtime.sessions.cuda.device import CudaDevice
+from pegasus_runtime.sessions.device.protocol import PreparedRun, View
+from pegasus_runtime.sessions.tensorrt.plans import load_plans
 from runtime.sessions.fake_cuda import FakeCuda
 from runtime.sessions.fake_tensorrt import (
     DataType,

@@ -1,0 +1,1 @@
+"""A look into graphs and plans: layers, differences, what a linter says."""

@@ -1,0 +1,1 @@
+"""Plans of TensorRT: profiles, builders, and the bundle made of them."""

@@ -1,0 +1,300 @@
+"""pegasus-export: a PEGASUS or BigBirdPegasus checkpoint to a bundle."""
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pegasus_engines.targets import UnavailableError, check_available
+from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.command.plan_options import (
+    PLAN_TARGETS_HELP,
+    add_plan_options,
+    read_plan_request,
+)
+from pegasus_export.command.report import (
+    format_size,
+    print_differences,
+    print_tables,
+    summarize_result,
+)
+from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
+from pegasus_export.measure.documents import read_calibration
+from pegasus_export.request.export import ExportRequest
+
+if TYPE_CHECKING:
+    from pegasus_engines.inspect.compare import OutputDifference
+    from pegasus_export.stages.plans import Check
+
+__all__ = ["main"]
+
+EXIT_VERIFICATION = 1
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Export a PEGASUS checkpoint to a bundle: a folder with ONNX graphs, weights,
+tokenizer and a manifest, which runs without PyTorch.
+
+The bundle is checked against the checkpoint before it appears at --output. If
+the check fails, or anything else does, nothing is left behind.
+"""
+_EPILOG = """\
+targets:
+  ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
+  onnx    standard operators under Optimum's file names: for
+          ORTModelForSeq2SeqLM, and for runtimes of your own
+  trt     TensorRT 10 and 11: servers and Jetson (summarization)
+  trt-rtx TensorRT for RTX: desktops (summarization)
+
+precisions, and what they cost a model of 2.3 GB (pegasus-xsum):
+  fp32    the checkpoint's tokens exactly; 2.3 GB
+  fp16    half the size, for GPUs. Exact where others overflow: the residual
+          stream is scaled by a power of two, which changes no digit
+  int8    8-bit weights and activations; 0.6 GB, twice as fast. Activations
+          share a scale, so a summary may depend on what is in its batch
+  int4    4-bit weights, 8-bit embedding and activations; 0.4 GB, the least
+          memory, not the fastest, and the least faithful
+  int8, int4 for trt and trt-rtx: weights of the linear layers, the rest fp16
+          (0.7 and 0.5 GB); trt int8 has 8-bit activations too, whose ranges
+          come from --calibration
+  What a precision changed in summaries is measured and printed.
+
+tasks, and the architectures that can do them:
+  summarization        PegasusForConditionalGeneration
+  feature-extraction   PegasusModel, PegasusForConditionalGeneration
+  text-generation      PegasusForCausalLM
+and those of the same names with BigBirdPegasus, which also has
+  text-classification  BigBirdPegasusForSequenceClassification
+  question-answering   BigBirdPegasusForQuestionAnswering
+
+{plans}
+examples:
+  pegasus-export --model google/pegasus-xsum --output xsum
+  pegasus-summarize xsum article.txt
+  pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
+
+exit codes:
+  0    the bundle is there, and agrees with the checkpoint
+  1    the bundle did not agree with the checkpoint, and is not there
+  2    the request, the checkpoint or the output folder is unusable
+  130  interrupted (143: terminated)
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}: see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.model is None) == (arguments.build is None):
+        parser.error("expected one of --model and --build")
+    if arguments.build is None and arguments.output is None:
+        parser.error("the following arguments are required: --output")
+    try:
+        return _run(arguments) if arguments.build is None else _build(arguments)
+    except VerificationError as err:
+        return _fail(str(err), EXIT_VERIFICATION)
+    except ExportError as err:
+        return _fail(str(err), EXIT_INPUT)
+    except ModuleNotFoundError as err:
+        return _fail(f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted: nothing was written", EXIT_INTERRUPTED)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    request = _request(arguments)
+    _check_early(request)
+    if not (arguments.quiet or arguments.json):
+        import rich  # noqa: F401  (if it is missing, that is known before the work and not after)
+
+    from pegasus_export.request.progress import choose_progress
+    from pegasus_export.stages.export import export_bundle
+
+    progress = choose_progress(quiet=arguments.quiet or arguments.json)
+    differences: dict[str, tuple[OutputDifference, ...]] = {}
+    result = export_bundle(
+        request, progress, check=_comparison(differences) if arguments.compare else None
+    )
+    if arguments.json:
+        print(json.dumps(summarize_result(result), indent=2))
+    elif not arguments.quiet:
+        print_tables(result, arguments.output)
+    print_differences(differences)
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    """Plans of a bundle of graphs."""
+    from pegasus_export.request.progress import choose_progress
+    from pegasus_export.stages.plans import build_bundle
+
+    output = arguments.output or arguments.build.with_name(f"{arguments.build.name}-plans")
+    if output.is_dir() and not arguments.force:
+        raise OutputError(f"output folder exists: {output}: choose another or pass --force")
+    progress = choose_progress(quiet=arguments.quiet or arguments.json)
+    differences: dict[str, tuple[OutputDifference, ...]] = {}
+    bundle = build_bundle(
+        arguments.build,
+        output,
+        read_plan_request(arguments),
+        progress,
+        force=arguments.force,
+        check=_comparison(differences) if arguments.compare else None,
+    )
+    plans = bundle.manifest.plans
+    assert plans is not None
+    if arguments.json:
+        print(json.dumps({"output": str(output), "plans": dataclasses.asdict(plans)}, indent=2))
+    elif not arguments.quiet:
+        names = ", ".join(plans.compute_capabilities)
+        library = "TensorRT for RTX" if bundle.manifest.target == "trt-rtx" else "TensorRT"
+        print(f"{output}: plans of {library} {plans.version} for compute capability {names}")
+        for name, record in sorted(bundle.manifest.files.items()):
+            print(f"  {name:<24}{format_size(record.bytes):>10}")
+        print(f"next: pegasus-summarize {shlex.quote(str(output))} article.txt")
+    print_differences(differences)
+    return 0
+
+
+def _comparison(found: "dict[str, tuple[OutputDifference, ...]]") -> "Check":
+    from pegasus_export.command.compare import compare_plans
+
+    return lambda bundle, plans: found.update(compare_plans(bundle, plans))
+
+
+def _request(arguments: argparse.Namespace) -> ExportRequest:
+    """Raises: UnsupportedError."""
+    return ExportRequest(
+        model=arguments.model,
+        output=arguments.output,
+        target=arguments.target,
+        precision=arguments.precision,
+        task=arguments.task,
+        max_source_tokens=arguments.max_source_tokens,
+        random_blocks=arguments.random_blocks,
+        block_sparse=arguments.block_sparse,
+        keep_fp32=tuple(arguments.keep_fp32),
+        calibration=arguments.calibration,
+        max_rouge_drop=arguments.max_rouge_drop,
+        plans=read_plan_request(arguments),
+        revision=arguments.revision,
+        force=arguments.force,
+    )
+
+
+def _check_early(request: ExportRequest) -> None:
+    """Finds what is wrong before torch is imported, which takes seconds; export checks the rest.
+
+    Raises: ExportError.
+    """
+    try:
+        check_available(request.target, request.precision)
+    except UnavailableError as err:
+        raise UnsupportedError(str(err)) from err
+    if request.output.is_dir() and not request.force:
+        raise OutputError(f"output folder exists: {request.output}: choose another or pass --force")
+    if request.calibration is not None:
+        read_calibration(request.calibration)
+    model = os.path.expanduser(request.model)
+    if model.startswith((".", os.sep)) or os.path.exists(model):  # what may be a hub id, later
+        open_checkpoint(request.model, revision=request.revision)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pegasus-export",
+        usage="%(prog)s --model PATH_OR_HUB_ID --output DIR [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
+    add("--target", default="ort", help="ort, onnx, trt or trt-rtx, see below (default: ort)")
+    add("--precision", default="fp32", help="fp32, fp16, int8 or int4, see below (default: fp32)")
+    add(
+        "--task",
+        help="see below (default: what the architecture in config.json is made for)",
+    )
+    add(
+        "--max-source-tokens",
+        type=_source_tokens,
+        metavar="N",
+        help="longest source, EOS included (default: the checkpoint's positions); more than "
+        "those is possible where they are sinusoids, but the model was not trained on it",
+    )
+    add(
+        "--random-blocks",
+        default="hf-eval",
+        metavar="{hf-eval,seeded}",
+        help="of BigBirdPegasus' sparse attention: those that transformers takes in inference "
+        "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
+    )
+    _add_precision_options(parser)
+    add_plan_options(parser)
+    add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
+    add("--force", action="store_true", help="replace the bundle at --output")
+    add("--json", action="store_true", help="print the result as JSON, and no progress")
+    add("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _add_precision_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("options of lower precisions").add_argument
+    add(
+        "--keep-fp32",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave the layers of this name in fp32, such as 'model.decoder.layers.0.*' or "
+        "'*.fc2'; may be given several times",
+    )
+    add(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="documents to compare with fp32: text, one per line, or .jsonl with "
+        '{"document": ..., "summary": ...} (default: two short texts)',
+    )
+    add(
+        "--max-rouge-drop",
+        type=float,
+        metavar="POINTS",
+        help="return the layers that suffer most to fp32, until ROUGE-L on the calibration "
+        "documents is at most this much below fp32's (0 to 100; against their summaries, or "
+        "fp32's where they have none)",
+    )
+
+
+def _source_tokens(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected an integer of at least 2")
+    return count
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.splitlines())
+    print(f"pegasus-export: error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

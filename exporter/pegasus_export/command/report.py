@@ -1,0 +1,114 @@
+"""What pegasus-export prints when it is done."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pegasus_engines.inspect.compare import OutputDifference
+    from pegasus_export.stages.export import ExportResult
+    from pegasus_export.verify.tokens import TokenChanges
+    from pegasus_runtime.bundle import Manifest
+
+__all__ = ["format_size", "print_differences", "print_tables", "summarize_result"]
+
+
+def summarize_result(result: "ExportResult") -> dict[str, object]:
+    manifest = result.bundle.manifest
+    return {
+        "output": str(result.bundle.folder),
+        "task": manifest.task,
+        "target": manifest.target,
+        "precision": manifest.precision,
+        "seconds": round(result.seconds, 2),
+        "files": {name: record.bytes for name, record in sorted(manifest.files.items())},
+        "recipe": manifest.recipe,
+        "verification": manifest.verification,
+    }
+
+
+def print_tables(result: "ExportResult", output: Path) -> None:
+    from rich.console import Console
+
+    manifest = result.bundle.manifest
+    console = Console(highlight=False, markup=False)
+    console.print(
+        f"{output}: {manifest.task}, target {manifest.target}, {manifest.precision}",
+        soft_wrap=True,
+    )
+    _print_files(console, manifest)
+    _print_checks(console, result)
+    if result.changes is not None:
+        for line in _describe_changes(result.changes, manifest):
+            console.print(line, soft_wrap=True)
+    console.print(f"done in {result.seconds:.1f} s")
+    if manifest.plans is not None and manifest.plans.version is None:
+        console.print(
+            f"next: on the device, pegasus-export --build {shlex.quote(str(output))}",
+            soft_wrap=True,
+        )
+    elif manifest.target != "onnx" and manifest.task == "summarization":
+        quoted = shlex.quote(str(output))
+        console.print(f"next: pegasus-summarize {quoted} article.txt", soft_wrap=True)
+
+
+def _print_files(console: "Console", manifest: "Manifest") -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("file", box=box.SIMPLE)
+    table.add_column("size", justify="right")
+    for name, record in sorted(manifest.files.items()):
+        table.add_row(name, format_size(record.bytes))
+    table.add_section()
+    table.add_row("total", format_size(sum(record.bytes for record in manifest.files.values())))
+    console.print(table)
+
+
+def _print_checks(console: "Console", result: "ExportResult") -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("checked against the checkpoint", box=box.SIMPLE)
+    table.add_column("error", justify="right")
+    table.add_column("allowed", justify="right")
+    for each in result.measured:
+        table.add_row(each.graph, f"{each.error:.1e}", f"{each.tolerance:.0e}")
+    console.print(table)
+
+
+def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str]:
+    share = changes.tokens_changed / max(1, changes.tokens)
+    lines = [
+        f"compared with fp32: {changes.tokens_changed} of {changes.tokens} tokens changed "
+        f"({share:.1%}), in {changes.documents_changed} of {changes.documents} summaries"
+    ]
+    if changes.rouge_drop is not None:
+        lines.append(f"ROUGE-L: {changes.rouge_drop:.2f} points below fp32")
+    for precision in ("fp32", "fp16"):
+        kept = manifest.recipe.get(f"kept_{precision}", [])
+        if isinstance(kept, list) and kept:
+            lines.append(f"layers in {precision}: {', '.join(map(str, kept))}")
+    return lines
+
+
+def format_size(num_bytes: int) -> str:
+    value = float(num_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+def print_differences(differences: "Mapping[str, tuple[OutputDifference, ...]]") -> None:
+    """How far plans are from their graphs, an output a line."""
+    for graph, outputs in differences.items():
+        for each in outputs:
+            print(
+                f"{graph}, {each.output}: largest difference {each.max_abs:.1e}, "
+                f"mean {each.mean_abs:.1e}"
+            )

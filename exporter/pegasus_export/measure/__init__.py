@@ -1,0 +1,1 @@
+"""What is measured of a checkpoint, on documents, before its precision is changed."""

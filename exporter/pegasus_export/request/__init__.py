@@ -1,0 +1,1 @@
+"""What is asked for, and how its progress is told."""

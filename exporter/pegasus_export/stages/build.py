@@ -1,0 +1,195 @@
+"""The bundle's graphs, weights and manifest, in one recipe or several in turn."""
+
+import dataclasses
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+
+from pegasus_engines.precision.convert import (
+    ContribConversion,
+    Conversion,
+    HalfConversion,
+    PlanConversion,
+)
+from pegasus_engines.precision.fp16 import HalfRangeError
+from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.smoothing import Smoothing
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.errors import UnsupportedError
+from pegasus_export.measure.residual import scaled_residual
+from pegasus_export.request.progress import Progress
+from pegasus_export.stages.graph_files import (
+    TracedGraphs,
+    network_weights,
+    trace_graphs,
+    write_graphs,
+)
+from pegasus_export.stages.prepare import Prepared
+from pegasus_runtime.bundle import (
+    Activation,
+    Architecture,
+    BundleWriter,
+    ClassifierSpec,
+    JsonValue,
+    Manifest,
+    Source,
+    Task,
+    TokenIds,
+)
+
+__all__ = ["Builder"]
+
+_TOOLS = ("pegasus-edge", "torch", "onnx", "onnxscript", "onnxruntime")
+
+
+class Builder:
+    """Fills the staging folder; the graphs are traced once, whatever recipes they are built in."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        staging: BundleWriter,
+        source_hash: Future[str],
+        progress: Progress,
+    ) -> None:
+        self.prepared = prepared
+        self.staging = staging
+        self.source_hash = source_hash
+        self.progress = progress
+        self.smoothing: Smoothing | None = None
+        """What calibration found, where the precision measures activations."""
+        self._traced: TracedGraphs | None = None
+
+    def build(self, precision: PrecisionRecipe) -> Manifest:
+        """Writes graphs and weights; what is measured of them is not in the manifest yet.
+
+        Raises: UnsupportedError for weights that the precision cannot hold.
+        """
+        prepared = self.prepared
+        try:
+            written = write_graphs(
+                partial(self._trace, precision.residual_shift),
+                network_weights(prepared.pegasus),
+                self._conversion(precision),
+                self.staging,
+                prepared.recipe.weights_file,
+                self.progress,
+            )
+        except HalfRangeError as err:
+            raise UnsupportedError(f"{err}: use --precision fp32") from err
+        outline = self.outline(precision)
+        return dataclasses.replace(
+            outline,
+            graphs=written.graphs,
+            tables=written.tables,
+            source=dataclasses.replace(outline.source, sha256=self.source_hash.result()),
+        )
+
+    def outline(self, precision: PrecisionRecipe) -> Manifest:
+        """What is known before anything is built: all but graphs, tables and the source's hash."""
+        prepared, checkpoint = self.prepared, self.prepared.checkpoint
+        return Manifest(
+            task=prepared.task,
+            target=prepared.target,
+            precision=precision.precision,
+            architecture=_architecture(checkpoint, prepared.random_blocks),
+            classifier=_classifier(checkpoint, prepared.task),
+            graphs={},
+            tables={},
+            tokenizer=prepared.tokenizer,
+            token_ids=_token_ids(checkpoint),
+            limits=prepared.limits,
+            plans=prepared.plans,
+            source=Source(name=checkpoint.name, sha256=""),
+            recipe=precision.describe(),
+            generation=_generation(prepared),
+            tools={name: importlib.metadata.version(name) for name in _TOOLS},
+        )
+
+    def _conversion(self, precision: PrecisionRecipe) -> Conversion:
+        prepared = self.prepared
+        if prepared.recipe.on_device:
+            sparse = prepared.checkpoint.config.block_sparse
+            return PlanConversion(
+                recipe=precision,
+                block_size=None if sparse is None else sparse.block_size,
+                smoothing=self.smoothing,
+            )
+        if precision.precision == "fp16":
+            return HalfConversion(recipe=precision)
+        return ContribConversion(recipe=precision)
+
+    def _trace(self, shift: int) -> TracedGraphs:
+        if self._traced is None:
+            prepared = self.prepared
+            definitions = prepared.recipe.graphs(prepared.pegasus)
+            with scaled_residual(prepared.pegasus, shift):
+                self._traced = trace_graphs(definitions, self.progress)
+        return self._traced
+
+
+def _architecture(checkpoint: Checkpoint, random_blocks: str) -> Architecture:
+    config = checkpoint.config
+    has_encoder = ARCHITECTURES[checkpoint.architecture].encoder
+    sparse = config.block_sparse if has_encoder else None
+    return Architecture(
+        model_type=checkpoint.model_type,
+        architecture=checkpoint.architecture,
+        vocab_size=config.vocab_size,
+        d_model=config.d_model,
+        encoder_layers=config.encoder_layers if has_encoder else 0,
+        decoder_layers=config.decoder_layers,
+        encoder_heads=config.encoder_attention_heads if has_encoder else 0,
+        decoder_heads=config.decoder_attention_heads,
+        head_dim=config.d_model // config.decoder_attention_heads,
+        max_position_embeddings=config.max_position_embeddings,
+        attention_type="full" if sparse is None else "block_sparse",
+        block_size=None if sparse is None else sparse.block_size,
+        num_random_blocks=None if sparse is None else sparse.num_random_blocks,
+        random_blocks=None if sparse is None else random_blocks,
+    )
+
+
+def _classifier(checkpoint: Checkpoint, task: Task) -> ClassifierSpec | None:
+    """Scores as in transformers' text-classification pipeline."""
+    if task != "text-classification":
+        return None
+    labels, problem = checkpoint.config.labels, checkpoint.config.problem_type
+    activation: Activation = "softmax"
+    if problem == "regression":
+        activation = "none"
+    elif problem == "multi_label_classification" or len(labels) == 1:
+        activation = "sigmoid"
+    return ClassifierSpec(labels=labels, activation=activation)
+
+
+def _token_ids(checkpoint: Checkpoint) -> TokenIds:
+    config = checkpoint.config
+    return TokenIds(
+        pad_token_id=config.pad_token_id,
+        eos_token_ids=config.eos_token_ids,
+        decoder_start_token_id=config.decoder_start_token_id,
+    )
+
+
+def _generation(prepared: Prepared) -> dict[str, JsonValue]:
+    """The checkpoint's defaults, within what plans were asked to hold."""
+    defaults = _json_mapping(prepared.checkpoint.generation)
+    if prepared.plans is not None:
+        limits = prepared.limits
+        for name, limit in (
+            ("num_beams", limits.max_beams),
+            ("max_length", limits.max_target_tokens),
+        ):
+            value = defaults.get(name)
+            if isinstance(value, int):
+                defaults[name] = min(value, limit)
+    return defaults
+
+
+def _json_mapping(values: Mapping[str, object]) -> dict[str, JsonValue]:
+    result: dict[str, JsonValue] = json.loads(json.dumps(dict(values)))
+    return result

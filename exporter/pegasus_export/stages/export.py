@@ -1,0 +1,195 @@
+"""A checkpoint in, a verified bundle out: the stages of an export, in order."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_engines.plans.tensorrt import BuildOptions
+from pegasus_engines.precision.smoothing import Smoothing, find_smoothing
+from pegasus_engines.targets import UnavailableError, check_available
+from pegasus_export.checkpoint.folder import hash_source
+from pegasus_export.errors import OutputError, UnsupportedError, VerificationError
+from pegasus_export.measure.activations import largest_inputs
+from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
+from pegasus_export.measure.residual import choose_shift, largest_residual
+from pegasus_export.models.loading import unload_pegasus
+from pegasus_export.request.export import PLAN_TARGETS, ExportRequest
+from pegasus_export.request.progress import Progress, silent
+from pegasus_export.stages.build import Builder
+from pegasus_export.stages.graph_files import network_weights
+from pegasus_export.stages.kernels import KernelCompilation
+from pegasus_export.stages.plans import Check, check_build, fill_with_plans
+from pegasus_export.stages.prepare import Prepared, prepare
+from pegasus_export.stages.restore_layers import restore_layers
+from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
+from pegasus_export.verify.measure import Measured
+from pegasus_export.verify.reference import make_reference
+from pegasus_export.verify.tokens import TokenChanges
+from pegasus_runtime.bundle import (
+    Bundle,
+    BundleWriter,
+    JsonValue,
+    Manifest,
+    Target,
+    write_bundle,
+)
+from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.tokenizer import Tokenizer
+
+__all__ = ["ExportRequest", "ExportResult", "export_bundle"]
+
+_RESIDUAL_DOCUMENTS = 8  # in which the largest value of the residual stream is looked for
+_GLANCE_TOKENS = 32  # of a summary: enough for a look at texts that are no measurement anyway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """What came out."""
+
+    bundle: Bundle
+    measured: Sequence[Measured]
+    changes: TokenChanges | None
+    """What a lower precision changed in the summaries; None for fp32."""
+    seconds: float
+
+
+def export_bundle(
+    request: ExportRequest, progress: Progress = silent, *, check: Check | None = None
+) -> ExportResult:
+    """Exports one checkpoint; either the whole verified bundle is there afterwards, or nothing.
+
+    check: called with the graphs and the plans built of them, if any are. Raises: ExportError.
+    """
+    start = time.perf_counter()
+    try:
+        target = check_available(request.target, request.precision)
+        has_plans = target in PLAN_TARGETS and not request.plans.onnx_only
+        options = check_build(target, request.plans) if has_plans else None
+        with write_bundle(request.output, force=request.force) as staging:
+            if options is None:
+                bundle, measured, changes = _fill(staging, request, target, progress)
+            else:
+                graphs = staging.path / "onnx"
+                with write_bundle(graphs) as inner:
+                    bundle, measured, changes = _fill(inner, request, target, progress)
+                manifest = _build_plans(bundle, staging, options, progress, check)
+                shutil.rmtree(graphs)
+                bundle = staging.commit(manifest)
+    except UnavailableError as err:
+        raise UnsupportedError(str(err)) from err
+    except BundleError as err:
+        raise OutputError(str(err)) from err
+    except EngineError as err:  # of the verification
+        raise VerificationError(f"{err}: report this with the checkpoint's config.json") from err
+    except OSError as err:
+        raise OutputError(
+            f"{request.output} cannot be written ({err.strerror or err}): free some space, "
+            "or choose another folder"
+        ) from err
+    seconds = time.perf_counter() - start
+    return ExportResult(bundle=bundle, measured=measured, changes=changes, seconds=seconds)
+
+
+def _fill(
+    staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
+) -> tuple[Bundle, Sequence[Measured], TokenChanges | None]:
+    with progress("read checkpoint"):
+        prepared = prepare(request, target, staging.path)
+    if prepared.precision.is_half:
+        with progress("measure residual"):
+            prepared = _choose_shift(prepared, staging.path)
+    with ThreadPoolExecutor(1) as background, KernelCompilation(prepared.plugin) as kernels:
+        source_hash = background.submit(hash_source, prepared.checkpoint)
+        builder = Builder(prepared, staging, source_hash, progress)
+        baseline = None
+        if prepared.documents:
+            with progress("summarise in fp32"):
+                outline = builder.outline(prepared.precision)
+                baseline = _make_baseline(prepared, outline, staging.path)
+        if baseline is not None and prepared.precision.measures_activations:
+            with progress("measure activations"):
+                builder.smoothing = _measure_activations(prepared, baseline)
+        manifest = builder.build(prepared.precision)
+        if prepared.plugin is not None:
+            with progress("compile kernels"):
+                kernels.write(staging.path / prepared.plugin.spec.kernels)
+    with progress("compute reference"):
+        reference = make_reference(prepared.pegasus)
+    changes = None
+    if baseline is not None and request.max_rouge_drop is not None:
+        manifest, changes = restore_layers(
+            builder, manifest, baseline, max_rouge_drop=request.max_rouge_drop
+        )
+    unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
+    if baseline is not None and changes is None:
+        with progress("compare with fp32"):
+            changes = compare_bundle(staging.preview(manifest), baseline, with_rouge=False)
+    with progress("verify"):
+        measured = prepared.recipe.verify(staging.preview(manifest), reference)
+    figures = _verification(measured, changes)
+    with progress("publish"):
+        manifest = dataclasses.replace(manifest, verification=figures)
+        return staging.commit(manifest), measured, changes
+
+
+def _build_plans(
+    bundle: Bundle,
+    staging: BundleWriter,
+    options: BuildOptions,
+    progress: Progress,
+    check: Check | None,
+) -> Manifest:
+    try:
+        return fill_with_plans(bundle, staging, options, progress, check)
+    except EngineError as err:
+        raise UnsupportedError(str(err)) from err
+
+
+def _choose_shift(prepared: Prepared, folder: Path) -> Prepared:
+    """The same in a precision whose residual stream fits fp16, with these documents at least."""
+    spec, longest = prepared.tokenizer, prepared.limits.max_source_tokens
+    largest = 0.0
+    if spec is not None:
+        tokenizer = Tokenizer.load(folder / spec.file, spec.layout)
+        largest = largest_residual(
+            prepared.pegasus,
+            [
+                tokenizer.encode(each.text, max_tokens=longest, truncate=True).token_ids
+                for each in (prepared.documents or DEFAULT_DOCUMENTS)[:_RESIDUAL_DOCUMENTS]
+            ],
+        )
+    precision = dataclasses.replace(prepared.precision, residual_shift=choose_shift(largest))
+    return dataclasses.replace(prepared, precision=precision)
+
+
+def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Baseline:
+    spec = manifest.tokenizer
+    assert spec is not None  # of every task that summarises
+    return make_baseline(
+        prepared.pegasus,
+        Tokenizer.load(folder / spec.file, spec.layout),
+        prepared.documents,
+        manifest=manifest,
+        max_length=_GLANCE_TOKENS if prepared.documents == DEFAULT_DOCUMENTS else None,
+    )
+
+
+def _measure_activations(prepared: Prepared, baseline: Baseline) -> Smoothing:
+    """On the documents and the checkpoint's own summaries of them."""
+    largest = largest_inputs(prepared.pegasus, baseline.sources, baseline.summaries)
+    return find_smoothing(network_weights(prepared.pegasus), largest)
+
+
+def _verification(
+    measured: Sequence[Measured], changes: TokenChanges | None
+) -> dict[str, JsonValue]:
+    figures: dict[str, JsonValue] = {
+        each.graph: {"error": each.error, "tolerance": each.tolerance} for each in measured
+    }
+    if changes is not None:
+        figures["summaries"] = dict(dataclasses.asdict(changes))
+    return figures

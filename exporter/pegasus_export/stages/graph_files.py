@@ -1,0 +1,137 @@
+"""Traced graphs and the weights they share, written into a bundle."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from pegasus_engines.precision.convert import Conversion
+from pegasus_engines.weights import WeightsFile
+from pegasus_export.graphs.definition import GraphDefinition
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.request.progress import Advance, Progress
+from pegasus_export.stages.trace import trace_graph
+from pegasus_runtime.bundle import BundleWriter, GraphSpec, TableSpec, TensorSpec
+
+__all__ = ["TracedGraphs", "WrittenGraphs", "network_weights", "trace_graphs", "write_graphs"]
+
+TracedGraphs = Mapping[str, ir.Model]
+"""Name -> the fp32 graph; its weights still are the checkpoint's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenGraphs:
+    """What the manifest says of the graphs."""
+
+    graphs: Mapping[str, GraphSpec]
+    tables: Mapping[str, TableSpec]
+
+
+def network_weights(pegasus: Pegasus) -> dict[str, npt.NDArray[np.float32]]:
+    """All weights that a graph may read, by name; they stay where they are mapped."""
+    return {
+        name: tensor.numpy()
+        for name, tensor in pegasus.state_dict().items()
+        if name not in pegasus.unused_names()
+    }
+
+
+def trace_graphs(definitions: Sequence[GraphDefinition], progress: Progress) -> TracedGraphs:
+    """Traces every graph."""
+    models = {}
+    for definition in definitions:
+        with progress(f"trace {definition.name}"):
+            models[definition.name] = trace_graph(definition)
+    return models
+
+
+def write_graphs(
+    trace: Callable[[], TracedGraphs],
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    conversion: Conversion,
+    staging: BundleWriter,
+    weights_file: str,
+    progress: Progress,
+) -> WrittenGraphs:
+    """Writes weights and graphs as converted, over those of an earlier conversion.
+
+    The weights are converted and written in the background while `trace` is at work; what it
+    returns is left as it is.
+    """
+    (staging.path / weights_file).unlink(missing_ok=True)
+    with (
+        WeightsFile(staging.path / weights_file) as file,
+        ThreadPoolExecutor(1) as background,
+    ):
+        written = background.submit(file.write, conversion.store(weights))
+        traced = trace()
+        with progress("write weights", conversion.stored_bytes(weights)) as advance:
+            _await_weights(written, file, advance)
+            models = {name: model.clone() for name, model in traced.items()}
+            inputs = conversion.convert(models, file.tensors)
+            for name, model in models.items():
+                file.move_in(model)
+                ir.save(model, staging.path / f"{name}.onnx")
+    staging.record(weights_file, sha256=file.sha256)
+    tables = _find_tables(models)
+    tables |= {name: (file.tensors[name], graphs) for name, graphs in inputs.items()}
+    return WrittenGraphs(
+        graphs={name: _graph_spec(name, model) for name, model in models.items()},
+        tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
+    )
+
+
+def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -> None:
+    """Shows how the writing gets on; raises what it raised."""
+    shown = 0
+    while not written.done():
+        wait([written], timeout=0.1)
+        done = file.num_bytes
+        advance(done - shown)
+        shown = done
+    written.result()
+
+
+def _find_tables(models: TracedGraphs) -> dict[str, tuple[ir.ExternalTensor, list[str]]]:
+    """External matrices that more than one graph only looks rows up in, and those graphs."""
+    tensors: dict[str, ir.ExternalTensor] = {}
+    users: dict[str, list[str]] = {}
+    for graph, model in models.items():
+        for name, value in model.graph.initializers.items():
+            tensor, uses = value.const_value, value.uses()
+            is_looked_up = all(use.node.op_type == "Gather" and use.idx == 0 for use in uses)
+            if isinstance(tensor, ir.ExternalTensor) and len(tensor.shape) == 2 and is_looked_up:
+                tensors[name] = tensor
+                users.setdefault(name, []).append(graph)
+    return {name: (tensors[name], graphs) for name, graphs in users.items() if len(graphs) > 1}
+
+
+def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: str) -> TableSpec:
+    rows, columns = tensor.shape.numpy()
+    return TableSpec(
+        file=weights_file,
+        offset=tensor.offset or 0,
+        dtype=tensor.dtype.numpy().name,
+        shape=(int(rows), int(columns)),
+        graphs=tuple(graphs),
+    )
+
+
+def _graph_spec(name: str, model: ir.Model) -> GraphSpec:
+    def specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
+        return tuple(_tensor_spec(value) for value in values)
+
+    return GraphSpec(
+        file=f"{name}.onnx", inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
+    )
+
+
+def _tensor_spec(value: ir.Value) -> TensorSpec:
+    assert value.name is not None
+    assert value.dtype is not None
+    assert value.shape is not None
+    shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in value.shape)
+    return TensorSpec(name=value.name, dtype=value.dtype.numpy().name, shape=shape)

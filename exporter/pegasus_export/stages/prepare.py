@@ -1,0 +1,222 @@
+"""Everything that can be refused before the work begins, and the checkpoint itself."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.folder import Checkpoint, open_checkpoint
+from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.measure.documents import CalibrationDocument, choose_documents
+from pegasus_export.models.loading import load_pegasus
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.request.export import PLAN_TARGETS, RANDOM_BLOCKS, ExportRequest
+from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
+from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
+from pegasus_export.stages.recipes import Recipe, find_recipe, resolve_task
+from pegasus_runtime.bundle import (
+    TOKENIZER_OFFSETS,
+    Limits,
+    PlanSpec,
+    Target,
+    Task,
+    TokenizerSpec,
+)
+from pegasus_runtime.errors import BundleError
+from pegasus_runtime.search.unsupported import unsupported_defaults
+from pegasus_runtime.tokenizer import Tokenizer
+
+__all__ = ["Prepared", "prepare"]
+
+_NEEDS_TOKENIZER: Sequence[Task] = (
+    "summarization",
+    "text-classification",
+    "question-answering",
+)
+_COMPANIONS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A request that can be met, and what it takes."""
+
+    checkpoint: Checkpoint
+    pegasus: Pegasus
+    target: Target
+    task: Task
+    recipe: Recipe
+    precision: PrecisionRecipe
+    tokenizer: TokenizerSpec | None
+    limits: Limits
+    plans: PlanSpec | None
+    """For targets of TensorRT."""
+    plugin: ChosenPlugin | None
+    """That plans call, if they do."""
+    random_blocks: str
+    documents: tuple[CalibrationDocument, ...]
+    """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
+
+
+def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
+    """Reads the checkpoint, and puts the files that stay as they are into the bundle's folder.
+
+    Raises: CheckpointError, UnsupportedError, CalibrationError.
+    """
+    checkpoint = open_checkpoint(request.model, revision=request.revision)
+    task = resolve_task(checkpoint.architecture, request.task)
+    _check_generation(checkpoint, task)
+    _check_source_limit(request, task)
+    _check_sparse(request, checkpoint)
+    _check_classifier(checkpoint, task)
+    documents = _calibration_documents(request, task, target, checkpoint)
+    max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
+    has_plans = target in PLAN_TARGETS
+    if has_plans:
+        limits = plan_limits(checkpoint, request.plans, max_source_tokens)
+    else:
+        limits = any_size_limits(checkpoint, max_source_tokens)
+    plugin = choose_plugin(request, checkpoint) if target == "trt" else None
+    plugin_spec = None if plugin is None else plugin.spec
+    tokenizer = _copy_tokenizer(checkpoint, folder, task)
+    if target == "onnx":
+        _copy_companions(checkpoint, folder)
+    pegasus = load_pegasus(
+        checkpoint,
+        max_source_tokens=max_source_tokens,
+        seeded=request.random_blocks == "seeded",
+    )
+    return Prepared(
+        checkpoint=checkpoint,
+        pegasus=pegasus,
+        target=target,
+        task=task,
+        recipe=find_recipe(
+            target,
+            task,
+            request.precision,
+            num_beams=limits.max_beams,
+            with_plugin=plugin is not None,
+        ),
+        precision=_precision_recipe(request, target, pegasus),
+        tokenizer=tokenizer,
+        limits=limits,
+        plans=plan_spec(checkpoint, limits, plugin_spec) if has_plans else None,
+        plugin=plugin,
+        random_blocks=request.random_blocks,
+        documents=documents,
+    )
+
+
+def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) -> PrecisionRecipe:
+    try:
+        kept = match_layers(find_layers(pegasus.state_dict()), request.keep_fp32)
+    except ValueError as err:
+        raise UnsupportedError(f"--keep-fp32: {err}") from err
+    # Other runtimes get the layers as the checkpoint has them.
+    fuses = target == "ort" and request.precision != "fp16"
+    return PrecisionRecipe(
+        precision=request.precision, target=target, kept=kept, fuses_projections=fuses
+    )
+
+
+def _calibration_documents(
+    request: ExportRequest, task: Task, target: Target, checkpoint: Checkpoint
+) -> tuple[CalibrationDocument, ...]:
+    if request.precision == "fp32":
+        return ()
+    if task == "summarization" and target != "onnx":
+        precision = PrecisionRecipe(precision=request.precision, target=target)
+        return choose_documents(
+            request.calibration, checkpoint.folder, measured=precision.measures_activations
+        )
+    if request.calibration is not None or request.max_rouge_drop is not None:
+        what = (
+            f"which {task} does not write" if target != "onnx" else "of which target onnx has none"
+        )
+        raise UnsupportedError(
+            f"--calibration and --max-rouge-drop compare summaries, {what}: leave them out"
+        )
+    return ()
+
+
+def _check_source_limit(request: ExportRequest, task: Task) -> None:
+    if task == "text-generation" and request.max_source_tokens is not None:
+        raise UnsupportedError(
+            "max-source-tokens has no meaning for text-generation, which reads no source: "
+            "leave it out"
+        )
+
+
+def _check_sparse(request: ExportRequest, checkpoint: Checkpoint) -> None:
+    has_encoder = ARCHITECTURES[checkpoint.architecture].encoder
+    is_sparse = checkpoint.config.block_sparse is not None and has_encoder
+    if request.random_blocks != RANDOM_BLOCKS[0] and not is_sparse:
+        raise UnsupportedError(
+            f"--random-blocks is for block-sparse encoders, which {checkpoint.name} has not: "
+            "leave it out"
+        )
+    if request.block_sparse is not None and not is_sparse:
+        raise UnsupportedError(
+            f"--block-sparse is for block-sparse encoders, which {checkpoint.name} has not: "
+            "leave it out"
+        )
+
+
+def _check_classifier(checkpoint: Checkpoint, task: Task) -> None:
+    config = checkpoint.config
+    if task != "text-classification":
+        return
+    if len(config.eos_token_ids) != 1:
+        raise UnsupportedError(
+            f"{checkpoint.name} has {len(config.eos_token_ids)} EOS tokens, a text is classified "
+            "at its one: set eos_token_id in config.json"
+        )
+    if len(set(config.labels)) < len(config.labels):
+        raise CheckpointError(
+            f"{checkpoint.folder}: two labels in id2label are the same: correct config.json"
+        )
+
+
+def _check_generation(checkpoint: Checkpoint, task: Task) -> None:
+    if task not in ("summarization", "text-generation"):
+        return
+    names = unsupported_defaults(checkpoint.generation)
+    if names:
+        raise UnsupportedError(
+            f"{checkpoint.name} generates with {', '.join(names)}, which pegasus-edge does not "
+            "offer: remove it from generation_config.json (or config.json) to export without it"
+        )
+
+
+def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
+    if checkpoint.spiece is None:
+        if task not in _NEEDS_TOKENIZER:
+            return None
+        raise CheckpointError(
+            f"{checkpoint.folder} has no spiece.model, which {task} needs: "
+            "copy it from the model that the checkpoint was trained from"
+        )
+    layout = ARCHITECTURES[checkpoint.architecture].model_type
+    try:
+        vocab_size = Tokenizer.load(checkpoint.spiece, layout).vocab_size
+    except BundleError as err:
+        raise CheckpointError(str(err)) from err
+    if vocab_size > checkpoint.config.vocab_size:
+        raise CheckpointError(
+            f"{checkpoint.spiece} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
+            ": take the spiece.model that the checkpoint was trained with"
+        )
+    shutil.copyfile(checkpoint.spiece, folder / "spiece.model")
+    return TokenizerSpec(file="spiece.model", layout=layout, offset=TOKENIZER_OFFSETS[layout])
+
+
+def _copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
+    """The small files that other people's loaders look for beside the graphs."""
+    for name in _COMPANIONS:
+        if (checkpoint.folder / name).is_file():
+            shutil.copyfile(checkpoint.folder / name, folder / name)
+    text = json.dumps(dict(checkpoint.generation), indent=2)
+    (folder / "generation_config.json").write_text(text + "\n", encoding="utf-8")

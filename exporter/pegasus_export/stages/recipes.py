@@ -1,0 +1,139 @@
+"""Which graphs a task has in each target, and what checks them: the explicit table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.dialects import ort as ort_dialect
+from pegasus_export.dialects import standard
+from pegasus_export.dialects.block_sparse_nodes import STANDARD
+from pegasus_export.dialects.ort_block_sparse import ORT
+from pegasus_export.errors import UnsupportedError
+from pegasus_export.graphs import onnx, ort, trt
+from pegasus_export.graphs.definition import GraphDefinition, SparseAttention
+from pegasus_export.graphs.features import feature_graphs
+from pegasus_export.graphs.heads import classifier_graphs, question_graphs
+from pegasus_export.graphs.sparse_attention import sparse_attention
+from pegasus_export.graphs.whole import AttendPadded
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.device import verify_device
+from pegasus_export.verify.measure import Measured
+from pegasus_export.verify.onnx import (
+    verify_causal,
+    verify_features,
+    verify_head,
+    verify_seq2seq,
+)
+from pegasus_export.verify.ort import verify_ort
+from pegasus_export.verify.reference import Reference
+from pegasus_runtime.bundle import Bundle, Target, Task
+
+__all__ = ["Recipe", "find_recipe", "is_on_device", "resolve_task"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one task is exported to one target."""
+
+    graphs: Callable[[Pegasus], list[GraphDefinition]]
+    verify: Callable[[Bundle, Reference], list[Measured]]
+    weights_file: str
+    on_device: bool = False
+    """Whether `DeviceEngine` runs it: graphs of fixed sizes, which TensorRT can build."""
+
+
+_WholeGraphs = Callable[[Pegasus, AttendPadded, SparseAttention | None], list[GraphDefinition]]
+
+
+def _in_ort(graphs: _WholeGraphs) -> Callable[[Pegasus], list[GraphDefinition]]:
+    padded = ort_dialect.attend_padded
+    return lambda pegasus: graphs(pegasus, padded, sparse_attention(pegasus, ORT))
+
+
+def _in_standard(graphs: _WholeGraphs) -> Callable[[Pegasus], list[GraphDefinition]]:
+    padded = standard.attend_padded
+    return lambda pegasus: graphs(pegasus, padded, sparse_attention(pegasus, STANDARD))
+
+
+_RECIPES: Mapping[tuple[Target, Task], Recipe] = {
+    ("ort", "summarization"): Recipe(
+        graphs=ort.seq2seq_graphs, verify=verify_ort, weights_file="weights.bin"
+    ),
+    ("ort", "text-generation"): Recipe(
+        graphs=ort.causal_graphs, verify=verify_ort, weights_file="weights.bin"
+    ),
+    ("ort", "feature-extraction"): Recipe(
+        graphs=_in_ort(feature_graphs), verify=verify_features, weights_file="weights.bin"
+    ),
+    ("ort", "text-classification"): Recipe(
+        graphs=_in_ort(classifier_graphs), verify=verify_head, weights_file="weights.bin"
+    ),
+    ("ort", "question-answering"): Recipe(
+        graphs=_in_ort(question_graphs), verify=verify_head, weights_file="weights.bin"
+    ),
+    # Optimum downloads X.onnx and X.onnx_data from a hub, and nothing else
+    ("onnx", "summarization"): Recipe(
+        graphs=onnx.seq2seq_graphs, verify=verify_seq2seq, weights_file="encoder_model.onnx_data"
+    ),
+    ("onnx", "text-generation"): Recipe(
+        graphs=onnx.causal_graphs, verify=verify_causal, weights_file="model.onnx_data"
+    ),
+    ("onnx", "feature-extraction"): Recipe(
+        graphs=_in_standard(feature_graphs), verify=verify_features, weights_file="model.onnx_data"
+    ),
+    ("onnx", "text-classification"): Recipe(
+        graphs=_in_standard(classifier_graphs),
+        verify=verify_head,
+        weights_file="model.onnx_data",
+    ),
+    ("onnx", "question-answering"): Recipe(
+        graphs=_in_standard(question_graphs),
+        verify=verify_head,
+        weights_file="model.onnx_data",
+    ),
+}
+
+
+def resolve_task(architecture: str, task: str | None) -> Task:
+    """The task asked for, or the one that the architecture is made for.
+
+    Raises: UnsupportedError.
+    """
+    offered = ARCHITECTURES[architecture].tasks
+    if task is None:
+        return offered[0]
+    for each in offered:
+        if each == task:
+            return each
+    raise UnsupportedError(
+        f"task {task!r} is not what a {architecture} does: use --task {' or '.join(offered)}"
+    )
+
+
+def find_recipe(
+    target: Target, task: Task, precision: str, *, num_beams: int, with_plugin: bool = False
+) -> Recipe:
+    """The entry of the table, or the one recipe of all that runs on a device.
+
+    num_beams: of a step of the latter; with_plugin: for its sparse attention.
+    Raises: UnsupportedError.
+    """
+    if is_on_device(target, precision):
+        if task != "summarization":
+            raise UnsupportedError(
+                f"target {target} at {precision} is for summarization, not for {task}: "
+                "use --target onnx, or --target ort in fp32"
+            )
+        return Recipe(
+            graphs=partial(trt.seq2seq_graphs, num_beams=num_beams, with_plugin=with_plugin),
+            verify=verify_device,
+            weights_file="weights.bin",
+            on_device=True,
+        )
+    return _RECIPES[target, task]
+
+
+def is_on_device(target: Target, precision: str) -> bool:
+    """Whether `DeviceEngine` runs bundles of this kind."""
+    return target in ("trt", "trt-rtx") or (target, precision) == ("ort", "fp16")

@@ -1,0 +1,1 @@
+"""The commands: pegasus-summarize, pegasus-classify and pegasus-answer."""

@@ -1,0 +1,81 @@
+"""pegasus-classify: documents to labels, one line or one JSON object each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pegasus_runtime.commands.console import note, print_lines, read_document, run_command
+from pegasus_runtime.commands.options import (
+    ArgumentParser,
+    add_bundle,
+    add_documents,
+    add_engine_options,
+)
+from pegasus_runtime.tasks.text_classifier import TextClassifier
+
+__all__ = ["main"]
+
+COMMAND = "pegasus-classify"
+_DESCRIPTION = """\
+Label text files, or standard input, with a bundle of task text-classification
+that pegasus-export made.
+
+Prints label, score and file, a line each; with --json, one JSON object a line.
+"""
+_EPILOG = """\
+examples:
+  pegasus-classify topics article.txt
+  pegasus-classify topics --json *.txt
+
+exit codes:
+  0    done
+  1    the engine is missing or failed, or the output could not be written
+  2    the bundle or a document is unusable
+  130  interrupted; the lines printed until then are complete
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = _parser().parse_intermixed_args(argv)
+    return run_command(COMMAND, lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    documents = [read_document(COMMAND, name) for name in arguments.files or ["-"]]
+    with TextClassifier.load(
+        arguments.bundle, threads=arguments.threads, check_hashes=arguments.check_hashes
+    ) as classifier:
+        for document in documents:
+            found = classifier.classify(document.text, truncate=arguments.truncate)
+            if found.truncated:
+                note(COMMAND, f"{document.name}: cut to what the bundle takes")
+            if arguments.json:
+                record = {"file": document.name, **asdict(found)}
+                print_lines([json.dumps(record, ensure_ascii=False)])
+            else:
+                print_lines([f"{found.label}\t{found.score:.4f}\t{document.name}"])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = ArgumentParser(
+        prog=COMMAND,
+        usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_bundle(parser)
+    add_documents(parser, json_fields="file, label, score, scores, truncated")
+    add_engine_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

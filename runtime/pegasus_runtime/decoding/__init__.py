@@ -1,0 +1,1 @@
+"""What search and engine share: the Protocol between them, and the selection of candidates."""

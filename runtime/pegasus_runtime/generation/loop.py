@@ -1,0 +1,130 @@
+"""Generation: encode, then step the search and the model in turn until every document is done.
+
+A document that is done leaves both at once, so the batch gets smaller from step to step.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.search import beam, sampling
+from pegasus_runtime.search.candidates import StepPlan, plan_step, top_candidates
+from pegasus_runtime.search.departure import (
+    done_documents,
+    plan_staying,
+    rows_of,
+    take_beams,
+    take_samples,
+)
+from pegasus_runtime.search.processors import index_source_ngrams
+from pegasus_runtime.search.score import Hypothesis
+from pegasus_runtime.search.settings import SearchSettings
+
+__all__ = ["Hypothesis", "generate"]
+
+OnStep = Callable[[int], None]
+
+
+def generate(
+    engine: Engine,
+    sources: Sequence[Sequence[int]],
+    settings: SearchSettings,
+    *,
+    on_step: OnStep | None = None,
+) -> list[list[Hypothesis]]:
+    """Generates from documents (token ids with EOS): one list per document, best first.
+
+    `on_step(length)` is called before each step with the tokens that rows hold, start token
+    included; what it raises ends the generation. Raises OptionsError where the options leave no
+    token possible, EngineError where the engine breaks its Protocol or returns NaN.
+    """
+    if not sources:
+        return []
+    run = _search_beams if settings.num_beams > 1 else _sample_rows
+    return run(engine, sources, settings, on_step or _ignore_step)
+
+
+def _search_beams(
+    engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
+) -> list[list[Hypothesis]]:
+    decoding = _start(engine, sources, settings)
+    ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
+    found: dict[int, list[Hypothesis]] = {}
+    state = beam.initial_state(len(sources), settings)
+    while len(state.documents):
+        on_step(state.length)
+        indexes = [ngrams[document] for document in state.documents]
+        plan = plan_step(beam.row_history(state), indexes, settings)
+        scores = _run_model(decoding, beam.row_inputs(state), plan, settings)
+        state = beam.step(state, top_candidates(plan, scores, settings), settings)
+        if state.done.any():
+            ended = take_beams(state, np.flatnonzero(state.done))
+            found.update(zip(ended.documents.tolist(), beam.finalize(ended, settings), strict=True))
+            state = take_beams(state, _keep_staying(decoding, state.done))
+    return [found[document] for document in range(len(sources))]
+
+
+def _sample_rows(
+    engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
+) -> list[list[Hypothesis]]:
+    decoding = _start(engine, sources, settings)
+    ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
+    generators = sampling.seed_generators(sources, settings)
+    found: dict[int, list[Hypothesis]] = {}
+    state = sampling.initial_samples(len(sources), settings)
+    while len(state.documents):
+        on_step(state.length)
+        indexes = [ngrams[document] for document in state.documents]
+        drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]
+        plan = plan_step(sampling.sample_history(state, settings), indexes, settings)
+        scores = _run_model(decoding, sampling.sample_inputs(state, settings), plan, settings)
+        choice = sampling.choose_tokens(state, plan, scores, drawing, settings)
+        state = sampling.append_tokens(state, choice, settings)
+        done = done_documents(state)
+        if done.any():
+            ended = take_samples(state, np.flatnonzero(done))
+            rows = sampling.finalize_samples(ended, settings)
+            found.update(zip(ended.documents.tolist(), rows, strict=True))
+            state = take_samples(state, _keep_staying(decoding, done))
+    return [found[document] for document in range(len(sources))]
+
+
+def _keep_staying(decoding: Decoding, done: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Lets documents that are done leave the model's batch; returns those that stay, in order."""
+    staying = plan_staying(done)
+    if staying.size:
+        decoding.keep(staying)
+    return staying
+
+
+def _start(engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings) -> Decoding:
+    return engine.start(
+        sources, rows_per_document=settings.rows_per_document, max_length=settings.max_length
+    )
+
+
+def _run_model(
+    decoding: Decoding,
+    inputs: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None],
+    plan: StepPlan,
+    settings: SearchSettings,
+) -> StepScores | None:
+    """Steps the model; None where it need not run, because the last token is forced."""
+    length = plan.history.shape[1]
+    if plan.forced and length == settings.max_length - 1:
+        return None
+    tokens, parents = inputs
+    scores = decoding.step(tokens, parents, num_candidates=plan.num_candidates, full=plan.full)
+    if np.isnan(scores.top_scores[:, 0]).any():
+        raise EngineError(
+            f"the engine returned NaN scores for token {length}: the precision of the bundle does "
+            "not hold for this input, use one with higher precision"
+        )
+    return scores
+
+
+def _ignore_step(length: int) -> None:
+    pass

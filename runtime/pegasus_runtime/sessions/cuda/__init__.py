@@ -1,0 +1,1 @@
+"""The device that is a GPU, and ONNX Runtime on it."""

@@ -1,0 +1,107 @@
+"""ONNX Runtime's CUDA provider over preallocated memory: target `ort` in fp16 on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.device.engine import DeviceEngine
+from pegasus_runtime.sessions.device.protocol import View
+from pegasus_runtime.sessions.ort.graph import run_graph
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from pegasus_runtime.sessions.cuda.device import CudaDevice
+
+__all__ = ["OrtCudaGraph", "is_available", "open_cuda"]
+
+_PROVIDER = "CUDAExecutionProvider"
+
+
+def is_available() -> bool:
+    """Whether the installed ONNX Runtime has CUDA, and a GPU answers."""
+    try:
+        import onnxruntime
+
+        from pegasus_runtime.sessions.cuda.device import CudaDevice
+
+        if _PROVIDER not in onnxruntime.get_available_providers():
+            return False
+        CudaDevice()
+    except (ImportError, EngineError):
+        return False
+    return True
+
+
+def open_cuda(bundle: Bundle) -> DeviceEngine:
+    """Loads all graphs. Raises: EngineError."""
+    try:
+        import onnxruntime
+    except ImportError as err:
+        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[gpu]'") from err
+    if _PROVIDER not in onnxruntime.get_available_providers():
+        raise EngineError(
+            "the installed ONNX Runtime has no CUDA: pip install 'pegasus-edge[gpu]' in place of "
+            "onnxruntime, or use provider cpu"
+        )
+    from pegasus_runtime.sessions.cuda.device import CudaDevice
+
+    device = CudaDevice()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    graphs = {}
+    for name, spec in bundle.manifest.graphs.items():
+        path = bundle.path(spec.file)
+        provider = (_PROVIDER, {"user_compute_stream": str(device.stream_handle)})
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        except Exception as err:  # onnxruntime's exceptions share no base class
+            raise EngineError(f"{path}: ONNX Runtime cannot load it with CUDA: {err}") from err
+        if session.get_providers()[0] != _PROVIDER:
+            raise EngineError(
+                f"{path}: ONNX Runtime fell back to the CPU: install the CUDA and cuDNN that it "
+                "was built for, or use provider cpu"
+            )
+        graphs[name] = OrtCudaGraph(session, device)
+    return DeviceEngine(bundle, device, graphs)
+
+
+class OrtCudaGraph:
+    """See `Graph`; any shapes will do."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, device: CudaDevice) -> None:
+        self.session = session
+        self.device = device
+
+    def prepare(self, views: Mapping[str, View]) -> OrtCudaRun:
+        """See `Graph`."""
+        binding = self.session.io_binding()
+        for value in self.session.get_inputs():
+            view = views[value.name]
+            binding.bind_input(value.name, "cuda", 0, view.dtype, list(view.shape), view.address)
+        for value in self.session.get_outputs():
+            view = views[value.name]
+            binding.bind_output(value.name, "cuda", 0, view.dtype, list(view.shape), view.address)
+        return OrtCudaRun(self, binding, views)
+
+
+class OrtCudaRun:
+    """See `PreparedRun`; holds on to the memory that ONNX Runtime knows by address only."""
+
+    def __init__(
+        self,
+        graph: OrtCudaGraph,
+        binding: onnxruntime.IOBinding,
+        views: Mapping[str, View],
+    ) -> None:
+        self.graph = graph
+        self.binding = binding
+        self.views = views
+
+    def run(self) -> None:
+        """See `PreparedRun`."""
+        with self.graph.device.hold():
+            run_graph(self.graph.session, self.binding)

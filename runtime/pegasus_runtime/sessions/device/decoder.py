@@ -1,0 +1,101 @@
+"""One batch being decoded on a device.
+
+A step uploads tokens, position and indirection as one piece, runs the graph, writes the keys of its
+tokens behind those before them, and downloads the candidates as one piece.
+
+Dimensions: B documents being decoded, R rows of each, K beams that the graph computes (R or more).
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.decoding.candidates import select_top
+from pegasus_runtime.decoding.protocol import StepScores
+from pegasus_runtime.sessions.device.workspace import Workspace
+
+__all__ = ["DeviceDecoding"]
+
+Int64 = npt.NDArray[np.int64]
+
+
+class DeviceDecoding:
+    """See `Decoding`; the workspace holds the encoded documents."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        turn: threading.Lock,
+        *,
+        batch: int,
+        rows_per_document: int,
+        vocab_size: int,
+    ) -> None:
+        self.workspace = workspace
+        self.turn = turn
+        self.rows_per_document = rows_per_document
+        self.vocab_size = vocab_size
+        self.places = np.arange(batch)
+        """[B] which documents of the workspace's are still being decoded."""
+        self.length = 0
+        """Tokens so far."""
+        self.indirection = workspace.inputs.arrays["cache_indirection"]
+        self.indirection[...] = -1
+
+    def step(
+        self, tokens: Int64, parents: Int64 | None, *, num_candidates: int, full: bool
+    ) -> StepScores:
+        """See `Decoding.step`."""
+        rows = 1 if parents is None else self.rows_per_document
+        if parents is not None:
+            self._follow(parents)
+        inputs = self.workspace.inputs.arrays
+        tokens = tokens.reshape(-1, rows)  # [B, R]
+        inputs["input_ids"][self.places] = tokens[:, :1]  # also of beams that nobody asked for
+        inputs["input_ids"][self.places, :rows] = tokens
+        inputs["position"][0] = self.length
+        with self.turn:
+            self.workspace.inputs.upload()
+            self.workspace.prepared.run()
+            self.workspace.append_keys(self.length)
+            scores = self._download(rows, num_candidates, full)
+        self.indirection[:, :, self.length] = np.arange(self.indirection.shape[1])
+        self.length += 1
+        return scores
+
+    def keep(self, documents: Int64) -> None:
+        """See `Decoding.keep`; the others stay where they are, and are not looked at any more."""
+        self.places = self.places[documents]
+
+    def _follow(self, parents: Int64) -> None:
+        """Lets each beam continue the history of its parent; nothing on the device moves."""
+        past = self.indirection[:, :, : self.length]
+        followed = past[self.places[:, None], parents]  # [B, R, t]
+        past[self.places, : self.rows_per_document] = followed
+
+    def _download(self, rows: int, num_candidates: int, full: bool) -> StepScores:
+        beams = self.workspace.sizes.beams
+        chosen = (self.places[:, None] * beams + np.arange(rows)).reshape(-1)  # [B*R] of [B*K]
+        log_probs = log_normalizer = None
+        are_enough = num_candidates <= self.workspace.candidates.views["top_ids"].shape[1]
+        if full or not are_enough:
+            scores = self.workspace.scores.download()
+            log_probs = scores["log_probs"][chosen, : self.vocab_size]
+            log_normalizer = scores["log_normalizer"][chosen]
+        if log_probs is not None and not are_enough:
+            found = select_top(log_probs, num_candidates)
+            top_scores, top_ids = found.scores, found.ids
+        else:
+            best = self.workspace.candidates.download()
+            top_scores = best["top_scores"][chosen, :num_candidates]
+            top_ids = best["top_ids"][chosen, :num_candidates]
+        self.workspace.is_spoilt |= not bool(np.isfinite(top_scores[:, 0]).all())
+        return StepScores(
+            top_scores=top_scores,
+            top_ids=top_ids,
+            log_probs=log_probs if full else None,
+            log_normalizer=log_normalizer if full else None,
+        )

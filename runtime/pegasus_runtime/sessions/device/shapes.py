@@ -1,0 +1,101 @@
+"""Which sizes a batch runs at: plans are built for a few of each dimension, and a batch is padded.
+
+Dimensions: B documents, K beams, S source, T target positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pegasus_runtime.bundle import PlanSpec, Profile
+from pegasus_runtime.bundle.block_sparse import MIN_BLOCKS
+from pegasus_runtime.errors import EngineError
+
+__all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSizes:
+    """What a decoder step is given; at least what was asked for."""
+
+    batch: int
+    beams: int
+    source: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRule:
+    """Which lengths a block-sparse encoder reads; sizes in tokens."""
+
+    block_size: int
+    longest_full: int
+
+    def least_length(self, source: int) -> int:
+        """Whole blocks, three or more."""
+        return max(source + -source % self.block_size, MIN_BLOCKS * self.block_size)
+
+    def fits(self, profile: Profile, length: int, source: int) -> bool:
+        """Whether a profile is for the attention that a source of so many tokens gets.
+
+        The last block is what every block sees: a source for sparse attention is not padded on.
+        """
+        if source <= self.longest_full:
+            return profile["source"][-1] <= self.least_length(self.longest_full)
+        is_sparse = profile["source"][0] > self.longest_full
+        return is_sparse and length == self.least_length(source)
+
+
+def fit_encoder(plans: PlanSpec | None, source: int, *, blocks: BlockRule | None = None) -> int:
+    """The length at which a document of `source` tokens is encoded. Raises: EngineError."""
+    wanted = source if blocks is None else blocks.least_length(source)
+    if plans is None:
+        return wanted
+    found = [
+        length
+        for profile in plans.profiles["encoder"]
+        for length in (_smallest(profile["source"], wanted),)
+        if length is not None and (blocks is None or blocks.fits(profile, length, source))
+    ]
+    if not found:
+        raise _no_profile(plans, "encoder", {"source": source})
+    return min(found)
+
+
+def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:
+    """The sizes at which a batch is decoded: those of the smallest profile that holds it.
+
+    Raises: EngineError.
+    """
+    if plans is None:
+        return wanted
+    sizes = {
+        "batch": wanted.batch,
+        "beams": wanted.beams,
+        "time": wanted.time,
+        "source": wanted.source,
+    }
+    found = []
+    for profile in plans.profiles["decoder_step"]:
+        fitted = {name: _smallest(profile[name], size) for name, size in sizes.items()}
+        if None not in fitted.values():
+            found.append(DecoderSizes(**{name: size or 0 for name, size in fitted.items()}))
+    if not found:
+        raise _no_profile(plans, "decoder_step", sizes)
+    return min(found, key=lambda x: (x.batch, x.source, x.time, x.beams))
+
+
+def _smallest(sizes: Sequence[int], wanted: int) -> int | None:
+    """The smallest size from `wanted` on that lies in a profile's range."""
+    return max(sizes[0], wanted) if wanted <= sizes[-1] else None
+
+
+def _no_profile(plans: PlanSpec, graph: str, sizes: dict[str, int]) -> EngineError:
+    def text(profile: Profile) -> str:
+        return ", ".join(f"{name} {profile[name][0]} to {profile[name][-1]}" for name in sizes)
+
+    offered = "; ".join(text(profile) for profile in plans.profiles[graph])
+    got = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    return EngineError(
+        f"graph {graph} was not built for {got}, but for {offered}: export with larger "
+        "--max-source-tokens, --max-target-tokens, --max-batch or --num-beams"
+    )

@@ -1,0 +1,1 @@
+"""ONNX Runtime on the CPU, over caches that it shares with us: target `ort`."""

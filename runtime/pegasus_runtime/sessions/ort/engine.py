@@ -1,0 +1,59 @@
+"""Engine on ONNX Runtime: the graphs of target `ort`.
+
+- encoder.py   documents to what the decoder attends to
+- decoder.py   one token after another
+- cache.py     the keys and values of these tokens, which the decoder writes in place
+- graph.py     one graph: loaded, checked, run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
+from pegasus_runtime.sessions.ort.encoder import OrtEncoder
+from pegasus_runtime.sessions.ort.graph import map_tables
+
+__all__ = ["PROVIDERS", "OrtEngine"]
+
+PROVIDERS = ("auto", "cpu")
+
+
+class OrtEngine:
+    """A bundle loaded into ONNX Runtime; safe to use from several threads.
+
+    A bundle without an encoder (task text-generation) is decoded without sources: of those that
+    `start` takes, only their number counts.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, provider: str = "auto", threads: int | None = None
+    ) -> None:
+        """Loads the graphs.
+
+        threads: intra-op threads; None leaves the choice to ONNX Runtime (one per core).
+        Raises: EngineError if the provider or the threads are impossible, onnxruntime is missing,
+        or a graph cannot be loaded; BundleError if a graph is not the one that the manifest needs.
+        """
+        if provider not in PROVIDERS:
+            raise EngineError(
+                f"provider {provider!r} is not offered for target 'ort': "
+                f"use one of {', '.join(PROVIDERS)}"
+            )
+        tables = map_tables(bundle)
+        has_encoder = "encoder" in bundle.manifest.graphs
+        self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None
+        self.decoder = OrtDecoder(bundle, threads=threads, tables=tables)
+
+    def start(
+        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+    ) -> OrtDecoding:
+        """See `Engine.start`."""
+        return self.decoder.start(
+            {} if self.encoder is None else self.encoder.encode(sources),
+            batch=len(sources),
+            rows_per_document=rows_per_document,
+            max_length=max_length,
+        )

@@ -1,0 +1,1 @@
+"""What an application opens: a bundle loaded for one task."""

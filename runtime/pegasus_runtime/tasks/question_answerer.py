@@ -1,0 +1,139 @@
+"""Questions to passages of a text, from a bundle of task question-answering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import BundleError, InputError, OptionsError
+from pegasus_runtime.sessions.ort.model import OrtModel
+from pegasus_runtime.tasks.answer_spans import best_spans
+from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tokenizer import Pieces, Tokenizer
+
+__all__ = ["Answer", "QuestionAnswerer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A passage of the text that answers a question."""
+
+    text: str
+    """text[start:end] of what was read."""
+    start: int
+    """Of its first character."""
+    end: int
+    """After its last character."""
+    score: float
+    """Probability that it starts where it does, times that it ends where it does."""
+    truncated: bool
+    """Whether the end of the text was cut off, as it was over the bundle's limit."""
+
+
+class QuestionAnswerer(Closing):
+    """A loaded question-answering bundle; one may be used from several threads.
+
+    >>> with QuestionAnswerer.load("answers") as answerer:     # doctest: +SKIP
+    ...     print(answerer.answer("Who was hurt?", "A long text ...").text)
+    """
+
+    def __init__(self, bundle: Bundle, model: OrtModel, tokenizer: Tokenizer) -> None:
+        self.bundle = bundle
+        self._model: OrtModel | None = model
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls, folder: Path | str, *, threads: int | None = None, check_hashes: bool = False
+    ) -> QuestionAnswerer:
+        """Loads a bundle that pegasus-export wrote for target `ort`.
+
+        threads: of the engine; None for one per core. check_hashes: reads every file and compares
+        its SHA-256. Raises: BundleError, EngineError.
+        """
+        opened = open_task(folder, "question-answering", check_hashes=check_hashes)
+        outputs = ["start_logits", "end_logits"]
+        model = OrtModel(opened.bundle, outputs, threads=threads)
+        return cls(opened.bundle, model, opened.tokenizer)
+
+    def answer(
+        self,
+        question: str,
+        text: str,
+        *,
+        top_k: int = 1,
+        max_answer_tokens: int = 15,
+        truncate: bool = False,
+    ) -> list[Answer]:
+        """The best passages of the text, the best first: `top_k` of them, or as many as there are.
+
+        The model reads the question, the text and EOS in a row, as transformers' tokenizer puts
+        pairs; passages and scores are reckoned as in its question-answering pipeline, but over the
+        whole text at once, where that cuts a long one into windows.
+        max_answer_tokens: no passage is longer. truncate: cuts the text's end where the two are
+        over the bundle's limit together, rather than raising.
+        Raises: InputError, OptionsError, EngineError.
+        """
+        if self._model is None:
+            raise BundleError(
+                f"{self.bundle.folder}: the QuestionAnswerer is closed: load it again"
+            )
+        for name, value in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):
+            if value < 1:
+                raise OptionsError(f"{name} is {value}, expected at least 1")
+        asked, read = self._pieces("question", question), self._pieces("text", text)
+        kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
+        source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)
+        ((start_logits, end_logits),) = self._model.run([source])
+        first = len(asked.token_ids)
+        spans = best_spans(
+            start_logits[first : first + kept],
+            end_logits[first : first + kept],
+            count=top_k,
+            max_tokens=max_answer_tokens,
+        )
+        truncated = kept < len(read.token_ids)
+        return [
+            _answer(text, read.offsets[begin][0], read.offsets[last][1], score, truncated)
+            for begin, last, score in spans
+        ]
+
+    def _pieces(self, what: str, text: str) -> Pieces:
+        try:
+            return self._tokenizer.encode_pieces(text)
+        except InputError as err:
+            raise InputError(f"{what}: {err}") from err
+
+    def _fit(self, question: int, text: int, *, truncate: bool) -> int:
+        """Tokens of the text that fit behind the question. Raises: InputError."""
+        limit = self.bundle.manifest.limits.max_source_tokens
+        room = limit - question - 1
+        if text <= room:
+            return text
+        if room < 1:
+            raise InputError(
+                f"question has {question} tokens, the bundle takes {limit} with the text: "
+                "shorten it"
+            )
+        if not truncate:
+            raise InputError(
+                f"question and text have {question + text + 1} tokens, the bundle takes {limit}: "
+                "shorten the text, or pass truncate=True (--truncate)"
+            )
+        return room
+
+    def close(self) -> None:
+        """Lets go of the engine and its memory."""
+        self._model = None
+
+
+def _answer(text: str, start: int, end: int, score: float, truncated: bool) -> Answer:
+    """Without the space that a piece brings along."""
+    passage = text[start:end]
+    start += len(passage) - len(passage.lstrip())
+    passage = passage.strip()
+    return Answer(
+        text=passage, start=start, end=start + len(passage), score=score, truncated=truncated
+    )

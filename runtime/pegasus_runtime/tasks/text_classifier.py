@@ -1,0 +1,124 @@
+"""Texts to labels with scores, from a bundle of task text-classification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.bundle import Activation, Bundle
+from pegasus_runtime.errors import BundleError, InputError
+from pegasus_runtime.sessions.ort.model import OrtModel
+from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tokenizer import Encoding, Tokenizer
+
+__all__ = ["Classification", "TextClassifier"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """The labels of one text."""
+
+    label: str
+    """The one of the highest score."""
+    score: float
+    """Its score: a probability, or the plain output of a regression."""
+    scores: dict[str, float]
+    """Every label's, the highest first."""
+    truncated: bool
+    """Whether the end of the text was cut off, as it was over the bundle's limit."""
+
+
+class TextClassifier(Closing):
+    """A loaded text-classification bundle; one may be used from several threads.
+
+    >>> with TextClassifier.load("topics") as classifier:     # doctest: +SKIP
+    ...     print(classifier.classify("A long text ...").label)
+    """
+
+    def __init__(self, bundle: Bundle, model: OrtModel, tokenizer: Tokenizer) -> None:
+        self.bundle = bundle
+        self._model: OrtModel | None = model
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls, folder: Path | str, *, threads: int | None = None, check_hashes: bool = False
+    ) -> TextClassifier:
+        """Loads a bundle that pegasus-export wrote for target `ort`.
+
+        threads: of the engine; None for one per core. check_hashes: reads every file and compares
+        its SHA-256. Raises: BundleError, EngineError.
+        """
+        opened = open_task(folder, "text-classification", check_hashes=check_hashes)
+        return cls(
+            opened.bundle, OrtModel(opened.bundle, ["logits"], threads=threads), opened.tokenizer
+        )
+
+    @overload  # a str is a Sequence[str] too; the first match is the one that counts
+    def classify(  # type: ignore[overload-overlap]
+        self, texts: str, *, truncate: bool = False
+    ) -> Classification: ...
+
+    @overload
+    def classify(self, texts: Sequence[str], *, truncate: bool = False) -> list[Classification]: ...
+
+    def classify(
+        self, texts: str | Sequence[str], *, truncate: bool = False
+    ) -> Classification | list[Classification]:
+        """The labels of one text, or of each of a list.
+
+        Scores are those of transformers' text-classification pipeline: softmax over labels, a
+        sigmoid each where they do not exclude each other or there is only one, or the model's
+        plain output for a regression; config.json's problem_type says which.
+        truncate: cuts a text that is over the bundle's limit, rather than raising.
+        Raises: InputError, EngineError.
+        """
+        if self._model is None:
+            raise BundleError(f"{self.bundle.folder}: the TextClassifier is closed: load it again")
+        encodings = [
+            self._encode(number, text, truncate=truncate)
+            for number, text in enumerate([texts] if isinstance(texts, str) else texts)
+        ]
+        found = self._model.run([each.token_ids for each in encodings])
+        results = [
+            self._classification(logits, encoding.truncated)
+            for (logits,), encoding in zip(found, encodings, strict=True)
+        ]
+        return results[0] if isinstance(texts, str) else results
+
+    def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
+        limit = self.bundle.manifest.limits.max_source_tokens
+        try:
+            return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
+        except InputError as err:
+            raise InputError(f"text {number}: {err}") from err
+
+    def _classification(self, logits: npt.NDArray[np.float32], truncated: bool) -> Classification:
+        classifier = self.bundle.manifest.classifier
+        assert classifier is not None  # open_task has looked
+        values = activate(logits, classifier.activation)
+        order = np.argsort(-values, kind="stable")
+        scores = {classifier.labels[index]: float(values[index]) for index in order}
+        label = next(iter(scores))
+        return Classification(label=label, score=scores[label], scores=scores, truncated=truncated)
+
+    def close(self) -> None:
+        """Lets go of the engine and its memory."""
+        self._model = None
+
+
+def activate(logits: npt.NDArray[np.float32], activation: Activation) -> npt.NDArray[np.float64]:
+    """Logits [labels] to scores [labels], in float64."""
+    values = logits.astype(np.float64)
+    if activation == "sigmoid":
+        values = 1 / (1 + np.exp(-values))
+    if activation == "softmax":
+        values = np.exp(values - values.max())
+        values /= values.sum()
+    return values

@@ -1,0 +1,216 @@
+"""config.json: what transformers writes is read, and what cannot be is refused in one message."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from pegasus_export.checkpoint.config import (
+    ACTIVATIONS,
+    PegasusConfig,
+    read_config,
+    read_json_object,
+)
+from pegasus_export.errors import CheckpointError
+
+# google/pegasus-xsum, as transformers 4 wrote it: no tie_word_embeddings, fields of every age.
+XSUM: dict[str, Any] = {
+    "activation_dropout": 0.1,
+    "activation_function": "relu",
+    "add_bias_logits": False,
+    "add_final_layer_norm": True,
+    "architectures": ["PegasusForConditionalGeneration"],
+    "bos_token_id": 0,
+    "d_model": 1024,
+    "decoder_attention_heads": 16,
+    "decoder_ffn_dim": 4096,
+    "decoder_layers": 16,
+    "decoder_start_token_id": 0,
+    "encoder_attention_heads": 16,
+    "encoder_ffn_dim": 4096,
+    "encoder_layers": 16,
+    "eos_token_id": 1,
+    "extra_pos_embeddings": 1,
+    "forced_eos_token_id": 1,
+    "is_encoder_decoder": True,
+    "length_penalty": 0.6,
+    "max_length": 64,
+    "max_position_embeddings": 512,
+    "model_type": "pegasus",
+    "normalize_before": True,
+    "num_beams": 8,
+    "num_hidden_layers": 16,
+    "pad_token_id": 0,
+    "scale_embedding": True,
+    "static_position_embeddings": True,
+    "torch_dtype": "float32",
+    "transformers_version": "4.12.0.dev0",
+    "use_cache": True,
+    "vocab_size": 96103,
+}
+
+
+def _write(folder: Path, **changes: Any) -> Path:
+    """XSUM with changes; a change to ... removes the field."""
+    fields = {key: value for key, value in (XSUM | changes).items() if value is not ...}
+    path = folder / "config.json"
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    return path
+
+
+def _problem(folder: Path, **changes: Any) -> str:
+    with pytest.raises(CheckpointError, match="does not describe a PEGASUS network") as caught:
+        read_config(_write(folder, **changes))
+    return str(caught.value)
+
+
+def test_a_file_of_transformers_4_is_read(tmp_path: Path) -> None:
+    assert read_config(_write(tmp_path)) == PegasusConfig(
+        vocab_size=96103,
+        d_model=1024,
+        encoder_layers=16,
+        decoder_layers=16,
+        encoder_attention_heads=16,
+        decoder_attention_heads=16,
+        encoder_ffn_dim=4096,
+        decoder_ffn_dim=4096,
+        max_position_embeddings=512,
+        activation_function="relu",
+        scale_embedding=True,
+        pad_token_id=0,
+        eos_token_ids=(1,),
+        decoder_start_token_id=0,
+        tie_word_embeddings=True,
+        labels=("LABEL_0", "LABEL_1"),
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": False}, {"eos_token_id": [1, 7]}])
+def test_a_file_of_transformers_5_is_read_even_where_it_holds_class_defaults(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    source = transformers.PegasusConfig(**changes)
+    source.save_pretrained(tmp_path)
+    config = read_config(tmp_path / "config.json")
+    for name in ("vocab_size", "d_model", "encoder_layers", "activation_function"):
+        assert getattr(config, name) == getattr(source, name)
+    assert config.tie_word_embeddings is changes.get("tie_word_embeddings", True)
+    assert config.eos_token_ids == tuple(changes.get("eos_token_id", [1]))
+
+
+def test_token_ids_of_the_generation_settings_go_first(tmp_path: Path) -> None:
+    path = _write(tmp_path, pad_token_id=..., decoder_start_token_id=None)
+    generation = {"pad_token_id": 3, "decoder_start_token_id": 4, "eos_token_id": [5, 1, 5]}
+    config = read_config(path, generation)
+    assert (config.pad_token_id, config.decoder_start_token_id) == (3, 4)
+    assert config.eos_token_ids == (5, 1)
+    assert read_config(_write(tmp_path), {"eos_token_id": None}).eos_token_ids == (1,)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_read_and_swish_is_silu(tmp_path: Path, name: str) -> None:
+    config = read_config(_write(tmp_path, activation_function=name))
+    assert config.activation_function == {"swish": "silu"}.get(name, name)
+
+
+def test_all_missing_fields_are_listed(tmp_path: Path) -> None:
+    message = _problem(
+        tmp_path, d_model=..., scale_embedding=None, eos_token_id=..., activation_function=...
+    )
+    assert "d_model, activation_function, scale_embedding, eos_token_id missing" in message
+
+
+def test_an_empty_object_lists_every_field(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"vocab_size, .*, decoder_start_token_id, eos_tok"):
+        read_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("d_model", 1024.0, "1024.0"),
+        ("d_model", float("nan"), "NaN"),
+        ("d_model", True, "true"),
+        ("d_model", 10**30, "1" + "0" * 30),
+        ("vocab_size", "96103", '"96103"'),
+        ("encoder_layers", 0, "0"),
+        ("decoder_ffn_dim", -4096, "-4096"),
+        ("encoder_attention_heads", [16], "[16]"),
+        ("max_position_embeddings", {"a": "b" * 99}, '{"a": "b'),
+    ],
+)
+def test_an_impossible_size_is_shown(tmp_path: Path, name: str, value: Any, shown: str) -> None:
+    message = _problem(tmp_path, **{name: value})
+    assert f"{name} is {shown}" in message
+    assert "expected an integer from 1 to" in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"encoder_attention_heads": 24}, "expected a multiple of encoder_attention_heads (24)"),
+        ({"decoder_attention_heads": 24}, "expected a multiple of decoder_attention_heads (24)"),
+        ({"d_model": 1023, "encoder_attention_heads": 1}, "d_model is 1023, expected an even"),
+        ({"activation_function": "tanh"}, 'activation_function is "tanh", expected one of relu'),
+        ({"activation_function": 3}, "activation_function is 3, expected one of relu"),
+        ({"activation_function": ["relu"]}, 'activation_function is ["relu"], expected one of'),
+        ({"scale_embedding": 1}, "scale_embedding is 1, expected true or false"),
+        ({"tie_word_embeddings": "no"}, 'tie_word_embeddings is "no", expected true or false'),
+        ({"pad_token_id": 96103}, "pad_token_id is 96103, expected an integer from 0 to 96102"),
+        ({"decoder_start_token_id": -1}, "decoder_start_token_id is -1, expected an integer from"),
+        ({"pad_token_id": [0]}, "pad_token_id is [0], expected an integer from 0"),
+        ({"eos_token_id": []}, "eos_token_id is [], expected an integer or a list of integers"),
+        ({"eos_token_id": [1, True]}, "eos_token_id is [1, true], expected an integer or a list"),
+        ({"eos_token_id": 1.0}, "eos_token_id is 1.0, expected an integer or a list of integers"),
+    ],
+)
+def test_an_impossible_value_is_refused(
+    tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    assert expected in _problem(tmp_path, **changes)
+
+
+def test_one_message_lists_every_problem(tmp_path: Path) -> None:
+    message = _problem(
+        tmp_path, d_model=..., vocab_size=0, activation_function="x", eos_token_id=-1
+    )
+    assert "d_model missing; vocab_size is 0" in message
+    assert 'activation_function is "x"' in message
+    assert "eos_token_id is -1" in message
+    assert message.endswith("correct it, or download the checkpoint again")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is not valid JSON"),
+        (b"{", "is not valid JSON"),
+        (b'{"a": "\xff"}', "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
+        (b"[1]", "holds a JSON list, expected an object"),
+        (b"null", "holds a JSON NoneType, expected an object"),
+    ],
+)
+def test_a_file_that_is_no_json_object_is_refused(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=expected):
+        read_json_object(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"none\.json cannot be read \(No such file"):
+        read_json_object(tmp_path / "none.json")
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json_object(path) == {"a": 1}

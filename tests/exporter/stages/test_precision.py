@@ -1,0 +1,190 @@
+"""Exports of lower precision: what they store, report, and give back to fp32."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.tiny_checkpoint import tiny_sentences
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
+from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.command.main import main
+from pegasus_export.errors import CalibrationError, UnsupportedError
+from pegasus_export.measure.documents import CalibrationDocument
+from pegasus_export.measure.sensitivity import rank_layers
+from pegasus_export.models.loading import load_pegasus
+from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
+from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
+from pegasus_runtime.bundle import open_bundle
+from pegasus_runtime.tokenizer import Tokenizer
+
+TinyCheckpoint = Callable[..., Path]
+TinyBundle = Callable[..., Path]
+DOCUMENTS = [CalibrationDocument(text=" ".join(tiny_sentences()[i : i + 4])) for i in (0, 4)]
+
+
+@pytest.fixture(scope="module")
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: TinyCheckpoint
+) -> Callable[[str], ExportResult]:
+    results: dict[str, ExportResult] = {}
+
+    def export(precision: str) -> ExportResult:
+        if precision not in results:
+            results[precision] = export_bundle(
+                ExportRequest(
+                    model=str(tiny_checkpoint()),
+                    output=tmp_path_factory.mktemp("precision") / precision,
+                    precision=precision,
+                )
+            )
+        return results[precision]
+
+    return export
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_the_manifest_names_the_recipe_and_what_it_cost(
+    exported: Callable[[str], ExportResult], precision: str
+) -> None:
+    result = exported(precision)
+    manifest = open_bundle(result.bundle.folder, check_hashes=True).manifest
+    assert manifest.precision == precision
+    assert str(manifest.recipe["linear"]).startswith(f"{precision} weights")
+    assert manifest.recipe["kept_fp32"] == []
+    assert set(manifest.verification) == {"encoder", "decoder_step", "summaries"}
+    assert result.changes is not None
+    assert manifest.verification["summaries"] == dataclasses.asdict(result.changes)
+    assert result.changes.documents == 2
+    for each in result.measured:
+        assert 1e-4 < each.error < each.tolerance
+
+
+def test_fewer_bits_err_more(exported: Callable[[str], ExportResult]) -> None:
+    int8, int4 = (exported(precision).measured[0].error for precision in ("int8", "int4"))
+    assert int8 < int4 / 2
+
+
+@pytest.mark.parametrize("architecture", ["PegasusModel", "PegasusForCausalLM"])
+def test_other_tasks_have_lower_precisions_too(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, architecture: str
+) -> None:
+    result = export_bundle(
+        ExportRequest(
+            model=str(tiny_checkpoint(architecture)), output=tmp_path / "b", precision="int8"
+        )
+    )
+    assert result.changes is None
+    assert all(each.error > 1e-4 for each in result.measured)
+
+
+def _baseline(checkpoint_folder: Path, bundle_folder: Path) -> tuple[Pegasus, Baseline]:
+    checkpoint = open_checkpoint(str(checkpoint_folder))
+    pegasus = load_pegasus(checkpoint)
+    assert checkpoint.spiece is not None
+    tokenizer = Tokenizer.load(checkpoint.spiece, "pegasus")
+    manifest = open_bundle(bundle_folder).manifest
+    return pegasus, make_baseline(pegasus, tokenizer, DOCUMENTS, manifest=manifest)
+
+
+def test_the_torch_engine_writes_what_the_fp32_bundle_writes(
+    tiny_checkpoint: TinyCheckpoint, tiny_bundle: TinyBundle
+) -> None:
+    _, baseline = _baseline(tiny_checkpoint(), tiny_bundle())
+    changes = compare_bundle(open_bundle(tiny_bundle()), baseline, with_rouge=True)
+    assert (changes.documents, changes.tokens_changed, changes.rouge_drop) == (2, 0, 0.0)
+    assert changes.tokens > 4
+
+
+def test_layers_are_ranked_by_their_error_and_fp32_ones_are_not(
+    tiny_checkpoint: TinyCheckpoint, tiny_bundle: TinyBundle
+) -> None:
+    pegasus, baseline = _baseline(tiny_checkpoint(), tiny_bundle())
+    layers = find_layers(pegasus.state_dict())
+    kept = frozenset({"model.decoder.layers.0.fc1"})
+    for precision, largest in (("int8", 0.1), ("int4", 0.5)):
+        errors = rank_layers(
+            pegasus,
+            PrecisionRecipe(precision=precision, kept=kept),
+            baseline.sources,
+            baseline.summaries,
+        )
+        assert set(errors) == {layer.name for layer in layers} - kept
+        assert list(errors.values()) == sorted(errors.values(), reverse=True)
+        assert all(0 < error < largest for error in errors.values())
+    assert not np.isnan(list(errors.values())).any()
+
+
+def test_layers_that_are_named_stay_fp32(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
+    result = export_bundle(
+        ExportRequest(
+            model=str(tiny_checkpoint()),
+            output=tmp_path / "b",
+            precision="int8",
+            keep_fp32=("*",),
+        )
+    )
+    assert all(each.error < 1e-4 for each in result.measured)
+    assert result.changes is not None
+    assert result.changes.tokens_changed == 0
+
+
+def test_the_worst_layers_return_to_fp32_until_rouge_holds(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = tmp_path / "calibration.jsonl"
+    texts = [" ".join(tiny_sentences()[i : i + 4]) for i in range(0, 32, 4)]
+    calibration.write_text("".join(json.dumps({"document": text}) + "\n" for text in texts))
+    options = ["--model", str(tiny_checkpoint()), "--output", str(tmp_path / "b")]
+    options += ["--precision", "int4", "--calibration", str(calibration)]
+    assert main([*options, "--max-rouge-drop", "0"]) == 0
+    shown = capsys.readouterr().out
+    manifest = open_bundle(tmp_path / "b").manifest
+    summaries, kept = manifest.verification["summaries"], manifest.recipe["kept_fp32"]
+    assert isinstance(summaries, dict)
+    assert isinstance(kept, list)
+    assert summaries["rouge_drop"] == 0
+    assert summaries["documents"] == 8
+    assert len(kept) >= 1
+    assert f"layers in fp32: {', '.join(map(str, kept))}" in shown
+    assert "ROUGE-L: 0.00 points below fp32" in shown
+    assert "tokens changed" in shown
+
+
+def test_options_of_lower_precisions_are_refused_where_they_mean_nothing(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    def export(model: Path, **options: object) -> None:
+        export_bundle(
+            ExportRequest(model=str(model), output=tmp_path / "b", precision="int8", **options)  # type: ignore[arg-type]
+        )
+
+    with pytest.raises(UnsupportedError, match=r"^--keep-fp32: no layer is called 'x', expected"):
+        export(tiny_checkpoint(), keep_fp32=("x",))
+    with pytest.raises(UnsupportedError, match="which text-generation does not write"):
+        export(tiny_checkpoint("PegasusForCausalLM"), max_rouge_drop=1.0)
+    with pytest.raises(UnsupportedError, match=r"^--max-rouge-drop is -1, expected points of"):
+        export(tiny_checkpoint(), max_rouge_drop=-1.0)
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        export(tiny_checkpoint(), calibration=tmp_path / "none.txt")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_document_that_cannot_be_summarised_is_named(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    calibration = tmp_path / "calibration.jsonl"
+    calibration.write_text('{"document": ""}\n')
+    with pytest.raises(CalibrationError, match=r"^the calibration documents cannot be summarised"):
+        export_bundle(
+            ExportRequest(
+                model=str(tiny_checkpoint()),
+                output=tmp_path / "b",
+                precision="int8",
+                calibration=calibration,
+            )
+        )

@@ -1,0 +1,69 @@
+"""What the progress line says, and where it stays silent."""
+
+import io
+import sys
+
+import pytest
+
+from pegasus_runtime.commands.progress import ProgressLine, describe_progress
+
+
+class Screen(io.StringIO):
+    """A terminal, or something else that text is written to."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+def screen(patch: pytest.MonkeyPatch, is_terminal: bool = True) -> Screen:
+    found = Screen(is_terminal)
+    patch.setattr(sys, "stderr", found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("done", "elapsed_s", "text"),
+    [
+        (0, 0.0, "0 of 90 documents"),
+        (0, 5.0, "0 of 90 documents"),
+        (30, 10.0, "30 of 90 documents, 3.0 a second, 0:00:20 left"),
+        (2, 25.0, "2 of 90 documents, 12.5 s each, 0:18:20 left"),
+        (1, 60.0, "1 of 90 documents, 60.0 s each, 1:29:00 left"),
+        (90, 45.0, "90 of 90 documents, 2.0 a second, 0:00:00 left"),
+        (3, 0.0, "3 of 90 documents"),
+    ],
+)
+def test_progress_in_words(done: int, elapsed_s: float, text: str) -> None:
+    assert describe_progress(done, 90, elapsed_s) == text
+
+
+def test_a_line_is_written_over_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = screen(monkeypatch)
+    line = ProgressLine(4, clock=iter([100.0, 100.0, 102.0, 103.0]).__next__)
+    line.show(0)
+    line.show(1)
+    line.after(1)(1, 3)
+    line.clear()
+    assert shown.getvalue().split("\r") == [
+        "",
+        "0 of 4 documents\x1b[K",
+        "1 of 4 documents, 2.0 s each, 0:00:06 left\x1b[K",
+        "2 of 4 documents, 1.5 s each, 0:00:03 left\x1b[K",
+        "\x1b[K",
+    ]
+
+
+@pytest.mark.parametrize(("total", "is_terminal"), [(1, True), (4, False)])
+def test_one_document_or_no_terminal_gets_no_line(
+    monkeypatch: pytest.MonkeyPatch, total: int, is_terminal: bool
+) -> None:
+    shown = screen(monkeypatch, is_terminal)
+    line = ProgressLine(total)
+    line.show(0)
+    line.after(0)(1, total)
+    line.clear()
+    assert shown.getvalue() == ""

@@ -1,0 +1,46 @@
+"""Progress that is counted, and generations that are ended."""
+
+import threading
+
+import pytest
+
+from pegasus_runtime.errors import GenerationInterrupted, OptionsError
+from pegasus_runtime.generation.watch import Watch
+
+
+def test_finished_documents_are_counted_up() -> None:
+    calls: list[tuple[int, int]] = []
+    watch = Watch(7, on_progress=lambda *c: calls.append(c), cancel=None, timeout_s=None)
+    for count in (0, 2, 1, 4):
+        watch.count(count)
+    assert calls == [(2, 7), (3, 7), (7, 7)]
+
+
+def test_nobody_needs_to_listen() -> None:
+    watch = Watch(2, on_progress=None, cancel=threading.Event(), timeout_s=60)
+    watch.count(2)
+    watch.check()
+    watch.check_step(1)
+
+
+def test_a_set_event_ends_it() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    watch = Watch(2, on_progress=None, cancel=cancel, timeout_s=None)
+    with pytest.raises(GenerationInterrupted, match=r"^generation was cancelled$"):
+        watch.check()
+
+
+def test_time_that_is_up_ends_it() -> None:
+    watch = Watch(2, on_progress=None, cancel=None, timeout_s=0)
+    with pytest.raises(
+        GenerationInterrupted, match=r"^generation took longer than 0 s: allow more"
+    ):
+        watch.check_step(3)
+
+
+def test_a_timeout_is_a_number_of_seconds() -> None:
+    with pytest.raises(
+        OptionsError, match=r"^timeout_s is -1, expected a number of seconds from 0"
+    ):
+        Watch(2, on_progress=None, cancel=None, timeout_s=-1)
