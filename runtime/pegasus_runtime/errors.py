@@ -10,6 +10,9 @@ PegasusError
 Every message is one line: what is wrong, what was got, what was expected, what to do next.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 __all__ = [
     "BundleError",
     "EngineError",
@@ -41,4 +44,10 @@ class EngineError(PegasusError):
 
 
 class GenerationInterrupted(PegasusError):  # noqa: N818  it is an interruption
-    """Generation was cancelled, or ran out of time."""
+    """Generation was cancelled, or ran out of time.
+
+    results: what was finished until then and not given out yet, in the order of the documents;
+    None for a document that was not finished.
+    """
+
+    results: Sequence[Any] = ()

@@ -91,9 +91,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--batch-size",
         type=positive,
-        default=8,
         metavar="N",
-        help="documents run together, and printed together (default: 8)",
+        help="documents run together at most (default: as many as memory allows, up to 16)",
     )
     _add_generation_options(
         parser.add_argument_group(

@@ -22,10 +22,6 @@ class ProgressLine:
         """Writes how many are done, at what rate, and the time that is left."""
         self._write(describe_progress(done, self.total, self.clock() - self.start))
 
-    def after(self, done_before: int) -> Callable[[int, int], None]:
-        """An `on_progress` for the documents that come after so many others."""
-        return lambda done, _: self.show(done_before + done)
-
     def clear(self) -> None:
         """Leaves the line to others."""
         self._write("")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
-from pegasus_runtime.bundle import open_bundle
 from pegasus_runtime.commands.console import (
     Document,
     exit_code,
@@ -25,6 +25,7 @@ from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tokenizer import Encoding
 
 __all__ = ["main"]
 
@@ -34,8 +35,11 @@ class _Refused:
 
     def __init__(self) -> None:
         self.code = 0
+        self.before: Callable[[], None] = lambda: None
+        """Called before something is reported."""
 
     def add(self, message: str, error: PegasusError) -> None:
+        self.before()
         self.code = max(self.code, fail(COMMAND, message, exit_code(error)))
 
 
@@ -47,10 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
-    open_bundle(arguments.bundle)  # a wrong one is reported before anyone types a document
     refused = _Refused()
-    documents = _read_all(arguments.files or ["-"], refused)
-    if not documents:
+    names = [name for name in arguments.files or ["-"] if not _is_missing(name, refused)]
+    if not names:
         return refused.code
     with Summarizer.load(
         arguments.bundle,
@@ -61,78 +64,98 @@ def _run(arguments: argparse.Namespace) -> int:
         provider=arguments.provider,
         kernel_cache=arguments.kernel_cache,
     ) as summarizer:
-        summarizer.resolve(options)
-        documents = _check_all(summarizer, documents, arguments.truncate, refused)
-        _summarize_all(summarizer, documents, options, arguments, refused)
+        summarizer.resolve(options)  # before anyone types a document
+        _summarize_all(summarizer, names, options, arguments, refused)
     return refused.code
 
 
-def _read_all(names: Sequence[str], refused: _Refused) -> list[Document]:
-    documents = []
-    for name in names:
-        try:
-            documents.append(read_document(COMMAND, name))
-        except InputError as err:
-            refused.add(str(err), err)
-    return documents
+def _is_missing(name: str, refused: _Refused) -> bool:
+    """Whether there is no such file, which is reported before the bundle is loaded."""
+    path = Path(name)
+    if name == "-" or (path.exists() and not path.is_dir()):
+        return False
+    return _read(name, refused) is None
 
 
-def _check_all(
-    summarizer: Summarizer, documents: Sequence[Document], truncate: bool, refused: _Refused
-) -> list[Document]:
-    """Finds the documents that cannot be summarised before any work is done."""
-    good = []
-    for document in documents:
+def _read(name: str, refused: _Refused) -> Document | None:
+    try:
+        return read_document(COMMAND, name)
+    except InputError as err:
+        refused.add(str(err), err)
+        return None
+
+
+class _Documents:
+    """Files, read and encoded one after another, as far ahead as the summarizer wants."""
+
+    def __init__(
+        self, summarizer: Summarizer, names: Sequence[str], truncate: bool, refused: _Refused
+    ) -> None:
+        self.summarizer = summarizer
+        self.names = names
+        self.truncate = truncate
+        self.refused = refused
+        self.num_refused = 0
+        self.ahead: deque[tuple[str, Encoding]] = deque()
+        """Names and encodings of those whose summaries have not come yet."""
+
+    def __iter__(self) -> Iterator[Encoding]:
+        for name in self.names:
+            encoding = self._encode(name)
+            if encoding is None:
+                self.num_refused += 1
+            else:
+                yield encoding
+
+    def _encode(self, name: str) -> Encoding | None:
+        document = _read(name, self.refused)
+        if document is None:
+            return None
         try:
-            encoding = summarizer.encode(document.text, truncate=truncate)
+            encoding = self.summarizer.encode(document.text, truncate=self.truncate)
         except InputError as err:
-            refused.add(f"{document.name}: {err}", err)
-            continue
-        good.append(document)
-        if encoding.truncated:
-            note(
-                COMMAND,
-                f"{document.name}: cut from {encoding.num_tokens_before} to "
-                f"{len(encoding.token_ids)} tokens",
-            )
-    return good
+            self.refused.add(f"{document.name}: {err}", err)
+            return None
+        self.ahead.append((document.name, encoding))
+        return encoding
 
 
 def _summarize_all(
     summarizer: Summarizer,
-    documents: Sequence[Document],
+    names: Sequence[str],
     options: GenerationOptions,
     arguments: argparse.Namespace,
     refused: _Refused,
 ) -> None:
-    """Prints what is done after each batch, so that an interruption loses no more than one."""
-    progress = ProgressLine(len(documents))
+    """Prints each summary as soon as it and those before it are there."""
+    progress = ProgressLine(len(names))
+    refused.before = progress.clear
+    documents = _Documents(summarizer, names, arguments.truncate, refused)
     try:
-        for start in range(0, len(documents), arguments.batch_size):
-            progress.show(start)
-            batch = documents[start : start + arguments.batch_size]
-            begin = time.perf_counter()
-            results = summarizer.summarize(
-                [document.text for document in batch],
-                options,
-                truncate=arguments.truncate,
-                errors="return",
-                on_progress=progress.after(start),
-            )
-            seconds = (time.perf_counter() - begin) / len(batch)
+        progress.show(0)
+        for result in summarizer.summarize_each(
+            documents,
+            options,
+            errors="return",
+            batch_size=arguments.batch_size,
+            on_progress=lambda done, _: progress.show(done + documents.num_refused),
+        ):
             progress.clear()
-            for document, result in zip(batch, results, strict=True):
-                if isinstance(result, Failure):
-                    refused.add(f"{document.name}: {result.error}", result.error)
-                else:
-                    _print(document, result, seconds, as_json=arguments.json)
+            name, encoding = documents.ahead.popleft()
+            if isinstance(result, Failure):
+                refused.add(f"{name}: {result.error}", result.error)
+                continue
+            if encoding.truncated:
+                lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
+                note(COMMAND, f"{name}: cut from {lengths} tokens")
+            _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
 
 
-def _print(document: Document, summary: Summary, seconds: float, *, as_json: bool) -> None:
+def _print(name: str, summary: Summary, *, as_json: bool) -> None:
     if as_json:
-        record = {"file": document.name, **_record(summary), "seconds": round(seconds, 4)}
+        record = {"file": name, **_record(summary), "seconds": round(summary.seconds, 4)}
         if summary.alternatives:
             record["alternatives"] = [_record(other) for other in summary.alternatives]
         lines = [json.dumps(record, ensure_ascii=False)]

@@ -59,6 +59,7 @@ def plan_batches(
     rows: int,
     max_length: int,
     max_documents: int | None = None,
+    batch_size: int | None = None,
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
 ) -> list[list[int]]:
     """Documents, longest first, in batches; one that is over the budget goes alone.
@@ -66,20 +67,21 @@ def plan_batches(
     lengths: source tokens by document. A batch is padded to its first document. The longest come
     first, so that the largest batch, if it does not fit, fails at once. max_documents: of graphs
     that take no more together; their memory is of one size, and the budget not looked at.
+    batch_size: what was asked for at most, whatever fits.
     """
     order = sorted(lengths, key=lambda document: -lengths[document])
     batches: list[list[int]] = []
     room = 0
     for document in order:
         if room == 0 and max_documents is not None:
-            room = max_documents
+            room = min(max_documents, batch_size or max_documents)
             batches.append([])
         elif room == 0:
             cost = bytes_per_document(
                 facts, source_tokens=lengths[document], rows=rows, max_length=max_length
             )
             left = budget_bytes - encoder_bytes(facts, source_tokens=lengths[document])
-            room = min(max(1, left // cost), _MAX_DOCUMENTS)
+            room = min(max(1, left // cost), batch_size or _MAX_DOCUMENTS, _MAX_DOCUMENTS)
             batches.append([])
         batches[-1].append(document)
         room -= 1

@@ -1,7 +1,7 @@
 """Documents that fail without taking the others with them."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, get_args
 
@@ -46,20 +46,19 @@ def run_batches(
     *,
     errors: Errors,
     on_done: Callable[[int], None],
-) -> Mapping[int, _Result | Failure]:
-    """The result of every document of every batch, by document.
+) -> Iterator[tuple[int, _Result | Failure]]:
+    """Every document of every batch with its result, batch by batch.
 
     run: from a batch to its results; where errors are returned and it raises one, each document of
     the batch is tried alone. on_done: called with the number of documents that were just finished.
 
     Raises: what `run` raises, where errors are raised; GenerationInterrupted in any case.
     """
-    results: dict[int, _Result | Failure] = {}
     pending = deque(batches)
     while pending:
         batch = pending.popleft()
         try:
-            results.update(zip(batch, run(batch), strict=True))
+            yield from zip(batch, run(batch), strict=True)
         except GenerationInterrupted:
             raise
         except PegasusError as err:
@@ -68,6 +67,5 @@ def run_batches(
             if len(batch) > 1:
                 pending.extendleft([document] for document in reversed(batch))
                 continue
-            results[batch[0]] = record_failure(batch[0], err)
+            yield batch[0], record_failure(batch[0], err)
         on_done(len(batch))
-    return results

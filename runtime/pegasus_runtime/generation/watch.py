@@ -1,15 +1,18 @@
 """What a caller sees of a running generation, and how it is ended."""
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from pegasus_runtime.errors import GenerationInterrupted, OptionsError
 
 __all__ = ["Cancel", "OnProgress", "Watch"]
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of finished documents and of all documents."""
+"""Called with the number of finished documents and of all documents, as far as that is known."""
+
+
+_Document = TypeVar("_Document")
 
 
 class Cancel(Protocol):
@@ -24,27 +27,35 @@ class Watch:
 
     def __init__(
         self,
-        num_documents: int,
+        num_documents: int | None,
         *,
         on_progress: OnProgress | None,
         cancel: Cancel | None,
         timeout_s: float | None,
     ) -> None:
-        """Raises: OptionsError."""
+        """num_documents: None where nobody knows; see `see`. Raises: OptionsError."""
         if timeout_s is not None and not timeout_s >= 0:
             raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
         self.num_documents = num_documents
+        self.num_seen = 0
         self.num_done = 0
         self.on_progress = on_progress
         self.cancel = cancel
         self.timeout_s = timeout_s
         self.start = time.monotonic()
 
+    def see(self, documents: Iterable[_Document]) -> Iterator[_Document]:
+        """Counts documents as they are read: those seen are all that are known of."""
+        for document in documents:
+            self.num_seen += 1
+            yield document
+
     def count(self, num_documents: int) -> None:
         """Reports that so many documents more are finished."""
         self.num_done += num_documents
         if self.on_progress is not None and num_documents:
-            self.on_progress(self.num_done, self.num_documents)
+            known = self.num_seen if self.num_documents is None else self.num_documents
+            self.on_progress(self.num_done, known)
 
     def check_step(self, length: int) -> None:
         """Called with the tokens that rows hold, before each step."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import BundleError, InputError
+from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.generation.batching import plan_batches
-from pegasus_runtime.generation.failure import (
-    Errors,
-    Failure,
-    check_errors,
-    record_failure,
-    run_batches,
-)
+from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
 from pegasus_runtime.generation.loop import Hypothesis, generate
+from pegasus_runtime.generation.stream import (
+    WINDOW_DOCUMENTS,
+    Plan,
+    collect_results,
+    run_stream,
+)
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.source import check_source
 from pegasus_runtime.tasks.summary import Summary
@@ -103,19 +106,6 @@ class Summarizer(Closing):
     ) -> Summary: ...
 
     @overload
-    def summarize(  # type: ignore[overload-overlap]
-        self,
-        documents: str,
-        options: GenerationOptions | None = None,
-        *,
-        truncate: bool = False,
-        errors: Literal["return"],
-        on_progress: OnProgress | None = None,
-        cancel: Cancel | None = None,
-        timeout_s: float | None = None,
-    ) -> Summary | Failure: ...
-
-    @overload
     def summarize(
         self,
         documents: Sequence[str],
@@ -131,15 +121,15 @@ class Summarizer(Closing):
     @overload
     def summarize(
         self,
-        documents: Sequence[str],
+        documents: str | Sequence[str],
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
-        errors: Literal["return"],
+        errors: Errors,
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
-    ) -> list[Summary | Failure]: ...
+    ) -> Summary | Failure | list[Summary | Failure]: ...
 
     def summarize(
         self,
@@ -162,18 +152,89 @@ class Summarizer(Closing):
         tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
-        returned; OptionsError; GenerationInterrupted when cancelled or out of time.
+        returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the
+        summaries that were finished as `results`, one per document, None for the others.
         """
         check_errors(errors)
-        encodings = self._encode_all(documents, truncate, errors)
-        found = self._generate(
-            [each if isinstance(each, Failure) else each.token_ids for each in encodings],
-            options,
-            errors,
-            Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s),
-        )
-        summaries = [self._summary(*each) for each in zip(found, encodings, strict=True)]
+        encodings = encode_all(partial(self.encode, truncate=truncate), documents, errors)
+        watch = Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        found = self._summarize_encodings(encodings, options, errors, watch)
+        summaries = collect_results(found, len(encodings))
         return summaries[0] if isinstance(documents, str) else summaries
+
+    def summarize_each(
+        self,
+        documents: Iterable[str | Encoding],
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        errors: Errors = "raise",
+        batch_size: int | None = None,
+        window: int = WINDOW_DOCUMENTS,
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Summary | Failure]:
+        """The summaries of any number of documents, in order, each as soon as it is there.
+
+        documents: texts, or what `encode` makes of them; any iterable, of a million documents if
+        need be, of which `window` are read ahead, so that those of similar length run together.
+        Closing the iterator, or not asking it for more, stops the work.
+        batch_size: runs no more documents together (default: as many as memory allows). window:
+        fewer give the first summary sooner where documents come slowly.
+        on_progress: told the number of all documents only where they have a `len`, otherwise how
+        many were read. timeout_s: from the first document on, whoever takes the time.
+        The other arguments are those of `summarize`.
+
+        Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
+        that of a document when its turn comes. GenerationInterrupted, which has as `results` what
+        was finished and not given out yet, None for what was not finished.
+        """
+        check_errors(errors)
+        if isinstance(documents, str):
+            raise OptionsError("documents is one text, expected several: call summarize, or [text]")
+        for name, value in (("batch_size", batch_size), ("window", window)):
+            if value is not None and value < 1:
+                raise OptionsError(f"{name} is {value}, expected an integer from 1 up")
+        total = len(documents) if isinstance(documents, Sized) else None
+        watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        encodings = encode_each(
+            partial(self.encode, truncate=truncate), watch.see(documents), errors
+        )
+        return self._summarize_encodings(
+            encodings, options, errors, watch, batch_size=batch_size, window=window
+        )
+
+    def _summarize_encodings(
+        self,
+        encodings: Iterable[Encoding | Failure],
+        options: GenerationOptions | None,
+        errors: Errors,
+        watch: Watch,
+        *,
+        batch_size: int | None = None,
+        window: int = WINDOW_DOCUMENTS,
+    ) -> Iterator[Summary | Failure]:
+        engine, settings = self._open_engine(), self.resolve(options)
+
+        def run(batch: Sequence[Encoding]) -> list[Summary]:
+            watch.check()  # before the encoder runs
+            start = time.perf_counter()
+            found = generate(
+                engine, [each.token_ids for each in batch], settings, on_step=watch.check_step
+            )
+            seconds = (time.perf_counter() - start) / len(batch)
+            return [self._summary(*each, seconds) for each in zip(found, batch, strict=True)]
+
+        return run_stream(
+            encodings,
+            run,
+            self._planner(settings, batch_size),
+            length=lambda encoding: len(encoding.token_ids),
+            errors=errors,
+            on_done=watch.count,
+            window=window,
+        )
 
     @overload
     def generate(
@@ -193,7 +254,7 @@ class Summarizer(Closing):
         sources: Sequence[Sequence[int]],
         options: GenerationOptions | None = None,
         *,
-        errors: Literal["return"],
+        errors: Errors,
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
@@ -216,63 +277,40 @@ class Summarizer(Closing):
         arguments, and what is raised, are those of `summarize`.
         """
         check_errors(errors)
-        return self._generate(
-            [self._check_source(number, ids, errors) for number, ids in enumerate(sources)],
-            options,
-            errors,
-            Watch(len(sources), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s),
-        )
+        checked = [self._check_source(number, ids, errors) for number, ids in enumerate(sources)]
+        watch = Watch(len(checked), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        engine, settings = self._open_engine(), self.resolve(options)
 
-    def _generate(
-        self,
-        sources: Sequence[Sequence[int] | Failure],
-        options: GenerationOptions | None,
-        errors: Errors,
-        watch: Watch,
-    ) -> list[list[Hypothesis] | Failure]:
-        """Generates from the sources that have not failed before."""
-        engine = self._open_engine()
-        settings = self.resolve(options)
-        failed = {n: source for n, source in enumerate(sources) if isinstance(source, Failure)}
-        ready = {n: source for n, source in enumerate(sources) if not isinstance(source, Failure)}
-        batches = plan_batches(
-            {number: len(source) for number, source in ready.items()},
-            self.bundle.manifest.architecture,
+        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
+            watch.check()  # before the encoder runs
+            return generate(engine, batch, settings, on_step=watch.check_step)
+
+        found = run_stream(
+            checked,
+            run,
+            self._planner(settings),
+            length=len,
+            errors=errors,
+            on_done=watch.count,
+        )
+        return collect_results(found, len(checked))
+
+    def _planner(self, settings: SearchSettings, batch_size: int | None = None) -> Plan:
+        """From the lengths of documents to batches that fit the memory."""
+        manifest = self.bundle.manifest
+        return lambda lengths: plan_batches(
+            lengths,
+            manifest.architecture,
             rows=settings.rows_per_document,
             max_length=settings.max_length,
-            max_documents=self.bundle.manifest.limits.max_batch,
+            max_documents=manifest.limits.max_batch,
+            batch_size=batch_size,
         )
-
-        def run(batch: Sequence[int]) -> list[list[Hypothesis]]:
-            watch.check()  # before the encoder runs
-            chosen = [ready[number] for number in batch]
-            return generate(engine, chosen, settings, on_step=watch.check_step)
-
-        watch.count(len(failed))
-        found = run_batches(batches, run, errors=errors, on_done=watch.count)
-        results = {**failed, **found}
-        return [results[number] for number in range(len(sources))]
 
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
         limit = self.bundle.manifest.limits.max_source_tokens
         return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
-
-    def _encode_all(
-        self, documents: str | Sequence[str], truncate: bool, errors: Errors
-    ) -> list[Encoding | Failure]:
-        encodings: list[Encoding | Failure] = []
-        for number, text in enumerate([documents] if isinstance(documents, str) else documents):
-            try:
-                encodings.append(self.encode(text, truncate=truncate))
-            except InputError as err:
-                if errors == "return":
-                    encodings.append(record_failure(number, err))
-                elif isinstance(documents, str):
-                    raise
-                else:
-                    raise InputError(f"document {number}: {err}") from err
-        return encodings
 
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
         """The options over the checkpoint's defaults, concrete and checked.
@@ -320,12 +358,8 @@ class Summarizer(Closing):
         return source
 
     def _summary(
-        self, hypotheses: Sequence[Hypothesis] | Failure, encoding: Encoding | Failure
-    ) -> Summary | Failure:
-        if isinstance(encoding, Failure):
-            return encoding
-        if isinstance(hypotheses, Failure):
-            return hypotheses
+        self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float
+    ) -> Summary:
         best, *others = [
             Summary(
                 text=self._tokenizer.decode(hypothesis.token_ids),
@@ -340,6 +374,7 @@ class Summarizer(Closing):
             token_ids=best.token_ids,
             score=best.score,
             truncated=best.truncated,
+            seconds=seconds,
             alternatives=tuple(others),
         )
 

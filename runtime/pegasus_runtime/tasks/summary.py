@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Summary"]
 
@@ -18,5 +18,7 @@ class Summary:
     """See `Hypothesis.score`."""
     truncated: bool
     """Whether the end of the document was cut off, as it was over the bundle's limit."""
+    seconds: float = field(default=0.0, compare=False)
+    """That it took: its batch's, shared out among the documents."""
     alternatives: tuple[Summary, ...] = ()
     """The others, best first, where num_return_sequences asked for more than one."""

@@ -46,7 +46,7 @@ def test_a_line_is_written_over_and_cleared(monkeypatch: pytest.MonkeyPatch) -> 
     line = ProgressLine(4, clock=iter([100.0, 100.0, 102.0, 103.0]).__next__)
     line.show(0)
     line.show(1)
-    line.after(1)(1, 3)
+    line.show(2)
     line.clear()
     assert shown.getvalue().split("\r") == [
         "",
@@ -64,6 +64,6 @@ def test_one_document_or_no_terminal_gets_no_line(
     shown = screen(monkeypatch, is_terminal)
     line = ProgressLine(total)
     line.show(0)
-    line.after(0)(1, total)
+    line.show(1)
     line.clear()
     assert shown.getvalue() == ""

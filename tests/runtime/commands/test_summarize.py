@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,28 @@ def test_files_are_printed_in_their_order_whatever_the_batches(
         code, out, err = run(bundle, *files, "-", "--batch-size", size, stdin=SECOND.encode())
         assert (code, err) == (0, "")
         assert out.splitlines() == expected
+
+
+def test_a_document_may_come_through_a_pipe_that_is_read_once(
+    run: Runner, bundle: Path, article: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(SECOND,))
+    writer.start()
+    code, out, err = run(bundle, article, pipe)
+    writer.join()
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [each.text for each in summarizer.summarize([FIRST, SECOND])]
+
+
+def test_documents_far_apart_run_together(run: Runner, bundle: Path, tmp_path: Path) -> None:
+    """Lengths alternate, yet the time of a batch, shared out, shows which were in it."""
+    texts = [FIRST if number % 2 else "A boat." for number in range(24)]
+    files = [write(tmp_path / f"{n}.txt", text) for n, text in enumerate(texts)]
+    _, out, _ = run(bundle, *files, "--json", "--batch-size", 12)
+    seconds = [json.loads(line)["seconds"] for line in out.splitlines()]
+    assert len(set(seconds[::2])) == len(set(seconds[1::2])) == 1
 
 
 def test_json_is_an_object_per_line(

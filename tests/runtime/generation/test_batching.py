@@ -76,6 +76,17 @@ def test_documents_over_the_budget_go_alone() -> None:
     assert plan([10, 30, 20], rows=4, budget_bytes=1) == [[1], [2], [0]]
 
 
+def test_no_more_run_together_than_asked_for() -> None:
+    lengths = dict.fromkeys(range(20), 5)
+    for batch_size, sizes in ((None, [16, 4]), (3, [3] * 6 + [2]), (99, [16, 4])):
+        batches = plan_batches(lengths, FACTS, rows=1, max_length=8, batch_size=batch_size)
+        assert [len(batch) for batch in batches] == sizes
+    batches = plan_batches(lengths, FACTS, rows=1, max_length=8, max_documents=8, batch_size=12)
+    assert [len(batch) for batch in batches] == [8, 8, 4]
+    batches = plan_batches(lengths, FACTS, rows=1, max_length=8, max_documents=8, batch_size=7)
+    assert [len(batch) for batch in batches] == [7, 7, 6]
+
+
 def test_equal_lengths_keep_their_order() -> None:
     assert plan([5, 5, 9, 5], rows=1, budget_bytes=10**9) == [[2, 0, 1, 3]]
 

@@ -27,9 +27,13 @@ class Runner:
         return [document**2 for document in batch]
 
 
+def run_all(*arguments: Any, **named: Any) -> dict[int, Any]:
+    return dict(run_batches(*arguments, **named))
+
+
 def test_every_document_has_its_result() -> None:
     run = Runner()
-    results = run_batches([[3, 1], [2]], run, errors="raise", on_done=run.done.append)
+    results = run_all([[3, 1], [2]], run, errors="raise", on_done=run.done.append)
     assert results == {1: 1, 2: 4, 3: 9}
     assert run.done == [2, 1]
 
@@ -37,13 +41,13 @@ def test_every_document_has_its_result() -> None:
 def test_an_error_is_raised_where_errors_are() -> None:
     run = Runner(1)
     with pytest.raises(EngineError, match=r"^out of memory$"):
-        run_batches([[3, 1], [2]], run, errors="raise", on_done=run.done.append)
+        run_all([[3, 1], [2]], run, errors="raise", on_done=run.done.append)
     assert (run.batches, run.done) == ([[3, 1]], [])
 
 
 def test_the_documents_of_a_batch_that_fails_are_tried_alone_and_the_next_batch_is_not() -> None:
     run = Runner(1)
-    results = run_batches([[3, 1, 5], [2, 4]], run, errors="return", on_done=run.done.append)
+    results = run_all([[3, 1, 5], [2, 4]], run, errors="return", on_done=run.done.append)
     assert run.batches == [[3, 1, 5], [3], [1], [5], [2, 4]]
     assert run.done == [1, 1, 1, 2]
     failure = results[1]
@@ -53,32 +57,32 @@ def test_the_documents_of_a_batch_that_fails_are_tried_alone_and_the_next_batch_
 
 def test_a_batch_that_is_too_large_loses_no_document() -> None:
     run = Runner(most=1)
-    results = run_batches([[3, 1], [2]], run, errors="return", on_done=run.done.append)
+    results = run_all([[3, 1], [2]], run, errors="return", on_done=run.done.append)
     assert results == {1: 1, 2: 4, 3: 9}
 
 
 def test_a_document_alone_is_tried_once() -> None:
     run = Runner(2)
-    run_batches([[2]], run, errors="return", on_done=run.done.append)
+    run_all([[2]], run, errors="return", on_done=run.done.append)
     assert (run.batches, run.done) == ([[2]], [1])
 
 
 def test_an_interruption_is_raised_in_any_case() -> None:
     run = Runner(1, error=GenerationInterrupted("generation was cancelled"))
     with pytest.raises(GenerationInterrupted, match="cancelled"):
-        run_batches([[3, 1], [2]], run, errors="return", on_done=run.done.append)
+        run_all([[3, 1], [2]], run, errors="return", on_done=run.done.append)
     assert run.batches == [[3, 1]]
 
 
 def test_a_programming_error_is_raised_in_any_case() -> None:
     run = Runner(1, error=ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        run_batches([[3, 1], [2]], run, errors="return", on_done=run.done.append)
+        run_all([[3, 1], [2]], run, errors="return", on_done=run.done.append)
 
 
 def test_no_batches_have_no_results() -> None:
     run = Runner()
-    assert run_batches([], run, errors="return", on_done=run.done.append) == {}
+    assert run_all([], run, errors="return", on_done=run.done.append) == {}
 
 
 class Cache(np.ndarray):
@@ -118,7 +122,7 @@ def test_a_failed_batch_is_let_go_before_its_documents_are_tried() -> None:
         caches.append(weakref.ref(cache))
         raise InputError(f"no room for {len(cache)}")
 
-    results = run_batches([[0, 1]], run, errors="return", on_done=lambda count: None)
+    results = run_all([[0, 1]], run, errors="return", on_done=lambda count: None)
     assert len(caches) == 3
     assert [result.document for result in results.values() if isinstance(result, Failure)] == [0, 1]
 

@@ -16,6 +16,19 @@ def test_finished_documents_are_counted_up() -> None:
     assert calls == [(2, 7), (3, 7), (7, 7)]
 
 
+def test_documents_that_nobody_counted_are_counted_as_they_are_read() -> None:
+    calls: list[tuple[int, int]] = []
+    watch = Watch(
+        None, on_progress=lambda *counts: calls.append(counts), cancel=None, timeout_s=None
+    )
+    documents = watch.see(iter("abc"))
+    assert [next(documents), next(documents)] == ["a", "b"]
+    watch.count(1)
+    assert next(documents) == "c"
+    watch.count(2)
+    assert calls == [(1, 2), (3, 3)]
+
+
 def test_nobody_needs_to_listen() -> None:
     watch = Watch(2, on_progress=None, cancel=threading.Event(), timeout_s=60)
     watch.count(2)

@@ -1,10 +1,11 @@
 """The facade against transformers' `generate`, and everything it refuses."""
 
+import itertools
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,136 @@ def test_time_that_suffices_changes_nothing(summarizer: Summarizer) -> None:
 def test_a_timeout_is_a_number_of_seconds(summarizer: Summarizer, timeout_s: float) -> None:
     with pytest.raises(OptionsError, match=r"^timeout_s is (-1\.0|nan), expected a number of sec"):
         summarizer.summarize(texts(1), timeout_s=timeout_s)
+
+
+def test_an_interrupted_call_gives_what_was_finished(engine: OrtEngine, bundle: Bundle) -> None:
+    documents = texts(40)
+    alone = summarizer_on(engine, bundle).summarize(documents)
+    recording = RecordingEngine(engine)
+    cancel = threading.Event()
+
+    def after_a_batch(done: int, total: int) -> None:
+        cancel.set()
+
+    with pytest.raises(GenerationInterrupted) as caught:
+        summarizer_on(recording, bundle).summarize(
+            documents, cancel=cancel, on_progress=after_a_batch
+        )
+    found = caught.value.results
+    assert len(found) == 40
+    assert recording.batches == [16]
+    assert sum(each is not None for each in found) == 16
+    assert found[0] is not None  # the batch of the oldest comes first
+    for got, expected in zip(found, alone, strict=True):
+        if got is not None:
+            assert_close(got, expected)
+    with pytest.raises(GenerationInterrupted) as caught:
+        summarizer_on(engine, bundle).generate([[5, 1]], timeout_s=0)
+    assert caught.value.results == (None,)
+
+
+# Any number of documents.
+
+
+def test_each_gives_the_summaries_of_the_list_in_order(summarizer: Summarizer) -> None:
+    documents = texts(40, seed=6)
+    expected = summarizer.summarize(documents)
+    for window in (1, 5, 256):
+        found = summarizer.summarize_each(iter(documents), window=window)
+        for got, wanted in zip(found, expected, strict=True):
+            assert isinstance(got, Summary)
+            assert_close(got, wanted)
+
+
+def test_each_reads_no_further_than_its_window(engine: OrtEngine, bundle: Bundle) -> None:
+    num_read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal num_read
+        for text in itertools.cycle(texts(5)):
+            num_read += 1
+            yield text
+
+    recording = RecordingEngine(engine)
+    found = summarizer_on(recording, bundle).summarize_each(endless(), window=8)
+    assert num_read == 0
+    for place, _ in zip(range(20), found, strict=False):
+        assert num_read <= place + 8
+    num_batches = len(recording.batches)
+    found.close()  # type: ignore[attr-defined]
+    assert list(found) == []
+    assert len(recording.batches) == num_batches
+
+
+def test_each_runs_no_more_together_than_asked_for(engine: OrtEngine, bundle: Bundle) -> None:
+    recording = RecordingEngine(engine)
+    summarizer = summarizer_on(recording, bundle)
+    assert len(list(summarizer.summarize_each(texts(7), batch_size=3))) == 7
+    assert recording.batches == [3, 3, 1]
+
+
+def test_each_takes_what_encode_gives(summarizer: Summarizer) -> None:
+    documents = texts(3)
+    encodings = [summarizer.encode(text) for text in documents]
+    mixed = [encodings[0], documents[1], encodings[2]]
+    assert list(summarizer.summarize_each(mixed)) == summarizer.summarize(documents)
+
+
+def test_each_raises_when_the_turn_of_a_document_comes(summarizer: Summarizer) -> None:
+    found = summarizer.summarize_each(["A boat.", "", "A bridge."])
+    assert isinstance(next(found), Summary)
+    with pytest.raises(InputError, match=r"^document 1: text is empty"):
+        next(found)
+    results = list(summarizer.summarize_each(["A boat.", "", "A bridge."], errors="return"))
+    assert [isinstance(each, Failure) for each in results] == [False, True, False]
+    assert error_of(results[1]).startswith("text is empty")
+
+
+def test_each_tells_how_many_are_done_of_those_that_are_known(summarizer: Summarizer) -> None:
+    calls: list[tuple[int, int]] = []
+    options = GenerationOptions(num_beams=1)
+    progress: Callable[[int, int], None] = lambda *counts: calls.append(counts)  # noqa: E731
+    list(summarizer.summarize_each(texts(20), options, on_progress=progress))
+    assert calls == [(16, 20), (20, 20)]
+    calls.clear()
+    list(summarizer.summarize_each(iter(texts(20)), options, window=18, on_progress=progress))
+    assert calls[0] == (16, 18)
+    assert calls[-1] == (20, 20)
+
+
+def test_each_refuses_at_once_what_can_never_run(summarizer: Summarizer) -> None:
+    with pytest.raises(OptionsError, match="num_beams is 33"):
+        summarizer.summarize_each([], GenerationOptions(num_beams=33))
+    with pytest.raises(OptionsError, match=r"^batch_size is 0, expected an integer from 1 up$"):
+        summarizer.summarize_each([], batch_size=0)
+    with pytest.raises(OptionsError, match=r"^window is 0, expected an integer from 1 up$"):
+        summarizer.summarize_each([], window=0)
+    with pytest.raises(OptionsError, match="errors is 'ignore'"):
+        summarizer.summarize_each([], errors="ignore")  # type: ignore[arg-type]
+    with pytest.raises(OptionsError, match="documents is one text, expected several"):
+        summarizer.summarize_each("A boat.")
+
+
+def test_each_says_what_was_finished_when_it_is_interrupted(
+    engine: OrtEngine, bundle: Bundle
+) -> None:
+    cancel = threading.Event()
+    found = summarizer_on(engine, bundle).summarize_each(texts(40), cancel=cancel)
+    first = next(found)
+    assert isinstance(first, Summary)
+    cancel.set()
+    given: list[Summary | Failure] = [first]
+    with pytest.raises(GenerationInterrupted) as caught:
+        given.extend(found)
+    finished = [each for each in caught.value.results if each is not None]
+    assert len(given) + len(finished) == 16
+    assert len(given) + len(caught.value.results) == 40
+
+
+def test_a_summary_says_how_long_it_took(summarizer: Summarizer) -> None:
+    start = time.perf_counter()
+    found = summarizer.summarize(texts(3))
+    assert 0 < sum(each.seconds for each in found) < time.perf_counter() - start
 
 
 def test_threads_may_share_a_summarizer(summarizer: Summarizer) -> None:

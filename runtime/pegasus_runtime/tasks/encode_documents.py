@@ -1,0 +1,46 @@
+"""Texts to token ids, where one that cannot be encoded is a failure among the others."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pegasus_runtime.errors import InputError
+from pegasus_runtime.generation.failure import Errors, Failure, record_failure
+from pegasus_runtime.tokenizer import Encoding
+
+__all__ = ["encode_all", "encode_each"]
+
+Encode = Callable[[str], Encoding]
+"""Raises InputError."""
+
+
+def encode_all(
+    encode: Encode, documents: str | Sequence[str], errors: Errors
+) -> list[Encoding | Failure]:
+    """All documents, or one. Raises: InputError of the first failure, where errors are raised."""
+    if isinstance(documents, str) and errors == "raise":
+        return [encode(documents)]
+    encodings = []
+    for encoding in encode_each(
+        encode, [documents] if isinstance(documents, str) else documents, errors
+    ):
+        if isinstance(encoding, Failure) and errors == "raise":
+            raise encoding.error
+        encodings.append(encoding)
+    return encodings
+
+
+def encode_each(
+    encode: Encode, documents: Iterable[str | Encoding], errors: Errors
+) -> Iterator[Encoding | Failure]:
+    """One after another, when asked for; what is encoded already stays as it is.
+
+    The error of a failure names the document where errors will be raised.
+    """
+    for number, each in enumerate(documents):
+        if isinstance(each, Encoding):
+            yield each
+            continue
+        try:
+            yield encode(each)
+        except InputError as err:
+            named = InputError(f"document {number}: {err}") if errors == "raise" else err
+            yield record_failure(number, named)
