@@ -183,7 +183,7 @@ class Summarizer(Closing):
         batch_size: runs no more documents together (default: as many as memory allows). window:
         fewer give the first summary sooner where documents come slowly.
         on_progress: told the number of all documents only where they have a `len`, otherwise how
-        many were read. timeout_s: from the first document on, whoever takes the time.
+        many were read. timeout_s: from the call on, whoever takes the time.
         The other arguments are those of `summarize`.
 
         Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
