@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pegasus_runtime.bundle import Target
+from pegasus_runtime.spelling import did_you_mean
 
 __all__ = ["PRECISIONS", "TARGETS", "UnavailableError", "check_available"]
 
@@ -13,8 +14,8 @@ TARGETS: Mapping[str, str] = {
     "trt-rtx": "TensorRT for RTX: desktops",
 }
 PRECISIONS: Mapping[str, str] = {
-    "fp32": "as the checkpoint",
-    "fp16": "half precision, exact",
+    "fp32": "as the checkpoint (float32)",
+    "fp16": "half precision (float16), exact",
     "int8": "8-bit weights and activations; trt-rtx: 8-bit weights, the rest fp16",
     "int4": "4-bit weights, 8-bit embedding and activations; trt and trt-rtx: 4-bit weights of "
     "linear layers, the rest fp16",
@@ -40,11 +41,13 @@ def check_available(target: str, precision: str) -> Target:
         if name == target and precision in precisions:
             return name
     is_target = target not in _BUILT
-    what = f"target {target!r}" if is_target else f"precision {precision!r}"
+    asked, known = (target, TARGETS) if is_target else (precision, PRECISIONS)
+    what = f"target {asked!r}" if is_target else f"precision {asked!r}"
     elsewhere = precision in {each for precisions in _BUILT.values() for each in precisions}
-    known = target in TARGETS if is_target else precision in PRECISIONS
+    state = "is not built yet:"
+    if asked not in known:
+        state = f"is not known{did_you_mean(asked, known, meanings=known) or ':'}"
+    elif elsewhere and not is_target:
+        state = f"is not built for target {target!r}:"
     offered = ", ".join(f"{name} at {' or '.join(each)}" for name, each in _BUILT.items())
-    state = "is not built yet" if known else "is not known"
-    if elsewhere and not is_target:
-        state = f"is not built for target {target!r}"
-    raise UnavailableError(f"{what} {state}: this version offers {offered}")
+    raise UnavailableError(f"{what} {state} this version offers {offered}")

@@ -21,6 +21,7 @@ from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.text_classifier import Classification, TextClassifier
+from pegasus_runtime.version import __version__
 
 __all__ = [
     "Answer",
@@ -38,4 +39,5 @@ __all__ = [
     "Summarizer",
     "Summary",
     "TextClassifier",
+    "__version__",
 ]

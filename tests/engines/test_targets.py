@@ -32,10 +32,30 @@ def test_a_precision_of_another_target_is_not_built_for_this_one() -> None:
     [
         ("tflite", "fp32", "target 'tflite'"),
         ("", "fp32", "target ''"),
-        ("ORT", "int8", "target 'ORT'"),
         ("ort", "fp8", "precision 'fp8'"),
     ],
 )
 def test_other_names_are_not_known(target: str, precision: str, what: str) -> None:
     with pytest.raises(UnavailableError, match=f"^{what} is not known: {OFFER}"):
+        check_available(target, precision)
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "says"),
+    [
+        ("ORT", "int8", "target 'ORT' is not known: did you mean ort"),
+        ("onnxruntime", "fp32", "target 'onnxruntime' is not known: did you mean ort"),
+        ("tensorrt", "fp16", "target 'tensorrt' is not known: did you mean trt or trt-rtx"),
+        ("trtrtx", "fp16", "target 'trtrtx' is not known: did you mean trt-rtx"),
+        ("jetson", "fp16", "target 'jetson' is not known: did you mean trt"),
+        ("ort", "FP16", "precision 'FP16' is not known: did you mean fp16"),
+        ("ort", "half", "precision 'half' is not known: did you mean fp16"),
+        ("ort", "float32", "precision 'float32' is not known: did you mean fp32"),
+        ("trt", "4bit", "precision '4bit' is not known: did you mean int4"),
+    ],
+)
+def test_a_name_that_is_nearly_known_is_told_what_was_meant(
+    target: str, precision: str, says: str
+) -> None:
+    with pytest.raises(UnavailableError, match=rf"^{says}\? {OFFER}"):
         check_available(target, precision)

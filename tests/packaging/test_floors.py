@@ -16,8 +16,8 @@ package with all that it holds."""
 
 FLOORS: Mapping[str, Floors] = {
     "runtime/pegasus_runtime": (
-        ("errors",),
-        ("bundle",),
+        ("errors", "spelling", "version"),
+        ("bundle", "command_line"),
         ("tokenizer", "decoding"),
         ("search", "sessions"),
         ("generation",),

@@ -22,6 +22,12 @@ PACKAGES = {
 }
 # errors: what the bundle and the tokenizer raise is part of them.
 CONTRACT = ("pegasus_runtime.bundle", "pegasus_runtime.errors")
+# Every command refuses arguments alike, and of one version; nothing that runs a model is in these.
+COMMANDS = (
+    "pegasus_runtime.command_line",
+    "pegasus_runtime.spelling",
+    "pegasus_runtime.version",
+)
 ALLOWED_OF_OURS = {
     "pegasus_export": (
         "pegasus_engines",
@@ -33,8 +39,9 @@ ALLOWED_OF_OURS = {
         "pegasus_runtime.search",
         "pegasus_runtime.sessions",
         *CONTRACT,
+        *COMMANDS,
     ),
-    "pegasus_engines": ("pegasus_plugins", *CONTRACT),
+    "pegasus_engines": ("pegasus_plugins", *CONTRACT, *COMMANDS),
     "pegasus_plugins": (),
     # TensorRT's plugin, which builds need too, for plans that call it; see README.md.
     "pegasus_runtime": ("pegasus_plugins.ways",),

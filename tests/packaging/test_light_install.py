@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pegasus_runtime import __version__
+
 ABSENT = ("torch", "transformers", "onnx", "onnxscript", "safetensors", "huggingface_hub", "rich")
 
 
@@ -49,6 +51,20 @@ def test_the_module_and_the_command_show_their_help(light_python: Path) -> None:
     by_command = subprocess.run([command, "--help"], capture_output=True, text=True)
     assert by_command.returncode == 0, by_command.stderr
     assert by_command.stdout == by_module.stdout
+
+
+def test_the_version_is_told_where_a_frozen_program_has_no_metadata(light_python: Path) -> None:
+    script = "import sys; sys.modules['importlib.metadata'] = None; import pegasus_runtime as p"
+    result = run(light_python, "-c", f"{script}; print(p.__version__)")
+    assert (result.stdout, result.stderr) == (f"{__version__}\n", "")
+
+
+def test_completion_says_what_it_needs(light_python: Path) -> None:
+    command = light_python.with_name("pegasus-summarize")
+    result = subprocess.run([command, "--print-completion", "bash"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (2, "")
+    says = "shtab is not installed: pip install 'pegasus-edge[completion]'"
+    assert result.stderr == f"pegasus-summarize: error: {says}\n"
 
 
 def test_a_light_install_summarizes(

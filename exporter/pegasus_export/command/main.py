@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, get_args
 
-from pegasus_engines.targets import UnavailableError, check_available
+from pegasus_engines.targets import PRECISIONS, TARGETS, UnavailableError, check_available
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.command.plan_options import (
     PLAN_TARGETS_HELP,
@@ -26,6 +26,9 @@ from pegasus_export.command.report import (
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
+from pegasus_runtime.bundle import Task
+from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
+from pegasus_runtime.command_line.parser import ArgumentParser
 
 if TYPE_CHECKING:
     from pegasus_engines.inspect.compare import OutputDifference
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXIT_VERIFICATION = 1
-EXIT_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 _DESCRIPTION = """\
 Export a PEGASUS checkpoint to a bundle: a folder with ONNX graphs, weights,
@@ -85,13 +86,6 @@ exit codes:
   2    the request, the checkpoint or the output folder is unusable
   130  interrupted (143: terminated)
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, as every other error does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}: see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -214,21 +208,32 @@ def _check_early(request: ExportRequest) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = ArgumentParser(
         prog="pegasus-export",
         usage="%(prog)s --model PATH_OR_HUB_ID --output DIR [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
     add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
-    add("--target", default="ort", help="ort, onnx, trt or trt-rtx, see below (default: ort)")
-    add("--precision", default="fp32", help="fp32, fp16, int8 or int4, see below (default: fp32)")
+    add(
+        "--target",
+        default="ort",
+        metavar=_one_of(TARGETS),
+        help="what the bundle is for, see below (default: ort)",
+    )
+    add(
+        "--precision",
+        default="fp32",
+        metavar=_one_of(PRECISIONS),
+        help="what its numbers are, see below (default: fp32)",
+    )
     add(
         "--task",
-        help="see below (default: what the architecture in config.json is made for)",
+        choices=get_args(Task),
+        metavar="TASK",
+        help="what it does, see below (default: what the architecture in config.json is made for)",
     )
     add(
         "--max-source-tokens",
@@ -278,6 +283,11 @@ def _add_precision_options(parser: argparse.ArgumentParser) -> None:
         "documents is at most this much below fp32's (0 to 100; against their summaries, or "
         "fp32's where they have none)",
     )
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """For the help, and for shells that complete; the request is checked as a whole."""
+    return f"{{{','.join(names)}}}"
 
 
 def _source_tokens(text: str) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_export.errors import UnsupportedError
+from pegasus_runtime.spelling import did_you_mean
 
 __all__ = ["BLOCK_SPARSE", "PLAN_TARGETS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
 
@@ -75,6 +76,7 @@ class ExportRequest:
         if self.random_blocks not in RANDOM_BLOCKS:
             raise UnsupportedError(
                 f"--random-blocks is {self.random_blocks!r}, expected {' or '.join(RANDOM_BLOCKS)}"
+                f"{did_you_mean(self.random_blocks, RANDOM_BLOCKS)}"
             )
         given = {
             "--keep-fp32": bool(self.keep_fp32),
@@ -104,6 +106,7 @@ class ExportRequest:
         if self.block_sparse not in BLOCK_SPARSE:
             raise UnsupportedError(
                 f"--block-sparse is {self.block_sparse!r}, expected {' or '.join(BLOCK_SPARSE)}"
+                f"{did_you_mean(self.block_sparse, BLOCK_SPARSE)}"
             )
         if self.target not in PLAN_TARGETS:
             raise UnsupportedError(

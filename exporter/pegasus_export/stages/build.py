@@ -39,10 +39,11 @@ from pegasus_runtime.bundle import (
     Task,
     TokenIds,
 )
+from pegasus_runtime.version import __version__
 
 __all__ = ["Builder"]
 
-_TOOLS = ("pegasus-edge", "torch", "onnx", "onnxscript", "onnxruntime")
+_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 class Builder:
@@ -106,7 +107,10 @@ class Builder:
             source=Source(name=checkpoint.name, sha256=""),
             recipe=precision.describe(),
             generation=_generation(prepared),
-            tools={name: importlib.metadata.version(name) for name in _TOOLS},
+            tools={
+                "pegasus-edge": __version__,
+                **{name: importlib.metadata.version(name) for name in _TOOLS},
+            },
         )
 
     def _conversion(self, precision: PrecisionRecipe) -> Conversion:

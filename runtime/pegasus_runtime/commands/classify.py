@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.commands.console import note, print_lines, read_document, run_command
 from pegasus_runtime.commands.options import (
-    ArgumentParser,
     add_bundle,
     add_documents,
     add_engine_options,
@@ -68,8 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_bundle(parser)
     add_documents(parser, json_fields="file, label, score, scores, truncated")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 
 __all__ = [
     "EXIT_ENGINE",
-    "EXIT_INPUT",
     "Document",
     "exit_code",
     "fail",
@@ -23,8 +23,6 @@ __all__ = [
 ]
 
 EXIT_ENGINE = 1
-EXIT_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 _STDIN = "standard input"
 

@@ -2,15 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
-from pegasus_runtime.commands.console import EXIT_INPUT
+from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.sessions.open_engine import PROVIDERS
+from pegasus_runtime.spelling import did_you_mean
 
 __all__ = [
     "COMMAND",
-    "ArgumentParser",
     "add_bundle",
     "add_documents",
     "add_engine_options",
@@ -42,13 +41,6 @@ exit codes:
 """
 
 
-class ArgumentParser(argparse.ArgumentParser):
-    """One that fails in one line, as everything else here does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}: see {self.prog} --help\n")
-
-
 def read_options(arguments: argparse.Namespace) -> GenerationOptions:
     """The generation options that were given. Raises: OptionsError."""
     names = GenerationOptions.__dataclass_fields__
@@ -63,8 +55,6 @@ def make_parser() -> argparse.ArgumentParser:
         usage=f"{COMMAND} BUNDLE [FILE ...] [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add_bundle(parser)
@@ -223,7 +213,9 @@ def _add_token_options(group: argparse._ArgumentGroup) -> None:
 def _early_stopping(text: str) -> bool | str:
     choices: dict[str, bool | str] = {"true": True, "false": False, "never": "never"}
     if text not in choices:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected true, false or never")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected true, false or never{did_you_mean(text, choices)}"
+        )
     return choices[text]
 
 

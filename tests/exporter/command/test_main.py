@@ -197,6 +197,9 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
     [
         (["--target", "coreml"], "target 'coreml' is not known: this version offers"),
         (["--precision", "fp8"], "precision 'fp8' is not known: this version offers"),
+        (["--target", "tensorrt"], r"is not known: did you mean trt or trt-rtx\? this version off"),
+        (["--random-blocks", "seed"], r"expected hf-eval or seeded: did you mean seeded\?$"),
+        (["--block-sparse", "plugins"], r"expected plugin or plain: did you mean plugin\?$"),
         (["--num-beams", "4"], "what concerns building are for targets trt and trt-rtx, this one"),
         (["--target", "trt"], "TensorRT (cannot be imported|builds for the GPU at hand)"),
         (["--target", "trt", "--onnx-only", "--num-beams", "64"], "--num-beams is 64, expected fr"),
@@ -226,6 +229,12 @@ def test_an_option_that_is_unusable_is_refused_in_one_line(
         (["--max-source-tokens", "abc"], "'abc', expected an integer of at least 2: see pegasus-"),
         (["--max-source-tokens", "1.5"], "'1.5', expected an integer of at least 2"),
         (["--shiny"], "unrecognized arguments: --shiny: see pegasus-export --help"),
+        (
+            ["--num-beam", "4"],
+            r"--num-beam 4: did you mean --num-beams\? see pegasus-export --h",
+        ),
+        (["--task", "summarisation"], r"invalid choice: .*: did you mean summarization\? see"),
+        (["--plugin", "pyton"], r"invalid choice: 'pyton' .*: did you mean python\? see"),
     ],
 )
 def test_what_cannot_be_parsed_is_refused_in_one_line(

@@ -96,8 +96,10 @@ BAD_ARGUMENTS: dict[str, str] = {
     "--threads two": "argument --threads: 'two', expected an integer from 1 up",
     "--batch-size 0": "argument --batch-size: '0', expected an integer from 1 up",
     "--newlines unix": "argument --newlines: invalid choice: 'unix' (choose from",
+    "--early-stopping nevr": "argument --early-stopping: 'nevr', expected true, false or never: d",
     "--beams 4": "unrecognized arguments: --beams",
     "--num 4": "unrecognized arguments: --num",  # no abbreviations: they break when options come
+    "--trunkate": "unrecognized arguments: --trunkate: did you mean --truncate? see pegasus-",
 }
 
 
@@ -361,7 +363,7 @@ def test_arguments_that_mean_nothing_are_refused(
 ) -> None:
     error = only_error(run(bundle, article, *arguments.split()))
     assert error.startswith(BAD_ARGUMENTS[arguments])
-    assert error.endswith(": see pegasus-summarize --help")
+    assert error.endswith(" see pegasus-summarize --help")
 
 
 def test_a_bundle_must_be_named(run: Runner) -> None:

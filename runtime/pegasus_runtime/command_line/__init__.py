@@ -1,0 +1,1 @@
+"""What every command has: one way to refuse arguments, --version, completion in a shell."""
