@@ -7,12 +7,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
+BUILD_VENV := .venv-build
+BUILD_READY := $(BUILD_VENV)/.installed
+DIST := dist
 CHECKPOINTS := examples/checkpoints
 CASES ?= 60
 
 # pip would compile every module it installs, most of which are never imported: the first import
 # compiles instead, which must then be allowed to keep what it compiled.
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python $(INSTALL)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -20,12 +24,12 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help venv test demo lint format parity bench wheel clean
 
 help:  ## list the targets
-	@awk -F ":.*## " "/^[a-z]+:.*## / { printf \"%-8s %s\\n\", \$$1, \$$2 }" Makefile
+	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test:  ## check style and types, then run all tests
-	$(MAKE) --no-print-directory --jobs 2 lint $(OPTIMUM_READY)
+	$(MAKE) --no-print-directory --jobs 2 lint $(OPTIMUM_READY) $(BUILD_READY)
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
@@ -73,11 +77,11 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 	$(BIN)/python benchmarks/gpu/accuracy.py --provider cpu --precisions fp32,fp16 \
 		--json build/benchmarks/accuracy.json
 
-wheel: $(TEST_READY)  ## build the wheel, in dist
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
+	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) .venv-optimum build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and alone, so that a CPU build found here is not traded for a larger one.
@@ -94,6 +98,12 @@ $(TEST_READY): $(READY)
 		\"Python %d.%d found, the tests need 3.11 or newer: make clean test PYTHON=python3.12\" \
 		% sys.version_info[:2])"
 	$(PIP_INSTALL) --editable ".[cpu,export,test,bench]" --constraint constraints.txt
+	@touch $@
+
+# A wheel needs none of what the tests need: two small libraries, and those that they need.
+$(BUILD_READY): constraints.txt
+	$(PYTHON) -m venv --clear $(BUILD_VENV)
+	$(BUILD_VENV)/bin/python $(INSTALL) build hatchling --constraint constraints.txt
 	@touch $@
 
 $(OPTIMUM_READY): benchmarks/constraints-optimum.txt

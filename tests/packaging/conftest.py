@@ -1,7 +1,8 @@
-"""A wheel built from the sources, and an interpreter that has it and little else."""
+"""A wheel built by `make wheel`, and an interpreter that has it and little else."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,32 @@ LIGHT_REQUIREMENTS = ("numpy", "sentencepiece", "onnxruntime")  # the base and t
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the working tree, built without the network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run_python("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, REPOSITORY)
-    (path,) = folder.glob("*.whl")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `make wheel` builds of the working tree, in an environment of its own.
+
+    That is set up by `make test`: then this needs no network, else once.
+    """
+    folder = tmp_path_factory.mktemp("distributions")
+    # Of the make that runs the tests; flags that are passed down are not meant for this one.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+    command = ["make", "wheel", f"DIST={folder}", f"PYTHON={sys.executable}"]
+    result = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
+    """The wheel, which was built from the source archive."""
+    (path,) = distributions.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def source_archive(distributions: Path) -> Path:
+    (path,) = distributions.glob("*.tar.gz")
     return path
 
 

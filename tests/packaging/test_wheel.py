@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import configparser
+import sys
+import tarfile
 import zipfile
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
+
+from pegasus_runtime import __version__
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE_FOLDERS = (
@@ -41,6 +45,37 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(contents: dict[str, 
         sources |= {path.relative_to(root.parent).as_posix() for path in paths}
     information = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     assert set(contents) == sources | {f"info/{name}" for name in information}
+
+
+def test_the_source_archive_holds_what_the_wheel_is_built_from_and_nothing_else(
+    source_archive: Path,
+) -> None:
+    with tarfile.open(source_archive) as archive:
+        names = archive.getnames()
+    paths = [Path(name).relative_to(f"pegasus_edge-{__version__}") for name in names]
+    folders = {folder.split("/")[0] for folder in PACKAGE_FOLDERS}
+    files = {"LICENSE", "README.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
+    assert {path.parts[0] for path in paths} == folders | files
+
+
+def test_the_wheel_is_of_the_version_that_the_program_tells(
+    wheel: Path, contents: dict[str, bytes]
+) -> None:
+    assert wheel.name.split("-")[1] == __version__
+    assert parse_headers(contents["info/METADATA"])["Version"] == __version__
+
+
+def test_the_classifiers_name_every_python_from_the_oldest_that_may_install_it(
+    contents: dict[str, bytes],
+) -> None:
+    headers = parse_headers(contents["info/METADATA"])
+    start = "Programming Language :: Python :: 3."
+    classifiers = headers.get_all("Classifier") or []
+    minors = [int(each.removeprefix(start)) for each in classifiers if each.startswith(start)]
+    assert headers["Requires-Python"] == f">=3.{minors[0]}"
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    assert sys.version_info.minor in minors
+    assert {"Operating System :: POSIX :: Linux", "Typing :: Typed"} <= set(classifiers)
 
 
 def test_the_wheel_runs_on_every_platform(wheel: Path, contents: dict[str, bytes]) -> None:
