@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
-from pegasus_export.request.export import PLAN_TARGETS, PlanRequest
+from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
+from pegasus_runtime.bundle import PLAN_TARGETS
 
 ExportedBundle = Callable[..., Path]
 

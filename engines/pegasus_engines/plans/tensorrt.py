@@ -24,7 +24,7 @@ from pegasus_engines.plans.plugin_bodies import drop_plugin_bodies
 from pegasus_engines.plans.profiles import describe_profile
 from pegasus_engines.plans.watch import BuildLog, OnProgress, make_monitor, record_build, silent
 from pegasus_plugins.specification import NAMESPACE
-from pegasus_runtime.bundle import PluginWay, Profile
+from pegasus_runtime.bundle import PLAN_TARGETS, PluginWay, Profile
 from pegasus_runtime.errors import EngineError
 
 __all__ = [
@@ -65,8 +65,8 @@ class BuildOptions:
     plugin_library: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.target not in ("trt", "trt-rtx"):
-            raise EngineError(f"target is {self.target!r}, expected trt or trt-rtx")
+        if self.target not in PLAN_TARGETS:
+            raise EngineError(f"target is {self.target!r}, expected {' or '.join(PLAN_TARGETS)}")
         names = self.compute_capabilities
         wrong = [name for name in names if not re.fullmatch(r"[1-9]\d?\.\d", name)]
         if wrong or len(set(names)) < len(names):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
-from pegasus_runtime.bundle import JsonValue, Target
+from pegasus_runtime.bundle import PLAN_TARGETS, JsonValue, Target
 
 __all__ = ["PRECISIONS", "Format", "Layer", "PrecisionRecipe", "find_layers", "match_layers"]
 
@@ -20,7 +20,6 @@ PRECISIONS: Mapping[str, tuple[Format, Format]] = {
 }
 """Precision -> format of the linear layers, format of embedding and head, for ONNX Runtime."""
 
-_PLAN_TARGETS = ("trt", "trt-rtx")
 _STATIC_TARGETS = ("trt",)  # TensorRT for RTX has integers in weights only
 
 _LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
@@ -62,7 +61,7 @@ class PrecisionRecipe:
     @property
     def is_half(self) -> bool:
         """Whether what is not quantised is fp16."""
-        is_plan = self.target in _PLAN_TARGETS
+        is_plan = self.target in PLAN_TARGETS
         return self.precision == "fp16" or (is_plan and self.precision != "fp32")
 
     @property

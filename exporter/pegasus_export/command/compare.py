@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_engines.inspect.compare import OutputDifference, compare_engines
-from pegasus_runtime.bundle import Bundle, Profile, TensorSpec
+from pegasus_runtime.bundle import Bundle, Profile, TensorSpec, map_table
 
 __all__ = ["compare_plans", "example_feeds"]
 
@@ -46,10 +46,9 @@ def example_feeds(
 
 
 def _example(bundle: Bundle, spec: TensorSpec, profile: Profile, rng: np.random.Generator) -> Array:
-    table = bundle.manifest.tables.get(spec.name)
+    if spec.name in bundle.manifest.tables:
+        return map_table(bundle, spec.name)
     dtype = np.dtype(spec.dtype)
-    if table is not None:
-        return np.memmap(bundle.path(table.file), dtype, "r", table.offset, table.shape)
     shape = [profile[size][1] if isinstance(size, str) else size for size in spec.shape]
     if spec.name == "input_ids":
         return rng.integers(0, bundle.manifest.architecture.vocab_size, shape, dtype)

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_export.errors import UnsupportedError
+from pegasus_runtime.bundle import PLAN_TARGETS
 from pegasus_runtime.spelling import did_you_mean
 
-__all__ = ["BLOCK_SPARSE", "PLAN_TARGETS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
+__all__ = ["BLOCK_SPARSE", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
 
 RANDOM_BLOCKS = ("hf-eval", "seeded")
 BLOCK_SPARSE = ("plugin", "plain")
-
-PLAN_TARGETS = ("trt", "trt-rtx")
-"""Those whose graphs TensorRT builds plans of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pegasus_export.measure.activations import largest_inputs
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
 from pegasus_export.measure.residual import choose_shift, largest_residual
 from pegasus_export.models.loading import unload_pegasus
-from pegasus_export.request.export import PLAN_TARGETS, ExportRequest
+from pegasus_export.request.export import ExportRequest
 from pegasus_export.request.progress import Progress, silent
 from pegasus_export.stages.build import Builder
 from pegasus_export.stages.graph_files import network_weights
@@ -30,6 +30,7 @@ from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
 from pegasus_export.verify.tokens import TokenChanges
 from pegasus_runtime.bundle import (
+    PLAN_TARGETS,
     Bundle,
     BundleWriter,
     JsonValue,

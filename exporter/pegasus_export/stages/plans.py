@@ -15,7 +15,14 @@ from pegasus_engines.plans.watch import OnProgress
 from pegasus_export.errors import OutputError, UnsupportedError
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.request.progress import Progress, silent
-from pegasus_runtime.bundle import Bundle, BundleWriter, Manifest, open_bundle, write_bundle
+from pegasus_runtime.bundle import (
+    PLAN_TARGETS,
+    Bundle,
+    BundleWriter,
+    Manifest,
+    open_bundle,
+    write_bundle,
+)
 from pegasus_runtime.errors import BundleError, EngineError
 
 __all__ = ["DESKTOP_CAPABILITIES", "build_bundle", "check_build", "fill_with_plans"]
@@ -44,7 +51,7 @@ def build_bundle(
     try:
         bundle = open_bundle(bundle_folder)
         target = bundle.manifest.target
-        if target not in ("trt", "trt-rtx"):
+        if target not in PLAN_TARGETS:
             raise UnsupportedError(
                 f"{bundle_folder} is for target {target}, which has no plans: export with --target "
                 "trt or trt-rtx, and --onnx-only"

@@ -13,11 +13,12 @@ from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.measure.documents import CalibrationDocument, choose_documents
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.request.export import PLAN_TARGETS, RANDOM_BLOCKS, ExportRequest
+from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_export.stages.recipes import Recipe, find_recipe, resolve_task
 from pegasus_runtime.bundle import (
+    PLAN_TARGETS,
     TOKENIZER_OFFSETS,
     Limits,
     PlanSpec,

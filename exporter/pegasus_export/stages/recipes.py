@@ -27,7 +27,7 @@ from pegasus_export.verify.onnx import (
 )
 from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
-from pegasus_runtime.bundle import Bundle, Target, Task
+from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Target, Task
 
 __all__ = ["Recipe", "find_recipe", "is_on_device", "resolve_task"]
 
@@ -136,4 +136,4 @@ def find_recipe(
 
 def is_on_device(target: Target, precision: str) -> bool:
     """Whether `DeviceEngine` runs bundles of this kind."""
-    return target in ("trt", "trt-rtx") or (target, precision) == ("ort", "fp16")
+    return target in PLAN_TARGETS or (target, precision) == ("ort", "fp16")

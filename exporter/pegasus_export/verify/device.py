@@ -20,7 +20,7 @@ from pegasus_export.verify.ort import (
     logits_of,
 )
 from pegasus_export.verify.reference import Float32, Reference, Sources
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Bundle, map_table
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.host.device import HostDevice
@@ -110,13 +110,9 @@ def _emulated(bundle: Bundle) -> Iterator[Bundle]:
 def _take_tables(model: ir.Model, bundle: Bundle) -> None:
     """Makes initialisers of the inputs that are tables."""
     for value in list(model.graph.inputs):
-        table = bundle.manifest.tables.get(value.name or "")
-        if table is not None:
-            rows = np.memmap(
-                bundle.path(table.file), np.dtype(table.dtype), "r", table.offset, table.shape
-            )
+        if value.name is not None and value.name in bundle.manifest.tables:
             model.graph.inputs.remove(value)
-            value.const_value = ir.tensor(rows, name=value.name)
+            value.const_value = ir.tensor(map_table(bundle, value.name), name=value.name)
             model.graph.register_initializer(value)
 
 

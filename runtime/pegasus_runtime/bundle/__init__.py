@@ -7,6 +7,7 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - manifest_json.py  Manifest -> text and text -> Manifest, checked field by field
 - json_node.py      a JSON value that knows where it stands, so that errors can say it
 - folder.py         a bundle on disk, opened and checked
+- tables.py         a table of its weights, mapped
 - staging.py        a bundle in the making: all or nothing
 """
 
@@ -17,6 +18,7 @@ from pegasus_runtime.bundle.folder import (
     sha256_of_file,
 )
 from pegasus_runtime.bundle.manifest import (
+    PLAN_TARGETS,
     SCHEMA_VERSION,
     TOKENIZER_OFFSETS,
     Activation,
@@ -42,9 +44,11 @@ from pegasus_runtime.bundle.manifest import (
 )
 from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
 from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
+from pegasus_runtime.bundle.tables import map_table
 
 __all__ = [
     "MANIFEST_NAME",
+    "PLAN_TARGETS",
     "SCHEMA_VERSION",
     "TOKENIZER_OFFSETS",
     "Activation",
@@ -70,6 +74,7 @@ __all__ = [
     "TokenizerLayout",
     "TokenizerSpec",
     "dump_manifest",
+    "map_table",
     "open_bundle",
     "parse_manifest",
     "sha256_of_file",

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from pegasus_runtime.bundle.block_sparse import longest_full
 
 __all__ = [
+    "PLAN_TARGETS",
     "SCHEMA_VERSION",
     "TOKENIZER_OFFSETS",
     "Activation",
@@ -49,6 +50,8 @@ Task: TypeAlias = Literal[
 ]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
+PLAN_TARGETS: tuple[Target, ...] = ("trt", "trt-rtx")
+"""Those whose graphs TensorRT builds plans of: for the GPU at hand, and for GPUs of desktops."""
 PluginWay: TypeAlias = Literal["library", "python", "aot"]
 TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
 

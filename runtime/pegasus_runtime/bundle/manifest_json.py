@@ -8,6 +8,7 @@ from typing import get_args
 
 from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, load_json
 from pegasus_runtime.bundle.manifest import (
+    PLAN_TARGETS,
     SCHEMA_VERSION,
     TOKENIZER_OFFSETS,
     Activation,
@@ -53,7 +54,6 @@ DTYPES = (
 
 
 _TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float16": 2, "float32": 4}
-_PLAN_TARGETS = ("trt", "trt-rtx")
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -328,9 +328,9 @@ def _read_range(node: JsonNode) -> tuple[int, int, int]:
 
 def _check_plans(manifest: Manifest) -> None:
     """Targets of TensorRT have profiles for every graph, and others have none."""
-    if (manifest.plans is None) == (manifest.target in _PLAN_TARGETS):
+    if (manifest.plans is None) == (manifest.target in PLAN_TARGETS):
         got = "null" if manifest.plans is None else "given"
-        raise field_error("plans", got, f"a value for {' and '.join(_PLAN_TARGETS)}, else null")
+        raise field_error("plans", got, f"a value for {' and '.join(PLAN_TARGETS)}, else null")
     if manifest.plans is None:
         return
     profiles = manifest.plans.profiles

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import PLAN_TARGETS, Bundle
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.sessions.device.engine import DeviceEngine, is_device_bundle
 from pegasus_runtime.sessions.ort.engine import OrtEngine
@@ -51,7 +51,7 @@ def open_engine(
         )
     if not is_device_bundle(bundle):
         return OrtEngine(bundle, provider=provider, threads=threads)
-    if bundle.manifest.target in ("trt", "trt-rtx"):
+    if bundle.manifest.target in PLAN_TARGETS:
         if provider == "cpu":
             return _open_on_host(bundle, threads)
         return _open_tensorrt(bundle, provider, kernel_cache)

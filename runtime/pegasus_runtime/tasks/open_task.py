@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pegasus_runtime.bundle import Bundle, Task, open_bundle
+from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, open_bundle
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
 
-_TARGETS = ("ort", "trt", "trt-rtx")
+_TARGETS = ("ort", *PLAN_TARGETS)
 _MADE_BY = {
     "summarization": "Summarizer",
     "text-classification": "TextClassifier",

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Bundle, map_table
 from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.sessions.device.arrays import allocate_array
 from pegasus_runtime.sessions.device.decoder import DeviceDecoding
@@ -123,11 +123,7 @@ def _upload_tables(bundle: Bundle, device: Device) -> dict[str, View]:
         graphs = [bundle.manifest.graphs[graph] for graph in spec.graphs]
         if name not in {x.name for graph in graphs for x in graph.inputs}:
             continue
-        dtype, path = np.dtype(spec.dtype), bundle.path(spec.file)
-        try:
-            rows = np.memmap(path, dtype, "r", spec.offset, spec.shape)
-        except (OSError, ValueError) as err:
-            raise EngineError(f"{path}: cannot be mapped: {err}") from err
-        views[name] = allocate_array(device, spec.shape, dtype)
+        rows = map_table(bundle, name)
+        views[name] = allocate_array(device, spec.shape, rows.dtype)
         device.upload(rows, views[name])
     return views

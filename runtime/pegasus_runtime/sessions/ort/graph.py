@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Bundle, map_table
 from pegasus_runtime.errors import BundleError, EngineError
 
 if TYPE_CHECKING:
@@ -69,15 +69,7 @@ def map_tables(bundle: Bundle) -> Tables:
     Raises: EngineError.
     """
     _import_onnxruntime()
-    tables = {}
-    for name, spec in bundle.manifest.tables.items():
-        path = bundle.path(spec.file)
-        try:
-            rows = np.memmap(path, np.dtype(spec.dtype), "r", spec.offset, spec.shape)
-        except (OSError, ValueError) as err:
-            raise EngineError(f"{path}: cannot be mapped: {err}") from err
-        tables[name] = share(rows)
-    return tables
+    return {name: share(map_table(bundle, name)) for name in bundle.manifest.tables}
 
 
 def load_graph(
