@@ -46,6 +46,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from measure import describe_machine
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
@@ -187,7 +188,8 @@ def _export(folder: Path, positions: int, target: str) -> Summarizer:
             max_target_tokens=positions,
             max_batch=MAX_DOCUMENTS,
             onnx_only=True,
-            compute_capabilities=("8.0",) if target == "trt" else None,  # of kernels, not run here
+            # of kernels, not run here
+            build=BuildRequest(compute_capabilities=("8.0",) if target == "trt" else None),
         )
     output = folder / "bundle"
     export_bundle(

@@ -39,6 +39,7 @@ from gpu.gpu_machine import (
     find_gpu,
     installed_targets,
 )
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.errors import ExportError
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
@@ -200,7 +201,7 @@ def summarize_with_bundle(
             plans=PlanRequest(
                 max_batch=MAX_DOCUMENTS_TOGETHER,
                 onnx_only=on_host,
-                compute_capabilities=None if on_host else (),
+                build=BuildRequest(compute_capabilities=None if on_host else ()),
             ),
             force=True,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import describe_machine
-from pegasus_engines.plans.gpu import current_capability, load_driver
+from pegasus_runtime.native.gpu import current_capability, load_driver
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 
 __all__ = [

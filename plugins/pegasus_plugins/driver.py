@@ -10,12 +10,12 @@ Dimensions: B batch, H heads, S source, Dh head dim, L' rows of a plan, r its co
 from __future__ import annotations
 
 import ctypes
-import importlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pegasus_plugins.cuda_calls import CudaCalls, import_cuda
 from pegasus_plugins.kernel_file import (
     ATTEND,
     COMBINE,
@@ -181,10 +181,10 @@ class AttentionLauncher:
             arguments = _combine_arguments(spec, shape, memory, planned)
             self._enqueue(combine_image, combine, planned.combine_programs, arguments, stream)
 
-    def _calls(self) -> _DriverCalls:
+    def _calls(self) -> CudaCalls:
         if self._driver is None:
-            self._driver = _import_driver()
-        return _DriverCalls(self._driver)
+            self._driver = import_cuda("driver")
+        return CudaCalls(self._driver)
 
     def _load(self, kernel: str, variant: KernelVariant, gpu: Gpu) -> tuple[KernelImage, Any]:
         key = (gpu.context_id, kernel, variant)
@@ -215,79 +215,45 @@ class AttentionLauncher:
         )
 
 
-def current_gpu(calls: _DriverCalls | None = None) -> Gpu:
+def current_gpu(calls: CudaCalls | None = None) -> Gpu:
     """The GPU of this thread's CUDA context. Raises: PluginError if there is none."""
-    calls = _DriverCalls(_import_driver()) if calls is None else calls
+    calls = CudaCalls(import_cuda("driver")) if calls is None else calls
     context = calls("cuCtxGetCurrent")
     if not int(context):
         raise PluginError("no CUDA context is current on this thread: initialise the GPU first")
     device = calls("cuCtxGetDevice")
-    major = calls.attribute(device, "COMPUTE_CAPABILITY_MAJOR")
-    minor = calls.attribute(device, "COMPUTE_CAPABILITY_MINOR")
+    major = _attribute(calls, device, "COMPUTE_CAPABILITY_MAJOR")
+    minor = _attribute(calls, device, "COMPUTE_CAPABILITY_MINOR")
     return Gpu(
         context_id=int(calls("cuCtxGetId", context)),
         capability=f"{major}.{minor}",
-        num_sms=calls.attribute(device, "MULTIPROCESSOR_COUNT"),
+        num_sms=_attribute(calls, device, "MULTIPROCESSOR_COUNT"),
     )
 
 
-def _most_multiprocessors(calls: _DriverCalls) -> int:
+def _most_multiprocessors(calls: CudaCalls) -> int:
     """Of the machine's largest GPU; plenty if there is none."""
     try:
         calls("cuInit", 0)
         devices = [calls("cuDeviceGet", index) for index in range(calls("cuDeviceGetCount"))]
     except PluginError:
         devices = []
-    counts = [calls.attribute(device, "MULTIPROCESSOR_COUNT") for device in devices]
+    counts = [_attribute(calls, device, "MULTIPROCESSOR_COUNT") for device in devices]
     return max(counts, default=_PLENTY_OF_SMS)
 
 
-@dataclass(frozen=True, slots=True)
-class _DriverCalls:
-    """`calls("cuCtxGetDevice")` gives the call's result, or raises PluginError."""
-
-    driver: Any
-
-    def __call__(self, name: str, *arguments: Any) -> Any:
-        try:
-            error, *results = getattr(self.driver, name)(*arguments)
-        except RuntimeError as err:  # of cuda-bindings, which found no driver to call
-            reason = " ".join(str(err).split())
-            raise PluginError(
-                f"{name} cannot be called: {reason}: install the NVIDIA driver"
-            ) from err
-        if error != self.driver.CUresult.CUDA_SUCCESS:
-            _, code = self.driver.cuGetErrorName(error)
-            _, text = self.driver.cuGetErrorString(error)
-            raise PluginError(f"{name} failed with {_decoded(code)} ({_decoded(text)})")
-        return results[0] if results else None
-
-    def attribute(self, device: Any, name: str) -> int:
-        """Of a GPU. Raises: PluginError."""
-        attribute = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
-        return int(self("cuDeviceGetAttribute", attribute, device))
+def _attribute(calls: CudaCalls, device: Any, name: str) -> int:
+    attribute = getattr(calls.module.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
+    return int(calls("cuDeviceGetAttribute", attribute, device))
 
 
-def _decoded(text: bytes | None) -> str:
-    return bytes(text or b"unknown").decode(errors="replace")
-
-
-def _import_driver() -> Any:
-    try:
-        return importlib.import_module("cuda.bindings.driver")
-    except ImportError as err:
-        raise PluginError(
-            "cuda-bindings is not installed: pip install 'pegasus-edge[trt]'"
-        ) from err
-
-
-def _load_function(calls: _DriverCalls, image: KernelImage) -> Any:
+def _load_function(calls: CudaCalls, image: KernelImage) -> Any:
     code = image.code if image.kind == "cubin" else image.code.rstrip(b"\0") + b"\0"
     module = calls("cuModuleLoadData", code)
     function = calls("cuModuleGetFunction", module, image.kernel.encode())
     if image.shared_bytes > UNASKED_SHARED_BYTES:
         name = "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"
-        attribute = getattr(calls.driver.CUfunction_attribute, name)
+        attribute = getattr(calls.module.CUfunction_attribute, name)
         calls("cuFuncSetAttribute", function, attribute, image.shared_bytes)
     return function
 

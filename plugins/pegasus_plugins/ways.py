@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pegasus_plugins.aot_plugin import CompileAot, compile_aot, register_aot_plugin
+from pegasus_plugins.cuda_calls import NOT_INSTALLED
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.python_plugin import NEEDED_CLASSES, register_python_plugin
 from pegasus_plugins.specification import NAME, NAMESPACE
@@ -202,7 +203,7 @@ def _python_lacks(library: Any, kernels: Path | None) -> str | None:
             "'pegasus-edge[trt]'"
         )
     if not _is_installed("cuda.bindings.driver"):
-        return "cuda-bindings is not installed: pip install 'pegasus-edge[trt]'"
+        return NOT_INSTALLED
     if kernels is None:
         return "no kernel file is given: compile one with python -m pegasus_plugins.compile_kernels"
     return None
@@ -214,7 +215,7 @@ def _aot_lacks(library: Any) -> str | None:
     if not _is_installed("triton"):
         return "triton is not installed: pip install 'pegasus-edge[plugin]' (on Linux)"
     if not _is_installed("cuda.bindings.driver"):
-        return "cuda-bindings is not installed: pip install 'pegasus-edge[trt]'"
+        return NOT_INSTALLED
     return None
 
 

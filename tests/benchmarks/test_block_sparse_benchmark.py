@@ -36,10 +36,10 @@ from gpu.attention_tuning import TunedLength, candidate_tunings, format_tuned
 from gpu.attention_work import AttentionShape, Peaks, count_block_pairs, count_work, least_s
 from gpu.block_sparse import SPEC, Measured, main, write_json
 from gpu.plugin_harness import PLUGIN, PluginHarness
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_plugins import reference
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.tuning import Tuning, tune
+from pegasus_runtime.native.gpu import current_capability
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEAKS = Peaks(bytes_per_s=4e12, operations_per_s=800e12)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpu.accuracy import Accuracy, format_table, judge_rows, main
-from pegasus_engines.plans.gpu import current_capability
+from pegasus_runtime.native.gpu import current_capability
 
 ROW = Accuracy(
     checkpoint="mini",

@@ -34,7 +34,7 @@ from gpu.latency_table import (
 )
 from gpu.step_bytes import StepBytes, Storage, step_bytes
 from gpu.workers.token_protocol import TokensReply
-from pegasus_engines.plans.gpu import current_capability
+from pegasus_runtime.native.gpu import current_capability
 from worker_process import WorkerError, WorkerProcess
 from workers.line_protocol import GenerationRequest
 from xsum_shape import XSUM

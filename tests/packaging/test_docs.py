@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from pegasus_engines.command import build
 from pegasus_engines.targets import check_available
 from pegasus_export.command import main as export_main
 from pegasus_runtime import Summarizer
@@ -24,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-export": export_main._parser,
+    "pegasus-build": build.make_parser,
     "pegasus-summarize": make_parser,
     "pegasus-classify": classify._parser,
     "pegasus-answer": answer._parser,
@@ -79,7 +81,7 @@ def parse_command(words: list[str]) -> argparse.Namespace:
     command, *arguments = words
     parser = PARSERS[command]()
     parser.allow_abbrev = False
-    if command == "pegasus-export":
+    if command in ("pegasus-export", "pegasus-build"):
         return parser.parse_args(arguments)
     return parser.parse_intermixed_args(arguments)
 

@@ -17,7 +17,7 @@ package with all that it holds."""
 FLOORS: Mapping[str, Floors] = {
     "runtime/pegasus_runtime": (
         ("errors", "spelling", "version"),
-        ("bundle", "command_line"),
+        ("bundle", "command_line", "native"),
         ("tokenizer", "decoding"),
         ("search", "sessions"),
         ("generation",),
@@ -42,11 +42,12 @@ FLOORS: Mapping[str, Floors] = {
         ("command",),
     ),
     "engines/pegasus_engines": (
-        ("targets", "weights", "ort"),
+        ("targets", "weights", "ort", "progress"),
         ("vocabulary",),
         ("precision",),
         ("plans",),
         ("inspect",),
+        ("command",),
     ),
 }
 

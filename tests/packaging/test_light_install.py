@@ -67,6 +67,13 @@ def test_completion_says_what_it_needs(light_python: Path) -> None:
     assert result.stderr == f"pegasus-summarize: error: {says}\n"
 
 
+def test_the_command_that_builds_plans_needs_none_of_them(light_python: Path) -> None:
+    command = light_python.with_name("pegasus-build")
+    shown = subprocess.run([command, "--help"], capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("usage: pegasus-build GRAPHS")
+
+
 def test_a_light_install_summarizes(
     light_python: Path, tiny_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_engines.inspect.plan import check_gpu
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
 
 __all__ = ["OutputDifference", "compare_engines", "compare_runners", "open_onnx", "open_plan"]
 

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from pegasus_engines.plans.flavours import Flavour, load_flavour
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_engines.plans.tensorrt import parse_graph
 from pegasus_engines.plans.watch import record_build
 from pegasus_runtime.bundle import JsonValue
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour
 
 __all__ = ["check_gpu", "network_layers", "plan_layers", "read_layers"]
 

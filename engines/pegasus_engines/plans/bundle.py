@@ -1,32 +1,34 @@
-"""A bundle of ONNX graphs for TensorRT to one of plans: what `pegasus-export` does last for these
-targets, or what is done on the device with a bundle that was exported with --onnx-only.
+"""A bundle of ONNX graphs for TensorRT to one of plans: what pegasus-export does last for these
+targets, and pegasus-build with what was exported with --onnx-only.
 """
 
+import contextlib
 import errno
 import math
 import mmap
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
 
 import numpy as np
 
-from pegasus_engines.plans.flavours import load_flavour
 from pegasus_engines.plans.plugin import bring_plugin
-from pegasus_engines.plans.tensorrt import BuildOptions, build_plan, check_gpus, current_capability
+from pegasus_engines.plans.tensorrt import BuildOptions, build_plan, check_gpus
 from pegasus_engines.plans.watch import OnProgress
+from pegasus_engines.progress import Progress
 from pegasus_runtime.bundle import Bundle, BundleWriter, Manifest, PlanSpec, TableSpec
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import load_flavour
 
-__all__ = ["ProgressForGraph", "build_plans"]
+__all__ = ["Check", "fill_with_plans"]
 
-ProgressForGraph: TypeAlias = Callable[[str], AbstractContextManager[OnProgress]]
-"""Shows the build of the graph of that name while the context lasts."""
+Check = Callable[[Bundle, Path], None]
+"""Called with the bundle of graphs and the folder of its plans, before they are published."""
 
+_STEPS = 100
 _TABLES_FILE = "tables.bin"
 _PAGE_BYTES = 4096
 _CHUNK_BYTES = 2**22
@@ -34,11 +36,12 @@ _CHUNK_BYTES = 2**22
 _CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
-def build_plans(
+def fill_with_plans(
     bundle: Bundle,
     staging: BundleWriter,
     options: BuildOptions,
-    progress_for_graph: ProgressForGraph,
+    progress: Progress,
+    check: Check | None = None,
 ) -> Manifest:
     """Fills the staging folder with plans, and with every file that a runtime needs beside them.
 
@@ -58,7 +61,7 @@ def build_plans(
         file = PurePosixPath(graph.file).with_suffix(".plan").as_posix()
         output = staging.path / file
         output.parent.mkdir(parents=True, exist_ok=True)
-        with progress_for_graph(name) as on_progress:
+        with _show_build(progress, name) as on_progress:
             build_plan(
                 bundle.path(graph.file),
                 output,
@@ -70,16 +73,34 @@ def build_plans(
     for file in _files_beside_plans(bundle):
         _link(bundle.path(file), staging.path / file)
         staging.record(file, sha256=manifest.files[file].sha256)
+    tables = _cut_tables(bundle, staging)
+    if check is not None:
+        with progress("compare with ONNX Runtime"):
+            check(bundle, staging.path)
     return replace(
         manifest,
         graphs=graphs,
-        tables=_cut_tables(bundle, staging),
+        tables=tables,
         plans=replace(
             plans, version=flavour.version, compute_capabilities=capabilities, plugin=plugin
         ),
         tools={**manifest.tools, flavour.tool: flavour.version},
         files={},
     )
+
+
+@contextlib.contextmanager
+def _show_build(progress: Progress, graph: str) -> Iterator[OnProgress]:
+    shown = 0
+    with progress(f"build {graph}", total_steps=_STEPS) as advance:
+
+        def step(done: int, total: int) -> None:
+            nonlocal shown
+            now = _STEPS * done // max(1, total)
+            advance(now - shown)
+            shown = now
+
+        yield step
 
 
 def _check(bundle: Bundle, options: BuildOptions) -> PlanSpec:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import get_args
 
-from pegasus_engines.plans.flavours import Flavour
 from pegasus_engines.plans.tensorrt import BuildOptions
 from pegasus_plugins.kernel_file import KernelFileError
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.ways import PluginParts, find_plugin_library, register_plugin
 from pegasus_runtime.bundle import Bundle, PluginSpec, PluginWay, sha256_of_file
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.tensorrt import Flavour
 
 __all__ = ["bring_plugin"]
 

@@ -12,30 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pegasus_engines.plans.flavours import (
-    Flavour,
-    capability_table,
-    load_flavour,
-    network_flags,
-    tensorrt_version,
-)
-from pegasus_engines.plans.gpu import current_capability
+from pegasus_engines.plans.flavours import capability_table, network_flags
 from pegasus_engines.plans.plugin_bodies import drop_plugin_bodies
 from pegasus_engines.plans.profiles import describe_profile
 from pegasus_engines.plans.watch import BuildLog, OnProgress, make_monitor, record_build, silent
 from pegasus_plugins.specification import NAMESPACE
 from pegasus_runtime.bundle import PLAN_TARGETS, PluginWay, Profile
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour
 
 __all__ = [
     "BuildOptions",
     "build_plan",
     "check_gpus",
-    "current_capability",
     "load_timing_cache",
     "parse_graph",
     "serialize_plan",
-    "tensorrt_version",
 ]
 
 _MAX_OPTIMIZATION_LEVEL = 5

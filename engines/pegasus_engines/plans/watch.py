@@ -1,12 +1,13 @@
 """What TensorRT calls while it parses and builds: a log that keeps the errors, and a progress."""
 
-import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO, TypeAlias
+
+from pegasus_runtime.native.tensorrt import library_log
 
 __all__ = ["BuildLog", "OnProgress", "make_monitor", "record_build", "silent"]
 
@@ -59,32 +60,16 @@ def record_build(module: ModuleType, log_file: Path | None) -> Iterator[tuple[An
     Raises: OSError if the file cannot be written.
     """
     with _one_build:
-        logger = _logger(module)
+        logger = library_log(module)
         file = None if log_file is None else log_file.open("a", encoding="utf-8")
         try:
-            logger.sink = BuildLog(file, log_file)
-            yield logger, logger.sink
+            log = BuildLog(file, log_file)
+            logger.sink = log.write
+            yield logger, log
         finally:
             logger.sink = None
             if file is not None:
                 file.close()
-
-
-@functools.cache
-def _logger(module: ModuleType) -> Any:
-    """The process's only one: TensorRT ignores a second while anything that has the first lives."""
-
-    class Logger(module.ILogger):  # type: ignore[misc, name-defined]  # a class at run time only
-        def __init__(self) -> None:
-            super().__init__()
-            self.sink: BuildLog | None = None
-
-        def log(self, severity: Any, message: str) -> None:
-            sink = self.sink
-            if sink is not None:
-                sink.write(severity.name, message)
-
-    return Logger()
 
 
 def make_monitor(module: ModuleType, on_progress: OnProgress) -> Any:
@@ -94,7 +79,7 @@ def make_monitor(module: ModuleType, on_progress: OnProgress) -> Any:
     and is kept in `failure`.
     """
 
-    class Monitor(module.IProgressMonitor):  # type: ignore[misc, name-defined]  # as above
+    class Monitor(module.IProgressMonitor):  # type: ignore[misc, name-defined]  # a class at run time
         def __init__(self) -> None:
             super().__init__()
             self.cancelled = False

@@ -1,15 +1,14 @@
 """pegasus-export: a PEGASUS or BigBirdPegasus checkpoint to a bundle."""
 
 import argparse
-import dataclasses
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from pegasus_engines.command.report import print_differences
 from pegasus_engines.targets import PRECISIONS, TARGETS, UnavailableError, check_available
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.command.plan_options import (
@@ -17,22 +16,18 @@ from pegasus_export.command.plan_options import (
     add_plan_options,
     read_plan_request,
 )
-from pegasus_export.command.report import (
-    format_size,
-    print_differences,
-    print_tables,
-    summarize_result,
-)
+from pegasus_export.command.report import print_tables, summarize_result
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
 from pegasus_runtime.bundle import Task
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
 from pegasus_runtime.command_line.parser import ArgumentParser
+from pegasus_runtime.errors import PegasusError
 
 if TYPE_CHECKING:
     from pegasus_engines.inspect.compare import OutputDifference
-    from pegasus_export.stages.plans import Check
+    from pegasus_engines.plans.bundle import Check
 
 __all__ = ["main"]
 
@@ -131,40 +126,20 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    """Plans of a bundle of graphs."""
+    """Plans of a bundle of graphs, as pegasus-build makes them."""
+    from pegasus_engines.command.build import run_build
     from pegasus_export.request.progress import choose_progress
-    from pegasus_export.stages.plans import build_bundle
 
-    output = arguments.output or arguments.build.with_name(f"{arguments.build.name}-plans")
-    if output.is_dir() and not arguments.force:
-        raise OutputError(f"output folder exists: {output}: choose another or pass --force")
-    progress = choose_progress(quiet=arguments.quiet or arguments.json)
-    differences: dict[str, tuple[OutputDifference, ...]] = {}
-    bundle = build_bundle(
-        arguments.build,
-        output,
-        read_plan_request(arguments),
-        progress,
-        force=arguments.force,
-        check=_comparison(differences) if arguments.compare else None,
-    )
-    plans = bundle.manifest.plans
-    assert plans is not None
-    if arguments.json:
-        print(json.dumps({"output": str(output), "plans": dataclasses.asdict(plans)}, indent=2))
-    elif not arguments.quiet:
-        names = ", ".join(plans.compute_capabilities)
-        library = "TensorRT for RTX" if bundle.manifest.target == "trt-rtx" else "TensorRT"
-        print(f"{output}: plans of {library} {plans.version} for compute capability {names}")
-        for name, record in sorted(bundle.manifest.files.items()):
-            print(f"  {name:<24}{format_size(record.bytes):>10}")
-        print(f"next: pegasus-summarize {shlex.quote(str(output))} article.txt")
-    print_differences(differences)
+    try:
+        progress = choose_progress(quiet=arguments.quiet or arguments.json)
+        run_build(arguments.build, arguments, progress)
+    except PegasusError as err:
+        return _fail(str(err), EXIT_INPUT)
     return 0
 
 
 def _comparison(found: "dict[str, tuple[OutputDifference, ...]]") -> "Check":
-    from pegasus_export.command.compare import compare_plans
+    from pegasus_engines.inspect.bundle import compare_plans
 
     return lambda bundle, plans: found.update(compare_plans(bundle, plans))
 

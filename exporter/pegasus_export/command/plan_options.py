@@ -1,9 +1,9 @@
 """The options of targets trt and trt-rtx on the command line of pegasus-export."""
 
 import argparse
-import re
 from pathlib import Path
 
+from pegasus_engines.command.options import add_build_options, read_build_request
 from pegasus_export.request.export import PlanRequest
 
 __all__ = ["PLAN_TARGETS_HELP", "add_plan_options", "read_plan_request"]
@@ -18,7 +18,7 @@ plans (targets trt and trt-rtx):
   which needs TensorRT, and neither torch nor onnx:
     pegasus-export --model google/pegasus-xsum --output xsum-onnx \\
                    --target trt --precision fp16 --onnx-only
-    pegasus-export --build xsum-onnx --output xsum-plans
+    pegasus-build xsum-onnx --output xsum-plans
 """
 
 
@@ -35,60 +35,25 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-batch", type=int, default=1, metavar="N", help="documents together (default: 1)")
     add(
-        "--compute-capability",
-        type=_capabilities,
-        metavar="X.Y,...",
-        help="GPUs to build for, or current, the one that is here (default: 8.6,8.9,12.0, which "
-        "are GeForce RTX 30, 40 and 50, for trt-rtx; current for trt; for trt with --onnx-only, "
-        "those that a plugin's kernels are compiled for, and all of them by default)",
-    )
-    _add_plugin_options(group)
-    add("--onnx-only", action="store_true", help="write the graphs; build the plans elsewhere")
-    add(
-        "--build",
-        type=Path,
-        metavar="BUNDLE",
-        help="build the plans of what --onnx-only wrote; with no other options than these and "
-        "--output (default: BUNDLE-plans)",
-    )
-    add("--workspace-mib", type=int, metavar="MIB", help="scratch memory a plan may use on the GPU")
-    add(
-        "--timing-cache",
-        type=Path,
-        metavar="FILE",
-        help="keeps what TensorRT measures, to build faster the next time (trt only)",
-    )
-    add("--build-log", type=Path, metavar="FILE", help="TensorRT's own log, in every detail")
-    add(
-        "--compare",
-        action="store_true",
-        help="run graphs and plans once beside each other, and print how far they are apart; "
-        "needs the GPU, and polygraphy",
-    )
-
-
-def _add_plugin_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
         "--block-sparse",
         metavar="{plugin,plain}",
         help="of BigBirdPegasus' sparse attention: one kernel, which a plugin brings into TensorRT "
         "(the default for trt), or plain operators (for trt-rtx, which takes no plugins)",
     )
     add(
-        "--plugin",
-        default="auto",
-        choices=("auto", "library", "python", "aot"),
-        metavar="{auto,library,python,aot}",
-        help="how TensorRT gets the plugin: from a library in C++, from a class in Python, or "
-        "inside the plan (default: auto, the first of these that is there)",
+        "--onnx-only",
+        action="store_true",
+        help="write the graphs; build the plans elsewhere. A plugin's kernels come along, for the "
+        "GPUs of --compute-capability, or for all",
     )
     add(
-        "--plugin-library",
+        "--build",
         type=Path,
-        metavar="FILE",
-        help="that library (default: what PEGASUS_PLUGIN_LIBRARY names; see plugins/README.md)",
+        metavar="BUNDLE",
+        help="build the plans of what --onnx-only wrote, as pegasus-build does; with no other "
+        "options than these and --output (default: BUNDLE-plans)",
     )
+    add_build_options(group)
 
 
 def read_plan_request(arguments: argparse.Namespace) -> PlanRequest:
@@ -97,20 +62,6 @@ def read_plan_request(arguments: argparse.Namespace) -> PlanRequest:
         num_beams=arguments.num_beams,
         max_target_tokens=arguments.max_target_tokens,
         max_batch=arguments.max_batch,
-        compute_capabilities=arguments.compute_capability,
         onnx_only=arguments.onnx_only,
-        workspace_mib=arguments.workspace_mib,
-        timing_cache=arguments.timing_cache,
-        log_file=arguments.build_log,
-        plugin_way=arguments.plugin,
-        plugin_library=arguments.plugin_library,
+        build=read_build_request(arguments),
     )
-
-
-def _capabilities(text: str) -> tuple[str, ...]:
-    if text == "current":
-        return ()
-    names = tuple(text.split(","))
-    if not all(re.fullmatch(r"[1-9]\d?\.\d", name) for name in names):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected current, or such as 8.6,8.9")
-    return names

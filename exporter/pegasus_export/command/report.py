@@ -1,19 +1,19 @@
 """What pegasus-export prints when it is done."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pegasus_engines.command.report import format_size
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pegasus_engines.inspect.compare import OutputDifference
     from pegasus_export.stages.export import ExportResult
     from pegasus_export.verify.tokens import TokenChanges
     from pegasus_runtime.bundle import Manifest
 
-__all__ = ["format_size", "print_differences", "print_tables", "summarize_result"]
+__all__ = ["print_tables", "summarize_result"]
 
 
 def summarize_result(result: "ExportResult") -> dict[str, object]:
@@ -47,7 +47,7 @@ def print_tables(result: "ExportResult", output: Path) -> None:
     console.print(f"done in {result.seconds:.1f} s")
     if manifest.plans is not None and manifest.plans.version is None:
         console.print(
-            f"next: on the device, pegasus-export --build {shlex.quote(str(output))}",
+            f"next: on the device, pegasus-build {shlex.quote(str(output))}",
             soft_wrap=True,
         )
     elif manifest.target != "onnx" and manifest.task == "summarization":
@@ -93,22 +93,3 @@ def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str
         if isinstance(kept, list) and kept:
             lines.append(f"layers in {precision}: {', '.join(map(str, kept))}")
     return lines
-
-
-def format_size(num_bytes: int) -> str:
-    value = float(num_bytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
-
-
-def print_differences(differences: "Mapping[str, tuple[OutputDifference, ...]]") -> None:
-    """How far plans are from their graphs, an output a line."""
-    for graph, outputs in differences.items():
-        for each in outputs:
-            print(
-                f"{graph}, {each.output}: largest difference {each.max_abs:.1e}, "
-                f"mean {each.mean_abs:.1e}"
-            )

@@ -1,8 +1,9 @@
 """What pegasus-export was asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.bundle import PLAN_TARGETS
 from pegasus_runtime.spelling import did_you_mean
@@ -23,20 +24,11 @@ class PlanRequest:
     """Longest summary, start token included (default: the checkpoint's max_length)."""
     max_batch: int = 1
     """Documents decoded together."""
-    compute_capabilities: tuple[str, ...] | None = None
-    """Of the GPUs that the plans are for; () is the one of this computer; None is that for trt,
-    and what desktops have for trt-rtx. With onnx_only for trt: those that the kernels of a plugin
-    are compiled for; None is all that there are."""
     onnx_only: bool = False
-    """Whether the plans are to be built elsewhere, by `pegasus-export --build`."""
-    workspace_mib: int | None = None
-    timing_cache: Path | None = None
-    log_file: Path | None = None
-    """Where TensorRT's own, verbose log goes."""
-    plugin_way: str = "auto"
-    """How TensorRT gets a plugin: library, python or aot; auto is the first that is there."""
-    plugin_library: Path | None = None
-    """None: where a library is by default."""
+    """Whether the plans are to be built elsewhere, by pegasus-build."""
+    build: BuildRequest = field(default_factory=BuildRequest)
+    """Its compute capabilities are, with onnx_only for trt, those that the kernels of a plugin are
+    compiled for; None is all that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,41 +1,14 @@
 """What a long export shows while it runs: a bar per stage on a terminal, a line otherwise."""
 
 import contextlib
+import importlib.util
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+
+from pegasus_engines import progress
+from pegasus_engines.progress import Advance, Progress, silent
 
 __all__ = ["Advance", "Progress", "choose_progress", "silent"]
-
-Advance = Callable[[int], object]
-"""Called with the number of bytes, or steps, done since the last call."""
-
-
-class Progress(Protocol):
-    """Something that can show a stage."""
-
-    def __call__(
-        self, name: str, total_bytes: int | None = None, *, total_steps: int | None = None
-    ) -> contextlib.AbstractContextManager[Advance]:
-        """Shows the stage while the context lasts."""
-
-
-@contextlib.contextmanager
-def silent(
-    name: str, total_bytes: int | None = None, *, total_steps: int | None = None
-) -> Iterator[Advance]:
-    """Shows nothing."""
-    yield lambda count: None
-
-
-@contextlib.contextmanager
-def _line(
-    name: str, total_bytes: int | None = None, *, total_steps: int | None = None
-) -> Iterator[Advance]:
-    start = time.perf_counter()
-    yield lambda count: None
-    print(f"{name}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -57,7 +30,10 @@ def _bar(
 
 
 def choose_progress(*, quiet: bool) -> Progress:
-    """Bars if standard error is a terminal, lines if it is not, nothing if quiet."""
-    if quiet:
-        return silent
-    return _bar if sys.stderr.isatty() else _line
+    """Bars if standard error is a terminal, lines if it is not, nothing if quiet.
+
+    `--build` runs where there may be no rich: then that which `pegasus-build` has.
+    """
+    if quiet or not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+        return progress.choose_progress(quiet=quiet)
+    return _bar

@@ -54,7 +54,7 @@ def choose_plugin(request: ExportRequest, checkpoint: Checkpoint) -> ChosenPlugi
             "'pegasus-edge[plugin]' (on Linux), or use --block-sparse plain"
         )
     spec = PluginSpec(operator=f"{NAMESPACE}::{NAME}", version=VERSION, kernels=_KERNELS_FILE)
-    capabilities = request.plans.compute_capabilities or CAPABILITIES
+    capabilities = request.plans.build.compute_capabilities or CAPABILITIES
     return ChosenPlugin(spec=spec, variant=variant, capabilities=capabilities)
 
 

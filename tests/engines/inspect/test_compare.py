@@ -8,8 +8,8 @@ import pytest
 
 from engines.tiny_graphs import SIZE, write_product, write_wrong_product
 from pegasus_engines.inspect.compare import compare_engines, compare_runners, open_onnx, open_plan
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
 
 FEEDS = {"x": np.ones((1, 3, SIZE), np.float32)}
 

@@ -9,10 +9,10 @@ import pytest
 
 from engines.tiny_graphs import write_foreign_node, write_product
 from pegasus_engines.inspect.plan import check_gpu, network_layers, plan_layers, read_layers
-from pegasus_engines.plans.flavours import Flavour, load_flavour
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_engines.plans.tensorrt import BuildOptions, build_plan
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour
 
 RTX = BuildOptions(target="trt-rtx", compute_capabilities=("8.9",))
 

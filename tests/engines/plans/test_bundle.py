@@ -12,32 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.tiny_graphs import SIZE, write_product
-from pegasus_engines.plans.bundle import build_plans
-from pegasus_engines.plans.flavours import tensorrt_version
-from pegasus_engines.plans.gpu import current_capability
+from engines.tiny_bundle import PROFILE, manifest_of, write_tiny_bundle
+from pegasus_engines.plans.bundle import fill_with_plans
 from pegasus_engines.plans.tensorrt import BuildOptions
-from pegasus_engines.plans.watch import OnProgress
+from pegasus_engines.progress import Advance
 from pegasus_runtime.bundle import (
-    Architecture,
     Bundle,
-    GraphSpec,
-    Limits,
-    Manifest,
     PlanSpec,
-    Source,
-    TableSpec,
     Target,
-    TensorSpec,
-    TokenIds,
-    TokenizerSpec,
     open_bundle,
     write_bundle,
 )
 from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import load_flavour
 
 OPTIONS = BuildOptions(target="trt-rtx", compute_capabilities=("8.6", "8.9"))
-PROFILE = {"batch": (1, 1, 1), "source": (8, 8, 8)}
 
 
 @pytest.fixture(autouse=True)
@@ -45,82 +35,32 @@ def _rtx() -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
 
 
-def manifest_of(target: Target) -> Manifest:
-    shape = ("batch", "source", SIZE)
-    return Manifest(
-        task="summarization",
-        target=target,
-        precision="fp32",
-        architecture=Architecture(
-            model_type="pegasus",
-            architecture="PegasusForConditionalGeneration",
-            vocab_size=8,
-            d_model=SIZE,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_heads=1,
-            decoder_heads=1,
-            head_dim=SIZE,
-        ),
-        graphs={
-            name: GraphSpec(
-                file=f"graphs/{name}.onnx",
-                inputs=(TensorSpec(name="x", dtype="float32", shape=shape),),
-                outputs=(TensorSpec(name="y", dtype="float32", shape=shape),),
-            )
-            for name in ("encoder", "decoder_step")
-        },
-        tables={
-            "table": TableSpec(
-                file="table.bin", offset=0, dtype="float32", shape=(8, SIZE), graphs=("encoder",)
-            )
-        },
-        tokenizer=TokenizerSpec(file="spiece.model", layout="pegasus", offset=103),
-        token_ids=TokenIds(pad_token_id=0, eos_token_ids=(1,), decoder_start_token_id=0),
-        limits=Limits(max_source_tokens=8, max_target_tokens=8, max_beams=1, max_batch=1),
-        source=Source(name="tiny", sha256="0" * 64),
-        plans=None
-        if target == "ort"
-        else PlanSpec(num_beams=1, profiles=dict.fromkeys(("encoder", "decoder_step"), (PROFILE,))),
-        tools={"onnx": "1.23"},
-    )
-
-
-def write(output: Path, manifest: Manifest) -> Bundle:
-    """Two graphs with a weights file each, a table, a tokenizer, and a file nothing refers to."""
-    with write_bundle(output) as staging:
-        (staging.path / "graphs").mkdir()
-        for name in ("encoder", "decoder_step"):
-            weights = f"{name * 20}.bin" if name == "encoder" else "weights.bin"
-            write_product(staging.path / "graphs" / f"{name}.onnx", weights=weights)
-        np.ones((8, SIZE), np.float32).tofile(staging.path / "table.bin")
-        (staging.path / "spiece.model").write_bytes(b"pieces")
-        (staging.path / "NOTICE").write_text("keep me")
-        return staging.commit(manifest)
-
-
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    return write(tmp_path / "graphs", manifest_of("trt-rtx"))
+    return write_tiny_bundle(tmp_path / "graphs", manifest_of("trt-rtx"))
 
 
 class Shown:
-    """Progress that is kept: the graph's name and the steps of its build."""
+    """Progress that is kept: the stage's name and how far it came, in steps of its total."""
 
     def __init__(self) -> None:
-        self.steps: dict[str, list[tuple[int, int]]] = {}
+        self.steps: dict[str, list[int]] = {}
+        self.totals: dict[str, int | None] = {}
 
     @contextmanager
-    def __call__(self, name: str) -> Iterator[OnProgress]:
+    def __call__(
+        self, name: str, total_bytes: int | None = None, *, total_steps: int | None = None
+    ) -> Iterator[Advance]:
         steps = self.steps[name] = []
-        yield lambda done, total: steps.append((done, total))
+        self.totals[name] = total_steps
+        yield steps.append
 
 
 def build(
     bundle: Bundle, output: Path, options: BuildOptions = OPTIONS, shown: Shown | None = None
 ) -> Bundle:
     with write_bundle(output) as staging:
-        return staging.commit(build_plans(bundle, staging, options, shown or Shown()))
+        return staging.commit(fill_with_plans(bundle, staging, options, shown or Shown()))
 
 
 def test_graphs_become_plans_and_what_plans_need_comes_along(
@@ -138,7 +78,7 @@ def test_graphs_become_plans_and_what_plans_need_comes_along(
 def test_the_manifest_says_what_built_the_plans_and_for_what(
     tmp_path: Path, bundle: Bundle
 ) -> None:
-    version = tensorrt_version("trt-rtx")
+    version = load_flavour("trt-rtx").version
     manifest = build(bundle, tmp_path / "plans").manifest
     assert manifest.plans == PlanSpec(
         num_beams=1,
@@ -157,7 +97,7 @@ def test_the_manifest_says_what_built_the_plans_and_for_what(
 def test_a_table_is_cut_out_of_the_weights(tmp_path: Path) -> None:
     manifest = manifest_of("trt-rtx")
     table = replace(manifest.tables["table"], file="graphs/weights.bin")
-    bundle = write(tmp_path / "graphs", replace(manifest, tables={"table": table}))
+    bundle = write_tiny_bundle(tmp_path / "graphs", replace(manifest, tables={"table": table}))
     built = build(bundle, tmp_path / "plans")
     assert "graphs/weights.bin" not in built.manifest.files
     cut = built.manifest.tables["table"]
@@ -168,12 +108,12 @@ def test_a_table_is_cut_out_of_the_weights(tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_tables_gets_no_file_of_them(tmp_path: Path) -> None:
-    bundle = write(tmp_path / "graphs", replace(manifest_of("trt-rtx"), tables={}))
+    bundle = write_tiny_bundle(tmp_path / "graphs", replace(manifest_of("trt-rtx"), tables={}))
     assert "tables.bin" not in build(bundle, tmp_path / "plans").manifest.files
 
 
 def test_a_bundle_of_ids_has_no_tokenizer_to_keep(tmp_path: Path) -> None:
-    bundle = write(tmp_path / "graphs", replace(manifest_of("trt-rtx"), tokenizer=None))
+    bundle = write_tiny_bundle(tmp_path / "graphs", replace(manifest_of("trt-rtx"), tokenizer=None))
     assert build(bundle, tmp_path / "plans").manifest.tokenizer is None
 
 
@@ -218,15 +158,15 @@ def test_an_altered_file_does_not_become_a_good_one(tmp_path: Path, bundle: Bund
 def test_each_graph_shows_its_progress(tmp_path: Path, bundle: Bundle) -> None:
     shown = Shown()
     build(bundle, tmp_path / "plans", shown=shown)
-    assert list(shown.steps) == ["encoder", "decoder_step"]
-    for steps in shown.steps.values():
-        assert steps[0][0] == 0
-        assert steps[-1][0] == steps[-1][1] > 0
+    assert list(shown.steps) == ["build encoder", "build decoder_step"]
+    for name, steps in shown.steps.items():
+        assert steps[0] == 0
+        assert sum(steps) == shown.totals[name] == 100
 
 
 @pytest.mark.parametrize("target", ["ort", "trt"])
 def test_bundles_of_other_targets_are_refused(tmp_path: Path, target: Target) -> None:
-    bundle = write(tmp_path / "graphs", manifest_of(target))
+    bundle = write_tiny_bundle(tmp_path / "graphs", manifest_of(target))
     message = (
         f"graphs: exported for target {target}, expected trt-rtx: "
         "export the checkpoint with --target trt-rtx$"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from engines.plans.test_bundle import manifest_of
-from pegasus_engines.plans.flavours import Flavour
 from pegasus_engines.plans.plugin import bring_plugin
 from pegasus_engines.plans.tensorrt import BuildOptions
 from pegasus_plugins.kernel_file import KernelFile, write_kernel_file
 from pegasus_runtime.bundle import Bundle, FileRecord, PluginSpec
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.tensorrt import Flavour
 
 PLUGIN = PluginSpec(operator="pegasus::BlockSparseAttention", version="1", kernels="a.kernels")
 

@@ -6,11 +6,11 @@ import onnx
 import pytest
 from onnx import helper
 
-from pegasus_engines.plans.flavours import Flavour, load_flavour
 from pegasus_engines.plans.plugin_bodies import drop_plugin_bodies
 from pegasus_engines.plans.tensorrt import parse_graph
 from pegasus_engines.plans.watch import record_build
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour
 
 
 def model_with_functions(*domains: str) -> onnx.ModelProto:

@@ -14,8 +14,6 @@ from engines.tiny_graphs import (
     write_product,
     write_reshape_by_input,
 )
-from pegasus_engines.plans.flavours import Flavour, load_flavour
-from pegasus_engines.plans.gpu import current_capability
 from pegasus_engines.plans.tensorrt import (
     BuildOptions,
     build_plan,
@@ -24,6 +22,8 @@ from pegasus_engines.plans.tensorrt import (
     serialize_plan,
 )
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour
 
 RTX = BuildOptions(target="trt-rtx", compute_capabilities=("8.9",))
 PROFILE: Mapping[str, tuple[int, int, int]] = {"batch": (1, 1, 1), "source": (8, 16, 32)}

@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_export.command.main import main
+from pegasus_export.command.report import print_tables
+from pegasus_export.stages.export import ExportResult
 from pegasus_runtime.bundle import open_bundle
 
 SEQ2SEQ = "PegasusForConditionalGeneration"
@@ -281,6 +283,15 @@ def test_plans_are_built_of_graphs_from_the_command_line(
     assert json.loads(capsys.readouterr().out)["plans"]["compute_capabilities"] == ["8.6"]
     assert main(["--build", f"{graphs}-plans", "--output", str(tmp_path / "again")]) == 2
     _assert_one_line(capsys.readouterr().err, "and no graphs: export the checkpoint again")
+
+
+def test_graphs_for_a_device_are_followed_by_the_command_that_builds_their_plans(
+    tiny_bundle: Callable[..., Path], capsys: Captured
+) -> None:
+    bundle = open_bundle(tiny_bundle(SEQ2SEQ, "trt-rtx", "fp32"))
+    print_tables(ExportResult(bundle=bundle, measured=(), changes=None, seconds=1.0), Path("a b"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "next: on the device, pegasus-build 'a b'"
 
 
 def test_an_existing_folder_is_replaced_only_if_it_is_a_bundle(

@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import PlanRequest
@@ -27,7 +28,7 @@ SIZES: dict[str, Any] = {  # the smallest that there are kernels for; in full up
     "num_random_blocks": 1,
     "max_position_embeddings": 256,
 }
-PLANS = PlanRequest(onnx_only=True, compute_capabilities=("8.7",))
+PLANS = PlanRequest(onnx_only=True, build=BuildRequest(compute_capabilities=("8.7",)))
 LENGTHS = (1, 16, 100, 112, 113, 128, 131, 200, 256)
 
 
@@ -181,7 +182,7 @@ def test_without_triton_the_export_says_what_to_do(
 
 
 def test_kernels_that_cannot_be_compiled_are_said_so(checkpoint: Path, tmp_path: Path) -> None:
-    plans = PlanRequest(onnx_only=True, compute_capabilities=("1.0",))
+    plans = PlanRequest(onnx_only=True, build=BuildRequest(compute_capabilities=("1.0",)))
     request = ExportRequest(model=str(checkpoint), output=tmp_path, target="trt", plans=plans)
     plugin = choose_plugin(request, open_checkpoint(request.model))
     with (

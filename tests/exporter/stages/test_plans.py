@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pegasus_engines.inspect.bundle import compare_plans, example_feeds
 from pegasus_engines.inspect.lint import lint_graph
-from pegasus_engines.plans.flavours import load_flavour, tensorrt_version
-from pegasus_engines.plans.gpu import current_capability
+from pegasus_engines.plans.build import DESKTOP_CAPABILITIES, BuildRequest, build_bundle
 from pegasus_engines.plans.tensorrt import parse_graph
 from pegasus_engines.plans.watch import record_build
-from pegasus_export.command.compare import example_feeds
-from pegasus_export.errors import OutputError, UnsupportedError
+from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
-from pegasus_export.stages.plans import DESKTOP_CAPABILITIES, build_bundle
 from pegasus_runtime import Summarizer
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.errors import EngineError
+from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.tensorrt import load_flavour
 from pegasus_runtime.sessions.host.graph import load_host_graphs
 
 CHECKPOINTS = Path(__file__).parents[3] / "examples" / "checkpoints"
@@ -59,11 +59,11 @@ def test_plans_are_built_for_three_gpus(
 ) -> None:
     bundle = graphs(model, precision)
     assert open_bundle(bundle.folder).manifest.plans.version is None
-    build_bundle(bundle.folder, tmp_path / "plans", PlanRequest())
+    build_bundle(bundle.folder, tmp_path / "plans")
     built = open_bundle(tmp_path / "plans", check_hashes=True)
     plans = built.manifest.plans
     assert plans is not None
-    assert plans.version == tensorrt_version("trt-rtx")
+    assert plans.version == load_flavour("trt-rtx").version
     assert plans.compute_capabilities == DESKTOP_CAPABILITIES == ("8.6", "8.9", "12.0")
     assert plans.profiles == bundle.manifest.plans.profiles
     assert set(built.manifest.files) == {
@@ -124,7 +124,7 @@ def test_examples_of_inputs_run(graphs: Graphs, model: str) -> None:
 def test_the_tables_of_plans_are_cut_from_the_weights(graphs: Graphs, tmp_path: Path) -> None:
     bundle = graphs("pegasus-mini", "fp16")
     built = build_bundle(
-        bundle.folder, tmp_path / "plans", PlanRequest(compute_capabilities=("8.9",))
+        bundle.folder, tmp_path / "plans", BuildRequest(compute_capabilities=("8.9",))
     )
     (name,) = built.manifest.tables
     rows = {}
@@ -139,10 +139,10 @@ def test_the_tables_of_plans_are_cut_from_the_weights(graphs: Graphs, tmp_path: 
 def test_a_bundle_that_has_no_graphs_for_tensorrt_is_not_built(
     tiny_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(UnsupportedError, match="is for target ort, which has no plans: export wi"):
-        build_bundle(tiny_bundle(), tmp_path / "plans", PlanRequest())
-    with pytest.raises(OutputError, match=r"not a bundle: .* is not a folder"):
-        build_bundle(tmp_path / "nothing", tmp_path / "plans", PlanRequest())
+    with pytest.raises(EngineError, match="is for target ort, which has no plans: export wi"):
+        build_bundle(tiny_bundle(), tmp_path / "plans")
+    with pytest.raises(BundleError, match=r"not a bundle: .* is not a folder"):
+        build_bundle(tmp_path / "nothing", tmp_path / "plans")
 
 
 def test_a_gpu_that_tensorrt_does_not_know_is_told_before_any_work(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_gpu_that_tensorrt_does_not_know_is_told_before_any_work(tmp_path: Pat
         model=str(CHECKPOINTS / "pegasus-mini"),
         output=tmp_path / "b",
         target="trt-rtx",
-        plans=PlanRequest(compute_capabilities=("8.9", "3.5")),
+        plans=PlanRequest(build=BuildRequest(compute_capabilities=("8.9", "3.5"))),
     )
     with pytest.raises(UnsupportedError, match=r"does not build for compute capability 3\.5: it"):
         export_bundle(request)
@@ -160,12 +160,11 @@ def test_a_gpu_that_tensorrt_does_not_know_is_told_before_any_work(tmp_path: Pat
 def test_comparing_needs_a_gpu_and_leaves_nothing_behind(graphs: Graphs, tmp_path: Path) -> None:
     if current_capability() is not None:
         pytest.skip("there is a GPU")
-    from pegasus_export.command.compare import compare_plans
 
     def check(bundle: Bundle, plans: Path) -> None:
         compare_plans(bundle, plans)
 
     bundle = graphs("pegasus-mini", "fp16")
-    with pytest.raises(UnsupportedError, match="GPU"):
-        build_bundle(bundle.folder, tmp_path / "plans", PlanRequest(), check=check)
+    with pytest.raises(EngineError, match="GPU"):
+        build_bundle(bundle.folder, tmp_path / "plans", check=check)
     assert list(tmp_path.iterdir()) == []

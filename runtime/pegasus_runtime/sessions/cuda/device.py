@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.cuda.calls import CudaCalls, CudaFrees
+from pegasus_runtime.native.cuda import CudaFrees, CudaRuntime
 from pegasus_runtime.sessions.device.protocol import Buffer, Rows, View
 
 __all__ = ["CudaBuffer", "CudaDevice"]
@@ -34,11 +34,11 @@ class CudaDevice:
     """See `Device`; safe to use from several threads, which take turns."""
 
     def __init__(self, *, ordinal: int = 0, runtime: Any = None) -> None:
-        """ordinal: of the GPU among those that are visible; runtime: see `CudaCalls`.
+        """ordinal: of the GPU among those that are visible; runtime: see `CudaRuntime`.
 
         Raises: EngineError if there is no such GPU, or no driver, or cuda-bindings is missing.
         """
-        self.calls = CudaCalls(runtime)
+        self.calls = CudaRuntime(runtime)
         self.frees = CudaFrees(self.calls)
         self.ordinal = ordinal
         self._turn = threading.RLock()

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.tensorrt import LibraryLog
 from pegasus_runtime.sessions.cuda.device import CudaBuffer, CudaDevice
 from pegasus_runtime.sessions.cuda.recording import CudaGraph
 from pegasus_runtime.sessions.device.protocol import View
 from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
-from pegasus_runtime.sessions.tensorrt.library import LibraryLog
 
 __all__ = ["PlanSession", "PlanTensor", "Scratch", "TensorRTGraph", "TensorRTRun"]
 

@@ -1,6 +1,5 @@
 """The plans of a bundle in TensorRT or TensorRT for RTX, after checks that they can run here.
 
-- library.py  which library, and what it says when it fails
 - kernels.py  compiled kernels, kept between processes
 - plugin.py   what a plan calls that TensorRT has not
 - graph.py    one plan
@@ -15,15 +14,10 @@ from typing import Any
 
 from pegasus_runtime.bundle import Bundle, GraphSpec, PlanSpec, TensorSpec
 from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.tensorrt import LibraryLog, library_log, load_flavour
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.tensorrt.graph import PlanSession, PlanTensor, Scratch, TensorRTGraph
 from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
-from pegasus_runtime.sessions.tensorrt.library import (
-    LibraryLog,
-    import_library,
-    library_log,
-    library_version,
-)
 from pegasus_runtime.sessions.tensorrt.plugin import bring_plugin
 
 __all__ = ["built_plans", "load_plans"]
@@ -58,7 +52,7 @@ def load_plans(
     BundleError if they are not what the manifest says.
     """
     plans = built_plans(bundle)
-    library = import_library(bundle.manifest.target) if library is None else library
+    library = _import_library(bundle) if library is None else library
     _check_version(bundle, plans, library)
     _check_capability(bundle, plans, device)
     kernels = _open_kernels(library, runtime_cache)
@@ -96,20 +90,27 @@ def built_plans(bundle: Bundle) -> PlanSpec:
         )
     if plans.version is None:
         raise EngineError(
-            f"{bundle.folder}: no plans were built of its graphs yet: run pegasus-export --build "
+            f"{bundle.folder}: no plans were built of its graphs yet: run pegasus-build "
             f"{bundle.folder}"
         )
     return plans
 
 
+def _import_library(bundle: Bundle) -> Any:
+    try:
+        return load_flavour(bundle.manifest.target).module
+    except EngineError as err:
+        raise EngineError(f"{err}, or use a bundle of --target ort") from err
+
+
 def _check_version(bundle: Bundle, plans: PlanSpec, library: Any) -> None:
-    """TensorRT checks this too, but says so in the numbers of its file format."""
-    installed = library_version(library)
+    """TensorRT loads plans of its own version only, and says so in numbers of its file format."""
+    installed = str(library.__version__)
     if plans.version != installed:
         raise EngineError(
             f"{bundle.folder}: its plans were built with {library.__name__} {plans.version}, "
             f"installed is {installed}: install that version, or build them again with "
-            "pegasus-export --build, from the bundle of graphs that they came from"
+            "pegasus-build, from the bundle of graphs that they came from"
         )
 
 
@@ -121,7 +122,7 @@ def _check_capability(bundle: Bundle, plans: PlanSpec, device: CudaDevice) -> No
         hint = f"export again with --compute-capability {here}"
     else:
         hint = (
-            "build them again on this machine with pegasus-export --build, from the bundle of "
+            "build them again on this machine with pegasus-build, from the bundle of "
             "graphs that they came from"
         )
     raise EngineError(
@@ -154,7 +155,7 @@ def _load_engine(bundle: Bundle, name: str, runtime: Any, log: LibraryLog) -> An
     if engine is None:
         raise EngineError(
             f"{path}: TensorRT cannot load it: {log.take_error()}: build it again with "
-            "pegasus-export --build, from the bundle of graphs that it came from"
+            "pegasus-build, from the bundle of graphs that it came from"
         )
     return engine
 

@@ -38,7 +38,7 @@ def _find_library(bundle: Bundle, plugin: PluginSpec, ways: Any) -> Path:
     """The very file that the plans were built with."""
     install = (
         f"install the {plugin.library} of SHA-256 {plugin.library_sha256} and set "
-        f"{ways.LIBRARY_VARIABLE} to its path, or build the plans again with pegasus-export --build"
+        f"{ways.LIBRARY_VARIABLE} to its path, or build the plans again with pegasus-build"
     )
     what = f"{bundle.folder}: its plans call plugin {plugin.operator} of {plugin.library}"
     try:

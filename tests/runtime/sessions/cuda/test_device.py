@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.cuda.calls import CudaCalls
+from pegasus_runtime.native.cuda import CudaRuntime
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.device.protocol import Device, Rows, View
 from runtime.sessions.fake_cuda import CudaError, FakeCuda
@@ -312,7 +312,7 @@ def test_bindings_that_are_not_installed_are_an_engine_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-    message = r"^cuda-bindings is not installed: pip install 'pegasus-edge\[rtx\]' \(or \[trt\]\), "
+    message = r"^cuda-bindings is not installed: pip install 'pegasus-edge\[trt\]' \(or \[rtx\]\), "
     with pytest.raises(EngineError, match=message):
         CudaDevice()
 
@@ -385,4 +385,4 @@ def test_the_installed_bindings_take_what_they_are_given(
         for x in arguments
     ]
     with pytest.raises(EngineError, match=f"^{name} failed with cudaError"):
-        CudaCalls()(name, *found)
+        CudaRuntime()(name, *found)

@@ -15,12 +15,9 @@ from typing import Any
 
 import pytest
 
-from pegasus_runtime.bundle import (
-    Target,
-)
 from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.tensorrt import library_log
 from pegasus_runtime.sessions.device.protocol import Graph
-from pegasus_runtime.sessions.tensorrt.library import import_library, library_log
 from runtime.sessions.fake_tensorrt import (
     DataType,
     FakeTensor,
@@ -45,9 +42,7 @@ def test_every_graph_of_the_manifest_is_loaded(setting: Setting) -> None:
 def test_a_bundle_without_plans_says_how_to_build_them(setting: Setting) -> None:
     setting.with_plans(version=None, compute_capabilities=())
     folder = re.escape(str(setting.bundle.folder))
-    message = (
-        rf"^{folder}: no plans were built of its graphs yet: run pegasus-export --build {folder}$"
-    )
+    message = rf"^{folder}: no plans were built of its graphs yet: run pegasus-build {folder}$"
     with pytest.raises(EngineError, match=message):
         setting.load()
 
@@ -67,7 +62,7 @@ def test_plans_of_another_version_are_not_even_read(setting: Setting, version: s
     name, installed = setting.library.__name__, setting.library.__version__
     message = (
         rf": its plans were built with {name} {version}, installed is {installed}: install that "
-        r"version, or build them again with pegasus-export --build, from the bundle of graphs"
+        r"version, or build them again with pegasus-build, from the bundle of graphs"
     )
     with pytest.raises(EngineError, match=message):
         setting.load()
@@ -79,7 +74,7 @@ def test_plans_for_other_gpus_are_not_even_read(setting: Setting) -> None:
     hint = (
         "export again with --compute-capability 8.9$"
         if setting.library.is_rtx
-        else "build them again on this machine with pegasus-export --build, from the bundle"
+        else "build them again on this machine with pegasus-build, from the bundle"
     )
     message = rf"plans are for GPUs of compute capability 8.6, 12.0, NVIDIA Fake has 8.9: {hint}"
     with pytest.raises(EngineError, match=message):
@@ -92,7 +87,7 @@ def test_a_plan_that_tensorrt_cannot_load_is_an_engine_error_with_its_words(
     del setting.library.engines[PLANS["encoder"]]
     message = (
         r"encoder.plan: TensorRT cannot load it: Error Code 1: Serialization \(magic tag\): build "
-        r"it again with pegasus-export --build, from the bundle of graphs"
+        r"it again with pegasus-build, from the bundle of graphs"
     )
     with pytest.raises(EngineError, match=message):
         setting.load()
@@ -154,18 +149,18 @@ def test_sizes_that_a_plan_fixes_or_leaves_open_fit_the_manifest(setting: Settin
     setting.doubles(setting.load()["encoder"].prepare(views), views)
 
 
-@pytest.mark.parametrize(
-    ("target", "module", "extra"), [("trt", "tensorrt", "trt"), ("trt-rtx", "tensorrt_rtx", "rtx")]
-)
 def test_a_library_that_is_not_installed_is_an_engine_error(
-    target: Target, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    extra = "trt" if setting.bundle.manifest.target == "trt" else "rtx"
+    monkeypatch.setitem(sys.modules, setting.library.__name__, None)
+    setting.library = None
     message = (
-        rf"^{module} is not installed, or not all of it .*: pip install 'pegasus-edge\[{extra}\]'"
+        rf"^TensorRT.* cannot be imported \(.*\): pip install 'pegasus-edge\[{extra}\]'.*, or use "
+        r"a bundle of --target ort$"
     )
     with pytest.raises(EngineError, match=message):
-        import_library(target)
+        setting.load()
 
 
 def test_a_library_that_says_nothing_is_quoted_as_such(setting: Setting) -> None:

@@ -1,4 +1,4 @@
-"""`pegasus-export --compare`: a graph in ONNX Runtime on the CPU beside its plan on the GPU."""
+"""Graphs of a bundle in ONNX Runtime on the CPU, beside the plans that were built of them."""
 
 from collections.abc import Mapping
 from pathlib import Path

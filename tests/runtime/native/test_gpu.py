@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pegasus_engines.plans.gpu import current_capability
+from pegasus_runtime.native.gpu import current_capability
 
 
 class Driver:

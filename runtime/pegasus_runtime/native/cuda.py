@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pegasus_plugins.cuda_calls import CudaCallError, CudaCalls, import_cuda
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["CudaCalls", "CudaFrees"]
+__all__ = ["CudaFrees", "CudaRuntime"]
 
 _CPU_INSTEAD = "use a bundle of --target ort"
 _HINTS = {
@@ -22,42 +22,39 @@ _HINTS = {
 _OTHER_HINT = f"start the process again, or {_CPU_INSTEAD}"
 
 
-class CudaCalls:
+class CudaRuntime:
     """`calls("cudaMalloc", 256)` gives the call's result, or raises EngineError."""
 
     def __init__(self, runtime: Any = None) -> None:
         """runtime: a stand-in for `cuda.bindings.runtime`. Raises: EngineError if it is missing."""
-        self.runtime: Any = _import_runtime() if runtime is None else runtime
+        try:
+            self.runtime: Any = import_cuda("runtime") if runtime is None else runtime
+        except CudaCallError as err:
+            raise EngineError(f"{err} (or [rtx]), or {_CPU_INSTEAD}") from err
+        self._calls = CudaCalls(self.runtime)
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         """The result of the call called `name`, None if it has none. Raises: EngineError."""
         try:
-            error, *results = getattr(self.runtime, name)(*arguments)
-        except RuntimeError as err:  # of cuda-bindings, which found no driver to call
-            reason = " ".join(str(err).split())
-            raise EngineError(
-                f"{name} cannot be called: {reason}: install the NVIDIA driver, or {_CPU_INSTEAD}"
-            ) from err
-        self.check(name, error)
-        return results[0] if results else None
+            return self._calls(name, *arguments)
+        except CudaCallError as err:
+            raise self._advise(err) from err
 
     def check(self, name: str, error: Any) -> None:
         """Raises: EngineError if a call called `name` returned an error."""
-        if error == self.runtime.cudaError_t.cudaSuccess:
-            return
-        self.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
-        code = self._text("cudaGetErrorName", error)
-        if code == "cudaErrorInsufficientDriver":
-            hint = self._driver_hint()
-        else:
-            hint = _HINTS.get(code, _OTHER_HINT)
-        raise EngineError(
-            f"{name} failed with {code} ({self._text('cudaGetErrorString', error)}): {hint}"
-        )
+        try:
+            self._calls.check(name, error)
+        except CudaCallError as err:
+            raise self._advise(err) from err
 
-    def _text(self, name: str, error: Any) -> str:
-        _, text = getattr(self.runtime, name)(error)
-        return bytes(text or b"unknown").decode(errors="replace")
+    def _advise(self, err: CudaCallError) -> EngineError:
+        """The same error, with what to do about it."""
+        if not err.code:
+            return EngineError(f"{err}, or {_CPU_INSTEAD}")
+        self.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
+        if err.code == "cudaErrorInsufficientDriver":
+            return EngineError(f"{err}: {self._driver_hint()}")
+        return EngineError(f"{err}: {_HINTS.get(err.code, _OTHER_HINT)}")
 
     def _driver_hint(self) -> str:
         """CUDA gives one code for a driver that is too old and for none at all."""
@@ -77,7 +74,7 @@ class CudaFrees:
     That may be a line of a capture, which a cudaFree would spoil: those wait for its end.
     """
 
-    def __init__(self, calls: CudaCalls) -> None:
+    def __init__(self, calls: CudaRuntime) -> None:
         self._runtime = calls.runtime
         self._waiting: deque[tuple[str, Any]] = deque()
         self._is_postponed = False
@@ -107,16 +104,6 @@ class CudaFrees:
             # A code is of no use here: the only failures are those of a GPU whose state is lost,
             # and the next call that somebody waits for reports that.
             getattr(self._runtime, name)(handle)
-
-
-def _import_runtime() -> Any:
-    try:
-        return importlib.import_module("cuda.bindings.runtime")
-    except ImportError as err:
-        raise EngineError(
-            "cuda-bindings is not installed: pip install 'pegasus-edge[rtx]' (or [trt]), or "
-            f"{_CPU_INSTEAD}"
-        ) from err
 
 
 def _version(number: int) -> str:

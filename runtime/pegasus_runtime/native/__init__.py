@@ -1,0 +1,1 @@
+"""NVIDIA's libraries, for builds and for runs: TensorRT, CUDA's runtime, the driver."""
