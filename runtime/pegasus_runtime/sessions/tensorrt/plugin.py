@@ -12,8 +12,8 @@ from pegasus_runtime.errors import EngineError
 __all__ = ["bring_plugin"]
 
 _WAYS = "pegasus_plugins.ways"
-"""The one module of ours that is not the runtime's, and only for plans that call a plugin: it is
-TensorRT's part of the operator, which builds need too."""
+"""Not the runtime's, and imported only for plans that call a plugin: it is TensorRT's part of the
+operator, which builds need too."""
 
 
 def bring_plugin(bundle: Bundle, plugin: PluginSpec | None, library: Any) -> None:
