@@ -13,11 +13,13 @@ from pegasus_engines.plans.build import build_bundle
 from pegasus_engines.progress import Progress, choose_progress
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
+from pegasus_runtime.command_line.messages import fail
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.errors import PegasusError
 
 __all__ = ["main", "make_parser", "run_build"]
 
+_COMMAND = "pegasus-build"
 _DESCRIPTION = """\
 Build TensorRT's plans of a bundle of graphs, which pegasus-export --onnx-only
 wrote, into a bundle of their own beside it.
@@ -59,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             choose_progress(quiet=arguments.quiet or arguments.json),
         )
     except PegasusError as err:
-        return _fail(str(err), EXIT_INPUT)
+        return fail(_COMMAND, str(err), EXIT_INPUT)
     except KeyboardInterrupt:
-        return _fail("interrupted: nothing was written", EXIT_INTERRUPTED)
+        return fail(_COMMAND, "interrupted: nothing was written", EXIT_INTERRUPTED)
     return 0
 
 
@@ -95,7 +97,7 @@ def run_build(graphs: Path, arguments: argparse.Namespace, progress: Progress) -
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = ArgumentParser(
-        prog="pegasus-build",
+        prog=_COMMAND,
         usage="%(prog)s GRAPHS [--output PLANS] [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -113,11 +115,6 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print the result as JSON, and no progress")
     add("--quiet", action="store_true", help="print errors only")
     return parser
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"pegasus-build: error: {' '.join(message.splitlines())}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
 from pegasus_runtime.bundle import Task
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
+from pegasus_runtime.command_line.messages import fail
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.errors import PegasusError
 
@@ -33,6 +34,7 @@ __all__ = ["main"]
 
 EXIT_VERIFICATION = 1
 
+_COMMAND = "pegasus-export"
 _DESCRIPTION = """\
 Export a PEGASUS checkpoint to a bundle: a folder with ONNX graphs, weights,
 tokenizer and a manifest, which runs without PyTorch.
@@ -94,13 +96,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments) if arguments.build is None else _build(arguments)
     except VerificationError as err:
-        return _fail(str(err), EXIT_VERIFICATION)
+        return fail(_COMMAND, str(err), EXIT_VERIFICATION)
     except ExportError as err:
-        return _fail(str(err), EXIT_INPUT)
+        return fail(_COMMAND, str(err), EXIT_INPUT)
     except ModuleNotFoundError as err:
-        return _fail(f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT)
+        return fail(
+            _COMMAND, f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT
+        )
     except KeyboardInterrupt:
-        return _fail("interrupted: nothing was written", EXIT_INTERRUPTED)
+        return fail(_COMMAND, "interrupted: nothing was written", EXIT_INTERRUPTED)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -134,7 +138,7 @@ def _build(arguments: argparse.Namespace) -> int:
         progress = choose_progress(quiet=arguments.quiet or arguments.json)
         run_build(arguments.build, arguments, progress)
     except PegasusError as err:
-        return _fail(str(err), EXIT_INPUT)
+        return fail(_COMMAND, str(err), EXIT_INPUT)
     return 0
 
 
@@ -184,7 +188,7 @@ def _check_early(request: ExportRequest) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = ArgumentParser(
-        prog="pegasus-export",
+        prog=_COMMAND,
         usage="%(prog)s --model PATH_OR_HUB_ID --output DIR [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
@@ -273,12 +277,6 @@ def _source_tokens(text: str) -> int:
     if count < 2:
         raise argparse.ArgumentTypeError(f"{text!r}, expected an integer of at least 2")
     return count
-
-
-def _fail(message: str, code: int) -> int:
-    line = " ".join(message.splitlines())
-    print(f"pegasus-export: error: {line}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.parser import ArgumentParser
-from pegasus_runtime.commands.console import note, print_lines, read_document, run_command
+from pegasus_runtime.commands.console import print_lines, read_document, run_command
 from pegasus_runtime.commands.options import (
     add_bundle,
     add_documents,

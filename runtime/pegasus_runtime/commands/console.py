@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
+from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 
 __all__ = [
     "EXIT_ENGINE",
     "Document",
     "exit_code",
-    "fail",
-    "note",
     "print_lines",
     "read_document",
     "run_command",
@@ -94,17 +93,6 @@ def print_lines(lines: Sequence[str]) -> None:
             f"standard output cannot be written: {err.strerror}: free some space, or send it "
             "somewhere else"
         ) from err
-
-
-def note(command: str, message: str) -> None:
-    """One line on standard error."""
-    print(f"{command}: {' '.join(message.splitlines())}", file=sys.stderr)
-
-
-def fail(command: str, message: str, code: int) -> int:
-    """Reports an error, and gives the exit code back."""
-    note(command, f"error: {message}")
-    return code
 
 
 def _read_stdin(command: str) -> bytes:

@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.commands.console import (
     Document,
     exit_code,
-    fail,
-    note,
     print_lines,
     read_document,
     run_command,
