@@ -12,6 +12,7 @@ class Summary:
     """What one document came to."""
 
     text: str
+    """What the tokens say; `<n>` stays in it unless newlines are "original"."""
     token_ids: tuple[int, ...]
     """Without start token and padding; EOS kept."""
     score: float
