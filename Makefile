@@ -10,6 +10,7 @@ OPTIMUM_READY := .venv-optimum/.installed
 BUILD_VENV := .venv-build
 BUILD_READY := $(BUILD_VENV)/.installed
 DIST := dist
+DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
 CASES ?= 60
 
@@ -21,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo lint format parity bench wheel clean
+.PHONY: help venv test demo lint format parity bench docs house wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
@@ -29,7 +30,7 @@ help:  ## list the targets
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
 test:  ## check style and types, then run all tests
-	$(MAKE) --no-print-directory --jobs 2 lint $(OPTIMUM_READY) $(BUILD_READY)
+	$(MAKE) --no-print-directory --jobs 2 lint docs $(OPTIMUM_READY) $(BUILD_READY)
 	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
@@ -77,6 +78,16 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (
 	$(BIN)/python benchmarks/gpu/accuracy.py --provider cpu --precisions fp32,fp16 \
 		--json build/benchmarks/accuracy.json
 
+# Pages are gathered anew and built from nothing: a warning that is cached is not told again.
+docs: $(DOCS_READY)  ## build the site, in build/site; a dead link or a missing docstring fails
+	$(PYTHON) docs/site/gather_pages.py build/pages
+	PYTHONPATH=docs/site .venv-docs/bin/zensical build --clean --strict
+	@! grep -rlE '(src=|<link[^>]* href=)"(https?:)?//' build/site --include '*.html' || \
+		{ echo "these pages load something from another host"; exit 1; }
+
+house:  ## write docs/house.svg and the table of rooms from the sources
+	$(PYTHON) docs/site/draw_house.py
+
 wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
 
@@ -108,3 +119,9 @@ $(BUILD_READY): constraints.txt
 
 $(OPTIMUM_READY): benchmarks/constraints-optimum.txt
 	$(PYTHON) benchmarks/peers.py optimum
+
+$(DOCS_READY): docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+		--requirement docs/requirements.txt
+	@touch $@

@@ -1,4 +1,4 @@
-"""What the README and docs/ tell people to type: commands that parse, extras, imports and links."""
+"""What the pages tell people to type: commands that parse, Python that runs, extras, links."""
 
 from __future__ import annotations
 
@@ -22,7 +22,27 @@ from pegasus_runtime.commands import answer, classify
 from pegasus_runtime.commands.options import make_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+DOCUMENTS = (
+    *(
+        REPOSITORY / name
+        for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+    ),
+    REPOSITORY / "plugins" / "README.md",
+    REPOSITORY / "examples" / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+)
+WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to make and python
+    "README.md of plugins",
+    "README.md of examples",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "api.md",
+    "architecture.md",
+    "contributing.md",
+    "faithfulness.md",
+    "speed.md",
+    "studies.md",
+}
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-export": export_main._parser,
     "pegasus-build": build.make_parser,
@@ -30,7 +50,17 @@ PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-classify": classify._parser,
     "pegasus-answer": answer._parser,
 }
-FOREIGN_OPTIONS = {"--system-site-packages"}  # in running text, of commands that are not ours
+FOREIGN_OPTIONS = {"--system-site-packages", "--help"}  # in running text, not ours or everybody's
+FOREIGN_COMMANDS = ("python ", "python3 ", "make ", "cmake ", "pytest ", "trtexec ")
+
+BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
+    "xsum": "PegasusForConditionalGeneration",
+    "topics": "BigBirdPegasusForSequenceClassification",
+    "answers": "BigBirdPegasusForQuestionAnswering",
+}
+NEEDS_GPU = "xsum-rtx"
+SOURCES = ("exporter", "engines", "plugins", "runtime", "tests", "benchmarks", "examples", "docs")
+RULED_OUT = {"utils.py", "helpers.py", "common.py"}  # named where the pages say that there are none
 
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _SHELL = ("console", "bash", "sh")
@@ -86,9 +116,17 @@ def parse_command(words: list[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(arguments)
 
 
+def page_name(path: Path) -> str:
+    """Its file's name, and its folder where another folder has that name."""
+    is_of_package = path.parent.name in ("plugins", "examples")
+    return f"{path.name} of {path.parent.name}" if is_of_package else path.name
+
+
 def documented_commands() -> list[tuple[str, list[str]]]:
     return [
-        (path.name, words) for path in DOCUMENTS for words in find_commands(path.read_text("utf-8"))
+        (page_name(path), words)
+        for path in DOCUMENTS
+        for words in find_commands(path.read_text("utf-8"))
     ]
 
 
@@ -122,12 +160,13 @@ def test_a_documented_export_names_a_source_an_output_and_what_can_be_built(
         check_available(arguments.target, arguments.precision)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
 def test_every_document_has_commands_of_ours(path: Path) -> None:
-    assert find_commands(path.read_text("utf-8"))
+    has_commands = bool(find_commands(path.read_text("utf-8")))
+    assert has_commands == (page_name(path) not in WITHOUT_COMMANDS)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
 def test_an_option_in_running_text_belongs_to_one_of_the_commands(path: Path) -> None:
     known = {
         option
@@ -137,15 +176,13 @@ def test_an_option_in_running_text_belongs_to_one_of_the_commands(path: Path) ->
     }
     prose = _FENCE.sub("", path.read_text("utf-8"))
     inline = [
-        code
-        for code in re.findall(r"`([^`]+)`", prose)
-        if not code.startswith(("python ", "python3 ", "make "))
+        code for code in re.findall(r"`([^`]+)`", prose) if not code.startswith(FOREIGN_COMMANDS)
     ]
-    named = {option for code in inline for option in re.findall(r"(?<![\w-])--[a-z-]+", code)}
+    named = {option for code in inline for option in re.findall(r"(?<![\w-])--[a-z0-9-]+", code)}
     assert named - known - FOREIGN_OPTIONS == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
 def test_an_extra_that_is_installed_exists(path: Path) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [
@@ -159,7 +196,7 @@ def test_an_extra_that_is_installed_exists(path: Path) -> None:
     assert named - set(project["optional-dependencies"]) == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
 def test_python_in_a_document_imports_and_loads_what_is_there(path: Path) -> None:
     for block in code_blocks(path.read_text("utf-8"), "python"):
         for node in ast.walk(ast.parse(block)):
@@ -171,7 +208,33 @@ def test_python_in_a_document_imports_and_loads_what_is_there(path: Path) -> Non
                 assert [x.arg for x in node.keywords if x.arg not in known] == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=f"{page_name(path)} {number}")
+        for path in DOCUMENTS
+        for number, block in enumerate(code_blocks(path.read_text("utf-8"), "python"), 1)
+    ],
+)
+def test_python_in_a_document_runs_as_it_stands(
+    block: str,
+    tiny_bundle: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = compile(block, "example", "exec")
+    if NEEDS_GPU in block:
+        return
+    for name, architecture in BUNDLES.items():
+        if f'"{name}"' in block:
+            (tmp_path / name).symlink_to(tiny_bundle(architecture))
+    (tmp_path / "articles").mkdir()
+    (tmp_path / "articles" / "1.txt").write_text("The old miller sold a red boat in March.")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
 def test_a_link_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None:
     text = path.read_text("utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text)):
@@ -182,6 +245,23 @@ def test_a_link_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> None
         assert linked.exists(), target
         if anchor:
             assert anchor in headings(linked.read_text("utf-8")), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=page_name)
+def test_a_source_file_that_is_named_in_running_text_is_there(path: Path) -> None:
+    sources = [
+        f"/{file.relative_to(REPOSITORY)}"
+        for folder in SOURCES
+        for file in (REPOSITORY / folder).rglob("*.py")
+    ]
+    prose = _FENCE.sub("", path.read_text("utf-8"))
+    named = {
+        word
+        for code in re.findall(r"`([^`]+)`", prose)
+        for word in code.split()
+        if re.fullmatch(r"[\w/]+\.py", word)
+    }
+    assert [x for x in named - RULED_OUT if not any(y.endswith(f"/{x}") for y in sources)] == []
 
 
 def test_commands_are_found_behind_prompts_pipes_and_continued_lines() -> None:
