@@ -59,6 +59,11 @@ BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "answers": "BigBirdPegasusForQuestionAnswering",
 }
 NEEDS_GPU = "xsum-rtx"
+FOREIGN_MESSAGES = {  # CUDA's, and Linux's
+    "… failed with cudaErrorInsufficientDriver …",
+    "… cudaErrorNoDevice …",
+    "Killed",
+}
 SOURCES = ("exporter", "engines", "plugins", "runtime", "tests", "benchmarks", "examples", "docs")
 RULED_OUT = {"utils.py", "helpers.py", "common.py"}  # named where the pages say that there are none
 
@@ -127,6 +132,36 @@ def documented_commands() -> list[tuple[str, list[str]]]:
         (page_name(path), words)
         for path in DOCUMENTS
         for words in find_commands(path.read_text("utf-8"))
+    ]
+
+
+def explained_messages(text: str) -> list[str]:
+    """The first column of the tables that explain messages, but for what others say."""
+    tables = re.findall(r"^\| message \|.*\n(?:\|.*\n)*", text, re.MULTILINE)
+    cells = [row.split("|")[1].strip() for table in tables for row in table.splitlines()[2:]]
+    messages = [re.findall(r"`([^`]+)`", cell)[0] for cell in cells]
+    return [message for message in messages if message not in FOREIGN_MESSAGES]
+
+
+def texts_of(source: str) -> Iterator[str]:
+    """All texts of a module, with … for what is put into them."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            parts = [x.value if isinstance(x, ast.Constant) else "…" for x in node.values]
+            yield "".join(map(str, parts))
+
+
+def runs_of_words(message: str) -> list[str]:
+    """All runs of three words of a message, or of two: those without a name or a figure are said
+    somewhere as they are."""
+    parts = [part.split() for part in message.split("…")]
+    length = min(3, max(map(len, parts)))
+    return [
+        " ".join(words[start : start + length])
+        for words in parts
+        for start in range(len(words) - length + 1)
     ]
 
 
@@ -262,6 +297,22 @@ def test_a_source_file_that_is_named_in_running_text_is_there(path: Path) -> Non
         if re.fullmatch(r"[\w/]+\.py", word)
     }
     assert [x for x in named - RULED_OUT if not any(y.endswith(f"/{x}") for y in sources)] == []
+
+
+def test_a_message_that_is_explained_is_one_of_ours() -> None:
+    ours = "\n".join(
+        said
+        for folder in ("exporter", "engines", "plugins", "runtime")
+        for file in (REPOSITORY / folder).rglob("*.py")
+        for said in texts_of(file.read_text("utf-8"))
+    )
+    explained = [
+        (page_name(path), message)
+        for path in DOCUMENTS
+        for message in explained_messages(path.read_text("utf-8"))
+    ]
+    assert len(explained) > 20
+    assert [x for x in explained if not any(run in ours for run in runs_of_words(x[1]))] == []
 
 
 def test_commands_are_found_behind_prompts_pipes_and_continued_lines() -> None:
