@@ -92,7 +92,7 @@ wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in di
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and alone, so that a CPU build found here is not traded for a larger one.

@@ -32,7 +32,8 @@ class HouseDocstrings(griffe.Extension):
 
 def find_undocumented(package: griffe.Module) -> list[str]:
     """What a package offers in `__all__` and does not explain: a class, a method, a field."""
-    offered = [package.members[str(name)] for name in package.exports or ()]
+    names = [str(name) for name in package.exports or ()]
+    offered = [package.members[name] for name in names if not name.startswith("_")]
     found = [each.final_target if isinstance(each, griffe.Alias) else each for each in offered]
     members = [
         member
