@@ -27,7 +27,7 @@ PICTURES = (".png", ".svg")
 
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 _FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^<!--.*-->\n|<!--.*?-->", re.MULTILINE)  # of figures and rooms
+_COMMENT = re.compile(r"^<!--(?:(?!-->).)*-->\n|<!--.*?-->", re.MULTILINE)  # of figures, rooms
 
 
 def find_pages(repository: Path) -> dict[str, str]:
