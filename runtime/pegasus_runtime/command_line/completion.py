@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
+from pegasus_runtime.command_line.messages import discard_output
 
 __all__ = ["SHELLS", "PrintCompletion", "write_completion"]
 
@@ -35,7 +36,10 @@ class PrintCompletion(argparse.Action):
                 f"{parser.prog}: error: {err.name} is not installed: "
                 "pip install 'pegasus-edge[completion]'\n",
             )
-        print(script)
+        try:
+            print(script, flush=True)
+        except BrokenPipeError:  # the reader has gone, as with `| head`
+            discard_output()
         parser.exit()
 
 

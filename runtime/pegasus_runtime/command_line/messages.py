@@ -1,8 +1,9 @@
-"""What a command says on standard error: one line each."""
+"""What a command says on standard error, one line each; and what it does when nobody reads on."""
 
+import os
 import sys
 
-__all__ = ["fail", "note"]
+__all__ = ["discard_output", "fail", "note"]
 
 
 def note(command: str, message: str) -> None:
@@ -14,3 +15,8 @@ def fail(command: str, message: str, code: int) -> int:
     """Reports an error, and gives the exit code back."""
     note(command, f"error: {message}")
     return code
+
+
+def discard_output() -> None:
+    """Lets Python's own flush at exit succeed, which would print a traceback otherwise."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

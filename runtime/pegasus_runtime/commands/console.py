@@ -1,7 +1,6 @@
 """What the commands share: documents in, lines out, errors in one line, exit codes."""
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
-from pegasus_runtime.command_line.messages import fail, note
+from pegasus_runtime.command_line.messages import discard_output, fail, note
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 
 __all__ = [
@@ -51,10 +50,10 @@ def run_command(command: str, run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return fail(command, "interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader has gone, as with `| head`
-        _discard_output()
+        discard_output()
         return 0
     except _OutputError as err:
-        _discard_output()
+        discard_output()
         return fail(command, str(err), EXIT_ENGINE)
     finally:
         signal.signal(signal.SIGTERM, handler)
@@ -104,11 +103,6 @@ def _read_stdin(command: str) -> bytes:
             f"reading {_STDIN}: type or paste the text, then press Ctrl-D on a line of its own",
         )
     return sys.stdin.buffer.read()
-
-
-def _discard_output() -> None:
-    """Lets Python's own flush at exit succeed, which would print a traceback otherwise."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(signum: int, frame: object) -> None:

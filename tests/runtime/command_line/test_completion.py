@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,17 @@ def test_the_script_is_printed(parser: ArgumentParser, capsys: Captured) -> None
         parser.parse_args(["--print-completion", "bash"])
     assert caught.value.code == 0
     assert capsys.readouterr() == (write_completion(parser, "bash") + "\n", "")
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command = f"{sys.executable} -m pegasus_runtime.commands.summarize --print-completion bash"
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        command.split(), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
