@@ -110,7 +110,7 @@ class PlanConversion:
         formats = self._formats(weights)
         for name, given in padded_weights(weights, block_size=self.block_size):
             array = given if self.smoothing is None else self.smoothing.apply(name, given)
-            if self.recipe.precision == "fp32":
+            if self.recipe.name == "fp32":
                 yield name, array
             elif formats.get(name) in ("int8", "int4"):
                 yield from self._quantize(name, array, formats[name])

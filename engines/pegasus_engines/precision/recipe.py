@@ -46,10 +46,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionRecipe:
-    """A precision, and the layers that it leaves as they are."""
+    """What a precision comes to: formats, and the layers that it leaves as they are."""
 
-    precision: str
-    """A key of PRECISIONS."""
+    name: str
+    """Of the precision: a key of PRECISIONS."""
     target: Target = "ort"
     kept: frozenset[str] = frozenset()
     """Names of layers that stay fp32, or fp16 where `is_half`."""
@@ -62,19 +62,19 @@ class PrecisionRecipe:
     def is_half(self) -> bool:
         """Whether what is not quantised is fp16."""
         is_plan = self.target in PLAN_TARGETS
-        return self.precision == "fp16" or (is_plan and self.precision != "fp32")
+        return self.name == "fp16" or (is_plan and self.name != "fp32")
 
     @property
     def measures_activations(self) -> bool:
         """Whether activations are quantised with scales that documents tell beforehand."""
-        return self.target in _STATIC_TARGETS and self.precision == "int8"
+        return self.target in _STATIC_TARGETS and self.name == "int8"
 
     def format_of(self, layer: Layer) -> Format:
         """The format that a layer's weights are stored in.
 
         TensorRT's int4 layers are int8 where their inputs are no whole groups.
         """
-        linear, table = PRECISIONS[self.precision]
+        linear, table = PRECISIONS[self.name]
         if self.is_half:
             table = "fp16"
         if layer.name in self.kept:
@@ -88,10 +88,10 @@ class PrecisionRecipe:
 
     def describe(self) -> dict[str, JsonValue]:
         """What the manifest says of it."""
-        linear, table = PRECISIONS[self.precision]
-        if self.precision == "fp32":
+        linear, table = PRECISIONS[self.name]
+        if self.name == "fp32":
             return {}
-        if self.precision == "fp16":
+        if self.name == "fp16":
             return {"weights": "fp16", "residual_shift": self.residual_shift}
         if self.is_half:
             activations = "static" if self.measures_activations else "fp16"

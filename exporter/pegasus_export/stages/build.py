@@ -1,4 +1,4 @@
-"""The bundle's graphs, weights and manifest, in one recipe or several in turn."""
+"""The bundle's graphs, weights and manifest, by one recipe or several in turn."""
 
 import dataclasses
 import importlib.metadata
@@ -64,7 +64,7 @@ class Builder:
         """What calibration found, where the precision measures activations."""
         self._traced: TracedGraphs | None = None
 
-    def build(self, precision: PrecisionRecipe) -> Manifest:
+    def build(self, recipe: PrecisionRecipe) -> Manifest:
         """Writes graphs and weights; what is measured of them is not in the manifest yet.
 
         Raises: UnsupportedError for weights that the precision cannot hold.
@@ -72,16 +72,16 @@ class Builder:
         prepared = self.prepared
         try:
             written = write_graphs(
-                partial(self._trace, precision.residual_shift),
+                partial(self._trace, recipe.residual_shift),
                 network_weights(prepared.pegasus),
-                self._conversion(precision),
+                self._conversion(recipe),
                 self.staging,
-                prepared.recipe.weights_file,
+                prepared.kind.weights_file,
                 self.progress,
             )
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
-        outline = self.outline(precision)
+        outline = self.outline(recipe)
         return dataclasses.replace(
             outline,
             graphs=written.graphs,
@@ -89,13 +89,13 @@ class Builder:
             source=dataclasses.replace(outline.source, sha256=self.source_hash.result()),
         )
 
-    def outline(self, precision: PrecisionRecipe) -> Manifest:
+    def outline(self, recipe: PrecisionRecipe) -> Manifest:
         """What is known before anything is built: all but graphs, tables and the source's hash."""
         prepared, checkpoint = self.prepared, self.prepared.checkpoint
         return Manifest(
             task=prepared.task,
             target=prepared.target,
-            precision=precision.precision,
+            precision=recipe.name,
             architecture=_architecture(checkpoint, prepared.random_blocks),
             classifier=_classifier(checkpoint, prepared.task),
             graphs={},
@@ -105,7 +105,7 @@ class Builder:
             limits=prepared.limits,
             plans=prepared.plans,
             source=Source(name=checkpoint.name, sha256=""),
-            recipe=precision.describe(),
+            recipe=recipe.describe(),
             generation=_generation(prepared),
             tools={
                 "pegasus-edge": __version__,
@@ -113,23 +113,23 @@ class Builder:
             },
         )
 
-    def _conversion(self, precision: PrecisionRecipe) -> Conversion:
+    def _conversion(self, recipe: PrecisionRecipe) -> Conversion:
         prepared = self.prepared
-        if prepared.recipe.on_device:
+        if prepared.kind.on_device:
             sparse = prepared.checkpoint.config.block_sparse
             return PlanConversion(
-                recipe=precision,
+                recipe=recipe,
                 block_size=None if sparse is None else sparse.block_size,
                 smoothing=self.smoothing,
             )
-        if precision.precision == "fp16":
-            return HalfConversion(recipe=precision)
-        return ContribConversion(recipe=precision)
+        if recipe.name == "fp16":
+            return HalfConversion(recipe=recipe)
+        return ContribConversion(recipe=recipe)
 
     def _trace(self, shift: int) -> TracedGraphs:
         if self._traced is None:
             prepared = self.prepared
-            definitions = prepared.recipe.graphs(prepared.pegasus)
+            definitions = prepared.kind.graphs(prepared.pegasus)
             with scaled_residual(prepared.pegasus, shift):
                 self._traced = trace_graphs(definitions, self.progress)
         return self._traced

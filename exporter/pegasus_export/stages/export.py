@@ -103,7 +103,7 @@ def _fill(
 ) -> tuple[Bundle, Sequence[Measured], TokenChanges | None]:
     with progress("read checkpoint"):
         prepared = prepare(request, target, staging.path)
-    if prepared.precision.is_half:
+    if prepared.recipe.is_half:
         with progress("measure residual"):
             prepared = _choose_shift(prepared, staging.path)
     with ThreadPoolExecutor(1) as background, KernelCompilation(prepared.plugin) as kernels:
@@ -112,12 +112,12 @@ def _fill(
         baseline = None
         if prepared.documents:
             with progress("summarise in fp32"):
-                outline = builder.outline(prepared.precision)
+                outline = builder.outline(prepared.recipe)
                 baseline = _make_baseline(prepared, outline, staging.path)
-        if baseline is not None and prepared.precision.measures_activations:
+        if baseline is not None and prepared.recipe.measures_activations:
             with progress("measure activations"):
                 builder.smoothing = _measure_activations(prepared, baseline)
-        manifest = builder.build(prepared.precision)
+        manifest = builder.build(prepared.recipe)
         if prepared.plugin is not None:
             with progress("compile kernels"):
                 kernels.write(staging.path / prepared.plugin.spec.kernels)
@@ -133,7 +133,7 @@ def _fill(
         with progress("compare with fp32"):
             changes = compare_bundle(staging.preview(manifest), baseline, with_rouge=False)
     with progress("verify"):
-        measured = prepared.recipe.verify(staging.preview(manifest), reference)
+        measured = prepared.kind.verify(staging.preview(manifest), reference)
     figures = _verification(measured, changes)
     with progress("publish"):
         manifest = dataclasses.replace(manifest, verification=figures)
@@ -162,8 +162,8 @@ def _choose_shift(prepared: Prepared, folder: Path) -> Prepared:
                 for each in (prepared.documents or DEFAULT_DOCUMENTS)[:_RESIDUAL_DOCUMENTS]
             ],
         )
-    precision = dataclasses.replace(prepared.precision, residual_shift=choose_shift(largest))
-    return dataclasses.replace(prepared, precision=precision)
+    recipe = dataclasses.replace(prepared.recipe, residual_shift=choose_shift(largest))
+    return dataclasses.replace(prepared, recipe=recipe)
 
 
 def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Baseline:

@@ -14,9 +14,9 @@ from pegasus_export.measure.documents import CalibrationDocument, choose_documen
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
+from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_task
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
-from pegasus_export.stages.recipes import Recipe, find_recipe, resolve_task
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
     TOKENIZER_OFFSETS,
@@ -48,8 +48,9 @@ class Prepared:
     pegasus: Pegasus
     target: Target
     task: Task
-    recipe: Recipe
-    precision: PrecisionRecipe
+    kind: BundleKind
+    recipe: PrecisionRecipe
+    """Of its precision."""
     tokenizer: TokenizerSpec | None
     limits: Limits
     plans: PlanSpec | None
@@ -94,14 +95,14 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         pegasus=pegasus,
         target=target,
         task=task,
-        recipe=find_recipe(
+        kind=find_kind(
             target,
             task,
             request.precision,
             num_beams=limits.max_beams,
             with_plugin=plugin is not None,
         ),
-        precision=_precision_recipe(request, target, pegasus),
+        recipe=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         limits=limits,
         plans=plan_spec(checkpoint, limits, plugin_spec) if has_plans else None,
@@ -119,7 +120,7 @@ def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) 
     # Other runtimes get the layers as the checkpoint has them.
     fuses = target == "ort" and request.precision != "fp16"
     return PrecisionRecipe(
-        precision=request.precision, target=target, kept=kept, fuses_projections=fuses
+        name=request.precision, target=target, kept=kept, fuses_projections=fuses
     )
 
 
@@ -129,9 +130,9 @@ def _calibration_documents(
     if request.precision == "fp32":
         return ()
     if task == "summarization" and target != "onnx":
-        precision = PrecisionRecipe(precision=request.precision, target=target)
+        recipe = PrecisionRecipe(name=request.precision, target=target)
         return choose_documents(
-            request.calibration, checkpoint.folder, measured=precision.measures_activations
+            request.calibration, checkpoint.folder, measured=recipe.measures_activations
         )
     if request.calibration is not None or request.max_rouge_drop is not None:
         what = (

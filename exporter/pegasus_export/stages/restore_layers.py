@@ -23,11 +23,11 @@ def restore_layers(
     furthest from fp32, on the baseline's documents.
     Raises: VerificationError where it does not hold even with every layer so.
     """
-    precision, progress = builder.prepared.precision, builder.progress
+    recipe, progress = builder.prepared.recipe, builder.progress
     with progress("rank layers"):
         errors = rank_layers(
             builder.prepared.pegasus,
-            precision,
+            recipe,
             baseline.sources,
             baseline.summaries,
             smoothing=builder.smoothing,
@@ -42,16 +42,15 @@ def restore_layers(
         if changes.rouge_drop <= max_rouge_drop:
             return manifest, changes
         if count == len(worst):
-            kept = "fp16" if precision.is_half else "fp32"
+            kept = "fp16" if recipe.is_half else "fp32"
             raise VerificationError(
                 f"ROUGE-L drops by {changes.rouge_drop:.2f} points even with every layer in "
                 f"{kept}, expected at most {max_rouge_drop:g}: report this with the checkpoint's "
                 "config.json"
             )
         count = min(len(worst), max(1, 2 * count))
-        restored = _restore(precision, worst[:count])
-        manifest = builder.build(restored)
+        manifest = builder.build(_restore(recipe, worst[:count]))
 
 
-def _restore(precision: PrecisionRecipe, layers: list[str]) -> PrecisionRecipe:
-    return dataclasses.replace(precision, kept=precision.kept | frozenset(layers))
+def _restore(recipe: PrecisionRecipe, layers: list[str]) -> PrecisionRecipe:
+    return dataclasses.replace(recipe, kept=recipe.kept | frozenset(layers))

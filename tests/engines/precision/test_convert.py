@@ -32,7 +32,7 @@ SHIFT = 4
 
 
 def conversion(precision: str, smoothing: Smoothing | None = None) -> PlanConversion:
-    recipe = PrecisionRecipe(precision=precision, target="trt", residual_shift=SHIFT)
+    recipe = PrecisionRecipe(name=precision, target="trt", residual_shift=SHIFT)
     return PlanConversion(recipe=recipe, block_size=None, smoothing=smoothing)
 
 

@@ -54,7 +54,7 @@ def rewritten(
     model = network()
     quantize = quantize_groups if precision == "int4" else quantize_channels
     matrices = {name: quantize(array) for name, array in WEIGHTS.items()}
-    recipe = PrecisionRecipe(precision=precision, target="trt", **options)
+    recipe = PrecisionRecipe(name=precision, target="trt", **options)
     with WeightsFile(folder / "weights.bin") as file:
         for name, matrix in matrices.items():
             file.write([(f"{name}.{precision}", matrix.values), (f"{name}.scale", matrix.scale)])
@@ -152,7 +152,7 @@ def test_layers_that_are_kept_read_what_they_did(tmp_path: Path) -> None:
 
 def test_fp16_changes_nothing_and_says_so() -> None:
     model = network()
-    recipe = PrecisionRecipe(precision="fp16", target="trt")
+    recipe = PrecisionRecipe(name="fp16", target="trt")
     assert not quantize_products(model, recipe, {}, None)
     assert model.opset_imports[""] == 18
 
@@ -167,4 +167,4 @@ def test_a_product_of_another_kind_is_refused() -> None:
     model = network()
     next(node for node in model.graph if node.op_type == "Gemm").attributes.clear()
     with pytest.raises(ValueError, match=r"qkv_proj is read by Gemm .*, expected a Gemm$"):
-        quantize_products(model, PrecisionRecipe(precision="int8", target="trt"), {}, None)
+        quantize_products(model, PrecisionRecipe(name="int8", target="trt"), {}, None)

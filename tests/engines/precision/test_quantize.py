@@ -24,7 +24,7 @@ WEIGHTS = {
 
 
 def test_int8_stores_columns_with_their_scale_and_one_bias_for_all_three_projections() -> None:
-    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int8")))
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="int8")))
     assert {name: (array.shape, array.dtype.name) for name, array in stored.items()} == {
         "model.shared.int8": ((50, 64), "int8"),
         "model.shared.scale": ((50, 1), "float32"),
@@ -45,7 +45,7 @@ def test_int8_stores_columns_with_their_scale_and_one_bias_for_all_three_project
 
 
 def test_int4_stores_blocks_and_keeps_eight_bits_for_the_table() -> None:
-    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="int4")))
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="int4")))
     assert stored[f"{ATTENTION}.qkv_proj.int4"].shape == (192, 2, 16)
     assert stored[f"{ATTENTION}.qkv_proj.scale"].shape == (192 * 2,)
     assert stored["model.shared.int8"].shape == (50, 64)
@@ -53,16 +53,16 @@ def test_int4_stores_blocks_and_keeps_eight_bits_for_the_table() -> None:
 
 def test_layers_that_are_kept_keep_their_name_and_bias() -> None:
     kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
-    recipe = PrecisionRecipe(precision="int8", kept=kept, fuses_projections=False)
+    recipe = PrecisionRecipe(name="int8", kept=kept, fuses_projections=False)
     stored = dict(quantize_weights(WEIGHTS, recipe))
     changed = {"model.decoder.layers.0.fc1.int8", "model.decoder.layers.0.fc1.scale"}
     assert set(stored) == set(WEIGHTS) - {"model.decoder.layers.0.fc1.weight"} | changed
 
 
 def test_fp32_stores_the_weights_as_they_are_but_projections_as_one() -> None:
-    recipe = PrecisionRecipe(precision="fp32", fuses_projections=False)
+    recipe = PrecisionRecipe(name="fp32", fuses_projections=False)
     assert dict(quantize_weights(WEIGHTS, recipe)) == WEIGHTS
-    fused = dict(quantize_weights(WEIGHTS, PrecisionRecipe(precision="fp32")))
+    fused = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="fp32")))
     rows = fused.pop(f"{ATTENTION}.qkv_proj.weight")
     for index, name in enumerate("qkv"):
         expected = WEIGHTS[f"{ATTENTION}.{name}_proj.weight"]
@@ -73,6 +73,6 @@ def test_fp32_stores_the_weights_as_they_are_but_projections_as_one() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
 def test_the_estimate_of_what_is_stored_is_close(precision: str) -> None:
-    recipe = PrecisionRecipe(precision=precision)
+    recipe = PrecisionRecipe(name=precision)
     exact = sum(array.nbytes for _, array in quantize_weights(WEIGHTS, recipe))
     assert stored_bytes(WEIGHTS, recipe) == pytest.approx(exact, rel=0.1)

@@ -40,16 +40,16 @@ def test_the_projections_of_a_self_attention_are_one_layer() -> None:
     [("fp32", "fp32", "fp32"), ("int8", "int8", "int8"), ("int4", "int4", "int8")],
 )
 def test_a_precision_decides_on_layers_and_tables(precision: str, linear: str, table: str) -> None:
-    recipe = PrecisionRecipe(precision=precision)
+    recipe = PrecisionRecipe(name=precision)
     assert {recipe.format_of(layer) for layer in find_layers(WEIGHTS)} == {linear, table}
 
 
 def test_layers_that_are_kept_stay_fp32_and_are_listed() -> None:
-    recipe = PrecisionRecipe(precision="int8", kept=frozenset({"model.decoder.layers.0.fc1"}))
+    recipe = PrecisionRecipe(name="int8", kept=frozenset({"model.decoder.layers.0.fc1"}))
     formats = {layer.name: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
     assert [name for name, each in formats.items() if each == "fp32"] == list(recipe.kept)
     assert recipe.describe()["kept_fp32"] == ["model.decoder.layers.0.fc1"]
-    assert PrecisionRecipe(precision="fp32").describe() == {}
+    assert PrecisionRecipe(name="fp32").describe() == {}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_layers_that_are_kept_stay_fp32_and_are_listed() -> None:
 def test_a_target_decides_on_the_rest(
     target: Target, precision: str, linear: str, is_half: bool, measures: bool
 ) -> None:
-    recipe = PrecisionRecipe(precision=precision, target=target)
+    recipe = PrecisionRecipe(name=precision, target=target)
     formats = {layer.is_table: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
     assert formats[False] == linear
     assert formats[True] == ("fp16" if is_half else linear)
@@ -79,7 +79,7 @@ def test_plans_keep_layers_in_fp16_and_say_what_activations_are() -> None:
     kept = frozenset({"model.decoder.layers.0.fc1"})
     described = {}
     for target, precision in (("trt", "int8"), ("trt-rtx", "int8"), ("trt-rtx", "int4")):
-        recipe = PrecisionRecipe(precision=precision, target=target, kept=kept, residual_shift=5)
+        recipe = PrecisionRecipe(name=precision, target=target, kept=kept, residual_shift=5)
         formats = {layer.name: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
         assert [name for name, each in formats.items() if each == "fp16"][1:] == list(kept)
         described[target, precision] = recipe.describe()

@@ -70,7 +70,7 @@ def rewritten(recipe: PrecisionRecipe, folder: Path, *, with_biases: bool = True
 def test_the_outputs_are_close_to_those_of_fp32(
     precision: str, tolerance: float, with_biases: bool, tmp_path: Path
 ) -> None:
-    model = rewritten(PrecisionRecipe(precision=precision), tmp_path, with_biases=with_biases)
+    model = rewritten(PrecisionRecipe(name=precision), tmp_path, with_biases=with_biases)
     (got,) = run(model, tmp_path, {"ids": IDS})
     (expected,) = run(network(weights(with_biases=with_biases)), tmp_path, {"ids": IDS})
     error = np.linalg.norm(got - expected) / np.linalg.norm(expected)
@@ -80,7 +80,7 @@ def test_the_outputs_are_close_to_those_of_fp32(
 def test_int8_has_one_product_for_the_projections_and_one_copy_of_the_table(
     tmp_path: Path,
 ) -> None:
-    model = rewritten(PrecisionRecipe(precision="int8"), tmp_path)
+    model = rewritten(PrecisionRecipe(name="int8"), tmp_path)
     operators = Counter(node.op_type for node in model.graph)
     assert operators["DynamicQuantizeMatMul"] == 2
     assert operators["QGemm"] == operators["Split"] == 1
@@ -92,7 +92,7 @@ def test_int8_has_one_product_for_the_projections_and_one_copy_of_the_table(
 
 
 def test_int4_has_its_products_and_an_int8_head(tmp_path: Path) -> None:
-    model = rewritten(PrecisionRecipe(precision="int4"), tmp_path)
+    model = rewritten(PrecisionRecipe(name="int4"), tmp_path)
     operators = Counter(node.op_type for node in model.graph)
     assert operators["MatMulNBits"] == 2
     assert operators["QGemm"] == 1
@@ -100,7 +100,7 @@ def test_int4_has_its_products_and_an_int8_head(tmp_path: Path) -> None:
 
 def test_layers_that_are_kept_are_left_as_they_are(tmp_path: Path) -> None:
     kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
-    recipe = PrecisionRecipe(precision="int8", kept=kept, fuses_projections=False)
+    recipe = PrecisionRecipe(name="int8", kept=kept, fuses_projections=False)
     operators = Counter(node.op_type for node in rewritten(recipe, tmp_path).graph)
     assert (operators["Gemm"], operators["DynamicQuantizeMatMul"]) == (4, 1)
     assert operators["QGemm"] == operators["Split"] == 0
@@ -110,7 +110,7 @@ def test_layers_that_are_kept_are_left_as_they_are(tmp_path: Path) -> None:
 def test_fp32_projections_become_one_product_that_computes_the_same(
     with_biases: bool, tmp_path: Path
 ) -> None:
-    model = rewritten(PrecisionRecipe(precision="fp32"), tmp_path, with_biases=with_biases)
+    model = rewritten(PrecisionRecipe(name="fp32"), tmp_path, with_biases=with_biases)
     operators = Counter(node.op_type for node in model.graph)
     assert (operators["Gemm"], operators["Split"]) == (3, 1)
     (got,) = run(model, tmp_path, {"ids": IDS})
@@ -121,7 +121,7 @@ def test_fp32_projections_become_one_product_that_computes_the_same(
 def test_fp32_without_fusing_changes_nothing_and_says_so() -> None:
     model = network(weights())
     before = [node.op_type for node in model.graph]
-    recipe = PrecisionRecipe(precision="fp32", fuses_projections=False)
+    recipe = PrecisionRecipe(name="fp32", fuses_projections=False)
     assert not rewrite_products(model, recipe, {})
     assert [node.op_type for node in model.graph] == before
 
@@ -138,7 +138,7 @@ def test_a_product_of_another_kind_is_refused() -> None:
         rewrite_products(
             model,
             PrecisionRecipe(
-                precision="int8",
+                name="int8",
                 kept=frozenset({"model.shared", f"{ATTENTION}.qkv_proj"}),
                 fuses_projections=False,
             ),

@@ -118,9 +118,7 @@ def test_layers_are_ranked_as_tensorrt_rounds_them(checkpoint: Path) -> None:
     kept = frozenset({"model.decoder.layers.0.fc1"})
 
     def ranked(precision: str, *, static: bool) -> dict[str, float]:
-        recipe = PrecisionRecipe(
-            precision=precision, target="trt" if static else "trt-rtx", kept=kept
-        )
+        recipe = PrecisionRecipe(name=precision, target="trt" if static else "trt-rtx", kept=kept)
         given = smoothing if static else None
         return rank_layers(pegasus, recipe, SOURCES, SUMMARIES, smoothing=given)
 

@@ -109,7 +109,7 @@ def test_layers_are_ranked_by_their_error_and_fp32_ones_are_not(
     for precision, largest in (("int8", 0.1), ("int4", 0.5)):
         errors = rank_layers(
             pegasus,
-            PrecisionRecipe(precision=precision, kept=kept),
+            PrecisionRecipe(name=precision, kept=kept),
             baseline.sources,
             baseline.summaries,
         )

@@ -12,7 +12,7 @@ import pytest
 
 from pegasus_export.errors import VerificationError
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.stages.recipes import find_recipe
+from pegasus_export.stages.bundle_kinds import find_kind
 from pegasus_export.verify.ort import check_candidates
 from pegasus_export.verify.reference import Reference, make_reference
 from pegasus_runtime.bundle import Bundle, open_bundle, parse_manifest
@@ -48,8 +48,8 @@ def reference(tiny_pegasus: Callable[[str], Pegasus]) -> MakeReference:
 def _verify(folder: Path, expected: Reference) -> list[str]:
     """The graphs that were measured; as for the exporter, files have the size they have."""
     manifest = parse_manifest((folder / "manifest.json").read_text(encoding="utf-8"))
-    recipe = find_recipe(manifest.target, manifest.task, "fp32", num_beams=8)
-    measured = recipe.verify(Bundle(folder=folder, manifest=manifest), expected)
+    kind = find_kind(manifest.target, manifest.task, "fp32", num_beams=8)
+    measured = kind.verify(Bundle(folder=folder, manifest=manifest), expected)
     return [each.graph for each in measured]
 
 

@@ -1,4 +1,4 @@
-"""Which graphs a task has in each target, and what checks them: the explicit table."""
+"""Which kinds of bundles there are: what graphs a task has in each target, and what checks them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Target, Task
 
-__all__ = ["Recipe", "find_recipe", "is_on_device", "resolve_task"]
+__all__ = ["BundleKind", "find_kind", "is_on_device", "resolve_task"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class BundleKind:
     """How one task is exported to one target."""
 
     graphs: Callable[[Pegasus], list[GraphDefinition]]
@@ -56,38 +56,38 @@ def _in_standard(graphs: _WholeGraphs) -> Callable[[Pegasus], list[GraphDefiniti
     return lambda pegasus: graphs(pegasus, padded, sparse_attention(pegasus, STANDARD))
 
 
-_RECIPES: Mapping[tuple[Target, Task], Recipe] = {
-    ("ort", "summarization"): Recipe(
+_KINDS: Mapping[tuple[Target, Task], BundleKind] = {
+    ("ort", "summarization"): BundleKind(
         graphs=ort.seq2seq_graphs, verify=verify_ort, weights_file="weights.bin"
     ),
-    ("ort", "text-generation"): Recipe(
+    ("ort", "text-generation"): BundleKind(
         graphs=ort.causal_graphs, verify=verify_ort, weights_file="weights.bin"
     ),
-    ("ort", "feature-extraction"): Recipe(
+    ("ort", "feature-extraction"): BundleKind(
         graphs=_in_ort(feature_graphs), verify=verify_features, weights_file="weights.bin"
     ),
-    ("ort", "text-classification"): Recipe(
+    ("ort", "text-classification"): BundleKind(
         graphs=_in_ort(classifier_graphs), verify=verify_head, weights_file="weights.bin"
     ),
-    ("ort", "question-answering"): Recipe(
+    ("ort", "question-answering"): BundleKind(
         graphs=_in_ort(question_graphs), verify=verify_head, weights_file="weights.bin"
     ),
     # Optimum downloads X.onnx and X.onnx_data from a hub, and nothing else
-    ("onnx", "summarization"): Recipe(
+    ("onnx", "summarization"): BundleKind(
         graphs=onnx.seq2seq_graphs, verify=verify_seq2seq, weights_file="encoder_model.onnx_data"
     ),
-    ("onnx", "text-generation"): Recipe(
+    ("onnx", "text-generation"): BundleKind(
         graphs=onnx.causal_graphs, verify=verify_causal, weights_file="model.onnx_data"
     ),
-    ("onnx", "feature-extraction"): Recipe(
+    ("onnx", "feature-extraction"): BundleKind(
         graphs=_in_standard(feature_graphs), verify=verify_features, weights_file="model.onnx_data"
     ),
-    ("onnx", "text-classification"): Recipe(
+    ("onnx", "text-classification"): BundleKind(
         graphs=_in_standard(classifier_graphs),
         verify=verify_head,
         weights_file="model.onnx_data",
     ),
-    ("onnx", "question-answering"): Recipe(
+    ("onnx", "question-answering"): BundleKind(
         graphs=_in_standard(question_graphs),
         verify=verify_head,
         weights_file="model.onnx_data",
@@ -111,10 +111,10 @@ def resolve_task(architecture: str, task: str | None) -> Task:
     )
 
 
-def find_recipe(
+def find_kind(
     target: Target, task: Task, precision: str, *, num_beams: int, with_plugin: bool = False
-) -> Recipe:
-    """The entry of the table, or the one recipe of all that runs on a device.
+) -> BundleKind:
+    """The entry of the table, or the one kind of all that runs on a device.
 
     num_beams: of a step of the latter; with_plugin: for its sparse attention.
     Raises: UnsupportedError.
@@ -125,13 +125,13 @@ def find_recipe(
                 f"target {target} at {precision} is for summarization, not for {task}: "
                 "use --target onnx, or --target ort in fp32"
             )
-        return Recipe(
+        return BundleKind(
             graphs=partial(trt.seq2seq_graphs, num_beams=num_beams, with_plugin=with_plugin),
             verify=verify_device,
             weights_file="weights.bin",
             on_device=True,
         )
-    return _RECIPES[target, task]
+    return _KINDS[target, task]
 
 
 def is_on_device(target: Target, precision: str) -> bool:
