@@ -14,17 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-__all__ = ["FINAL_BIAS", "add_final_bias", "pad_rows", "padded_weights", "share_tables"]
+from pegasus_engines.network import ENCODER_POSITIONS, FINAL_BIAS, TOKEN_TABLES
 
-FINAL_BIAS = "final_logits_bias"
+__all__ = ["add_final_bias", "pad_rows", "padded_weights", "share_tables"]
+
 _MULTIPLE = 8
-_TABLES = (
-    "model.shared.weight",
-    "model.encoder.embed_tokens.weight",
-    "model.decoder.embed_tokens.weight",
-    "lm_head.weight",
-)
-_ENCODER_POSITIONS = "model.encoder.embed_positions.weight"
 Float32 = npt.NDArray[np.float32]
 
 
@@ -35,12 +29,12 @@ def padded_weights(
 
     block_size: of sparse attention, whose positions are padded to whole blocks, three or more.
     """
-    vocab_size = next(len(weights[name]) for name in _TABLES if name in weights)
+    vocab_size = next(len(weights[name]) for name in TOKEN_TABLES if name in weights)
     padded = vocab_size + -vocab_size % _MULTIPLE
     for name, array in weights.items():
-        if name in _TABLES:
+        if name in TOKEN_TABLES:
             yield name, pad_rows(array, padded)
-        elif name == _ENCODER_POSITIONS and block_size is not None:
+        elif name == ENCODER_POSITIONS and block_size is not None:
             yield name, pad_rows(array, max(3 * block_size, len(array) + -len(array) % block_size))
         elif name != FINAL_BIAS:
             yield name, array
@@ -61,7 +55,7 @@ def add_final_bias(model: ir.Model, bias: ir.ExternalTensor) -> bool:
     Says whether the graph has a head: a product whose matrix is a table.
     """
     graph = model.graph
-    for name in _TABLES:
+    for name in TOKEN_TABLES:
         table = graph.initializers.get(name)
         for usage in table.uses() if table is not None else ():
             if usage.node.op_type == "Gemm":
@@ -90,7 +84,7 @@ def share_tables(models: Mapping[str, ir.Model]) -> dict[str, list[str]]:
     """Makes inputs of the tables that are in several graphs; says which graphs have which."""
     users: dict[str, list[str]] = {}
     for graph, model in models.items():
-        for name in _TABLES:
+        for name in TOKEN_TABLES:
             if name in model.graph.initializers:
                 users.setdefault(name, []).append(graph)
     shared = {name: graphs for name, graphs in users.items() if len(graphs) > 1}

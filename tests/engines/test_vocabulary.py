@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from pegasus_engines.network import FINAL_BIAS
 from pegasus_engines.vocabulary import (
-    FINAL_BIAS,
     add_final_bias,
     pad_rows,
     padded_weights,

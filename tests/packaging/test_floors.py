@@ -42,7 +42,7 @@ FLOORS: Mapping[str, Floors] = {
         ("command",),
     ),
     "engines/pegasus_engines": (
-        ("targets", "weights", "ort", "progress"),
+        ("network", "targets", "weights", "ort", "progress"),
         ("vocabulary",),
         ("precision",),
         ("plans",),

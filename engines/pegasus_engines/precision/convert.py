@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass, ShapeInferencePass
 
+from pegasus_engines.network import FINAL_BIAS
 from pegasus_engines.precision.fp16 import half_weights, halve_graph, scale_writer, to_half
 from pegasus_engines.precision.qdq import quantize_products
 from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
@@ -21,7 +22,7 @@ from pegasus_engines.precision.recipe import Format, PrecisionRecipe, find_layer
 from pegasus_engines.precision.rewrite import rewrite_products
 from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_engines.precision.symmetric import plan_format, quantize_channels, quantize_groups
-from pegasus_engines.vocabulary import FINAL_BIAS, add_final_bias, padded_weights, share_tables
+from pegasus_engines.vocabulary import add_final_bias, padded_weights, share_tables
 from pegasus_plugins.specification import NAMESPACE
 
 __all__ = ["ContribConversion", "Conversion", "HalfConversion", "PlanConversion", "Stored"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
+from pegasus_engines.network import TOKEN_TABLES
 from pegasus_runtime.bundle import PLAN_TARGETS, JsonValue, Target
 
 __all__ = ["PRECISIONS", "Format", "Layer", "PrecisionRecipe", "find_layers", "match_layers"]
@@ -24,7 +25,6 @@ _STATIC_TARGETS = ("trt",)  # TensorRT for RTX has integers in weights only
 
 _LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 _FUSED = ("q_proj", "k_proj", "v_proj")
-_TABLES = ("model.shared", "model.encoder.embed_tokens", "model.decoder.embed_tokens", "lm_head")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def find_layers(weights: Collection[str]) -> list[Layer]:
         if module == weight:
             continue
         parent, _, kind = module.rpartition(".")
-        if module in _TABLES:
+        if weight in TOKEN_TABLES:
             layers[module] = Layer(name=module, modules=(module,), is_table=True)
         elif kind in _FUSED and parent.endswith(".self_attn"):
             modules = tuple(f"{parent}.{each}" for each in _FUSED)

@@ -9,27 +9,15 @@ from typing import Final
 import torch
 from safetensors import SafetensorError, safe_open
 
+from pegasus_engines.network import FINAL_BIAS, POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["TIED_NAMES", "read_weights"]
+__all__ = ["read_weights"]
 
-TIED_NAMES: Final = (
-    "model.shared.weight",
-    "model.encoder.embed_tokens.weight",
-    "model.decoder.embed_tokens.weight",
-    "lm_head.weight",
-)
 # Written by some versions, computed or unused by the network.
-_HARMLESS: Final = frozenset(
-    {
-        "model.encoder.embed_positions.weight",
-        "model.decoder.embed_positions.weight",
-        "model.encoder.version",
-        "model.decoder.version",
-    }
-)
-_TOP_NAMES: Final = ("final_logits_bias", "lm_head.", "classification_head.", "qa_outputs.")
+_HARMLESS: Final = frozenset({*POSITIONS, "model.encoder.version", "model.decoder.version"})
+_TOP_NAMES: Final = (FINAL_BIAS, "lm_head.", "classification_head.", "qa_outputs.")
 _SHOWN: Final = 5
 
 
@@ -43,9 +31,9 @@ def read_weights(
 
     Returns float32 on the CPU. float32 files are mapped, not read: a page costs memory when it is
     first used, and the files must stay as they are while the tensors live. Tied matrices
-    (TIED_NAMES) stand in for each other, so that only one of them need be in the file; the results
-    then share memory. Names in optional may be missing. Raises CheckpointError that names every
-    missing, misshapen, surplus or mistyped tensor.
+    (of TOKEN_TABLES) stand in for each other, so that only one of them need be in the file; the
+    results then share memory. Names in optional may be missing. Raises CheckpointError that names
+    every missing, misshapen, surplus or mistyped tensor.
     """
     found = _read_files(checkpoint)
     tied = checkpoint.config.tie_word_embeddings
@@ -73,10 +61,10 @@ def _choose_tensor(
     name: str, found: Mapping[str, torch.Tensor], *, tied: bool
 ) -> torch.Tensor | None:
     """The tensor under that name, or else a matrix that is tied to it."""
-    if name in found or name not in TIED_NAMES:
+    if name in found or name not in TOKEN_TABLES:
         return found.get(name)
     # Encoder and decoder share their embedding even where the output projection has its own.
-    candidates = TIED_NAMES if tied else TIED_NAMES[:-1] if name != "lm_head.weight" else ()
+    candidates = TOKEN_TABLES if tied else TOKEN_TABLES[:-1] if name != "lm_head.weight" else ()
     return next((found[other] for other in candidates if other in found), None)
 
 
@@ -99,7 +87,7 @@ def _find_mistyped(chosen: Mapping[str, torch.Tensor]) -> list[str]:
 
 
 def _find_surplus(found: Mapping[str, torch.Tensor], expected: Collection[str]) -> list[str]:
-    return [name for name in found if name not in {*expected, *_HARMLESS, *TIED_NAMES}]
+    return [name for name in found if name not in {*expected, *_HARMLESS, *TOKEN_TABLES}]
 
 
 def _count(what: str, items: list[str]) -> str:
@@ -118,8 +106,8 @@ def _check_tied_copies(
 
     transformers keeps such copies apart with a warning; to drop one would change the model.
     """
-    kept = [name for name in TIED_NAMES if name in chosen]
-    for name in TIED_NAMES:
+    kept = [name for name in TOKEN_TABLES if name in chosen]
+    for name in TOKEN_TABLES:
         if name not in found or name in chosen or not kept:
             continue
         if not _is_same(found[name], chosen[kept[0]]):

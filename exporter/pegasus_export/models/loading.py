@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pegasus_engines.network import FINAL_BIAS, POSITIONS
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.weights import read_weights
@@ -14,9 +15,6 @@ from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = ["load_pegasus", "sinusoidal_positions", "unload_pegasus"]
-
-_POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-_FINAL_BIAS = "final_logits_bias"
 
 
 def load_pegasus(
@@ -35,10 +33,10 @@ def load_pegasus(
     with torch.device("meta"):
         pegasus = Pegasus(config, ARCHITECTURES[checkpoint.architecture])
     weights = _read(checkpoint, pegasus)
-    for name in _POSITIONS:
+    for name in POSITIONS:
         if name in pegasus.state_dict() and name not in weights:
             weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
-    weights.setdefault(_FINAL_BIAS, torch.zeros(1, config.vocab_size))
+    weights.setdefault(FINAL_BIAS, torch.zeros(1, config.vocab_size))
     pegasus.load_state_dict(weights, strict=True, assign=True)
     encoder = pegasus.model.encoder
     if encoder is not None and max_source_tokens is not None:
@@ -58,8 +56,8 @@ def _read(checkpoint: Checkpoint, pegasus: Pegasus) -> dict[str, Tensor]:
     is_bigbird = checkpoint.model_type == "bigbird_pegasus"
     names = {checkpoint_name(name) if is_bigbird else name: name for name in pegasus.state_dict()}
     expected = {theirs: tuple(pegasus.state_dict()[ours].shape) for theirs, ours in names.items()}
-    computed = () if checkpoint.config.learned_positions else _POSITIONS
-    weights = read_weights(checkpoint, expected, optional=(*computed, _FINAL_BIAS))
+    computed = () if checkpoint.config.learned_positions else POSITIONS
+    weights = read_weights(checkpoint, expected, optional=(*computed, FINAL_BIAS))
     return {names[theirs]: tensor for theirs, tensor in weights.items()}
 
 

@@ -15,14 +15,14 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from exporter.tiny_checkpoint import WeightsFormat, write_tiny_checkpoint
+from pegasus_engines.network import FINAL_BIAS as BIAS
+from pegasus_engines.network import POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import open_checkpoint
-from pegasus_export.checkpoint.weights import TIED_NAMES, read_weights
+from pegasus_export.checkpoint.weights import read_weights
 from pegasus_export.errors import CheckpointError
 
 State = dict[str, torch.Tensor]
-SHARED, ENCODER, DECODER, HEAD = TIED_NAMES
-POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-BIAS = "final_logits_bias"
+SHARED, ENCODER, DECODER, HEAD = TOKEN_TABLES
 LAYER = "model.encoder.layers.0"
 
 
@@ -35,7 +35,7 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Every name that the network has, with tied names only once, as an exporter would ask."""
     config = transformers.PegasusConfig.from_pretrained(folder)
     state = transformers.PegasusForConditionalGeneration(config).state_dict()
-    return {name: tuple(t.shape) for name, t in state.items() if name not in TIED_NAMES[1:]}
+    return {name: tuple(t.shape) for name, t in state.items() if name not in TOKEN_TABLES[1:]}
 
 
 def _read(
@@ -104,14 +104,14 @@ def test_a_decoder_alone_keeps_its_names(
         _read(tmp_path)
 
 
-@pytest.mark.parametrize("present", TIED_NAMES)
+@pytest.mark.parametrize("present", TOKEN_TABLES)
 def test_any_one_of_the_tied_names_is_enough(tmp_path: Path, present: str) -> None:
     write_tiny_checkpoint(tmp_path)
     shared = load_file(tmp_path / "model.safetensors")[SHARED].clone()
     _rewrite(tmp_path, lambda state: state.update({present: state.pop(SHARED)}))
-    expected = _shapes(tmp_path) | {name: tuple(shared.shape) for name in TIED_NAMES}
+    expected = _shapes(tmp_path) | {name: tuple(shared.shape) for name in TOKEN_TABLES}
     state = _read(tmp_path, expected)
-    for name in TIED_NAMES:
+    for name in TOKEN_TABLES:
         assert torch.equal(state[name], shared)
         assert state[name].data_ptr() == state[SHARED].data_ptr(), "one matrix in memory"
 
@@ -119,12 +119,12 @@ def test_any_one_of_the_tied_names_is_enough(tmp_path: Path, present: str) -> No
 def test_equal_copies_of_the_embedding_are_one(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path)
     _rewrite(
-        tmp_path, lambda state: state.update({name: state[SHARED].clone() for name in TIED_NAMES})
+        tmp_path, lambda state: state.update({name: state[SHARED].clone() for name in TOKEN_TABLES})
     )
     assert set(_read(tmp_path)) == set(_shapes(tmp_path))
 
 
-@pytest.mark.parametrize("name", TIED_NAMES[1:])
+@pytest.mark.parametrize("name", TOKEN_TABLES[1:])
 @pytest.mark.parametrize(
     "change", [lambda one: one + 1, lambda one: one.half(), lambda one: one[1:]]
 )
@@ -151,16 +151,16 @@ def test_an_untied_head_is_its_own_matrix(tmp_path: Path, weights: WeightsFormat
     expected = {name: tuple(tensor.shape) for name, tensor in oracle.items()}
     state = _read(tmp_path, expected)
     assert not torch.equal(state[HEAD], state[SHARED])
-    for name in TIED_NAMES:
+    for name in TOKEN_TABLES:
         assert torch.equal(state[name], oracle[name])
 
 
 def test_an_untied_head_cannot_be_replaced_by_the_embedding(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path, tie_word_embeddings=False)
-    _rewrite(tmp_path, lambda state: _without(state, TIED_NAMES[1:]))
+    _rewrite(tmp_path, lambda state: _without(state, TOKEN_TABLES[1:]))
     shape = _shapes(tmp_path)[SHARED]
     with pytest.raises(CheckpointError, match=r"1 tensor missing: lm_head\.weight: check"):
-        _read(tmp_path, _shapes(tmp_path) | dict.fromkeys(TIED_NAMES, shape))
+        _read(tmp_path, _shapes(tmp_path) | dict.fromkeys(TOKEN_TABLES, shape))
     state = _read(tmp_path, _shapes(tmp_path) | {ENCODER: shape, DECODER: shape})
     assert torch.equal(state[ENCODER], state[SHARED]), "as transformers 4 writes it"
 
@@ -348,6 +348,8 @@ def test_transposed_and_trained_tensors_become_plain_ones(tmp_path: Path) -> Non
 
 MEASURE = """
 import sys
+from pegasus_engines.network import FINAL_BIAS as BIAS
+from pegasus_engines.network import POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.checkpoint.weights import read_weights
 def resident_bytes():
