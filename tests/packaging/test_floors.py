@@ -43,11 +43,17 @@ FLOORS: Mapping[str, Floors] = {
     ),
     "engines/pegasus_engines": (
         ("network", "targets", "weights", "ort", "progress"),
-        ("vocabulary",),
         ("precision",),
         ("plans",),
         ("inspect",),
         ("command",),
+    ),
+    "engines/pegasus_engines/precision": (
+        ("residual_shift", "int8", "int4", "smoothing", "padded_weights"),
+        ("recipe", "fp16"),
+        ("quantize", "symmetric"),
+        ("passes",),
+        ("convert",),
     ),
 }
 

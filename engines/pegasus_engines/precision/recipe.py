@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from pegasus_engines.network import TOKEN_TABLES
+from pegasus_engines.precision.residual_shift import NO_SHIFT, ResidualShift
 from pegasus_runtime.bundle import PLAN_TARGETS, JsonValue, Target
 
 __all__ = ["PRECISIONS", "Format", "Layer", "PrecisionRecipe", "find_layers", "match_layers"]
@@ -55,8 +56,8 @@ class PrecisionRecipe:
     """Names of layers that stay fp32, or fp16 where `is_half`."""
     fuses_projections: bool = True
     """Whether the projections of a self-attention become one product, in fp32 too."""
-    residual_shift: int = 0
-    """k: the residual stream is 2^-k of the checkpoint's, so that fp16 holds it; see `fp16.py`."""
+    residual_shift: ResidualShift = NO_SHIFT
+    """Of the residual stream, so that fp16 holds it."""
 
     @property
     def is_half(self) -> bool:
@@ -92,13 +93,13 @@ class PrecisionRecipe:
         if self.name == "fp32":
             return {}
         if self.name == "fp16":
-            return {"weights": "fp16", "residual_shift": self.residual_shift}
+            return {"weights": "fp16", "residual_shift": self.residual_shift.bits}
         if self.is_half:
             activations = "static" if self.measures_activations else "fp16"
             return {
                 "linear": _PLAN_DESCRIPTIONS[linear, activations],
                 "others": "fp16",
-                "residual_shift": self.residual_shift,
+                "residual_shift": self.residual_shift.bits,
                 "kept_fp16": sorted(self.kept),
             }
         return {

@@ -19,6 +19,7 @@ __all__ = [
     "Symmetric",
     "dequantize",
     "half_scale",
+    "input_scale",
     "plan_format",
     "quantize_channels",
     "quantize_groups",
@@ -61,6 +62,11 @@ def half_scale(largest: Float32, steps: int) -> Float16:
     enough = np.where(rounded.astype(np.float32) < exact, above, rounded)
     scale: Float16 = np.where(exact > 0, enough, np.float16(1)).astype(np.float16)
     return scale
+
+
+def input_scale(largest: float) -> np.float16:
+    """Of 8-bit activations whose largest magnitude this is; the larger ones saturate."""
+    return np.float16(half_scale(np.array([largest], dtype=np.float32), _LARGEST_INT8)[0])
 
 
 def quantize_channels(weight: Float32) -> Symmetric:

@@ -1,32 +1,33 @@
 """By which power of two the residual stream is scaled, so that fp16 holds it.
 
-The function does not change, see `pegasus_engines/precision/fp16.py`; what is chosen here is where
-in fp16's range the stream lies.
+The function does not change, see `pegasus_engines/precision/residual_shift.py`; what is chosen here
+is where in fp16's range the stream lies.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from pegasus_engines.precision.fp16 import LARGEST_HALF
+from pegasus_engines.precision.residual_shift import ResidualShift
 from pegasus_export.graphs import whole
 from pegasus_export.models.pegasus import DecoderLayer, EncoderLayer, Pegasus
 
-__all__ = ["DEFAULT_SHIFT", "choose_shift", "largest_residual", "scaled_residual"]
+__all__ = ["DEFAULT_SHIFT", "choose_shift", "largest_residual"]
 
-DEFAULT_SHIFT = 4
+DEFAULT_SHIFT = ResidualShift(bits=4)
 """At least: the largest known residual of a published checkpoint, 6.9e4, becomes 4.3e3."""
 _HEADROOM = 16  # other documents may have larger values than those that were looked at
-_LARGEST_HALF = 65504.0
 
 
-def choose_shift(largest: float) -> int:
-    """k such that the largest residual, times 2^-k and a headroom of 16, is one of fp16's."""
+def choose_shift(largest: float) -> ResidualShift:
+    """Such that the largest residual, shifted, and times a headroom of 16, is one of fp16's."""
     if largest <= 0:
         return DEFAULT_SHIFT
-    return max(DEFAULT_SHIFT, math.ceil(math.log2(largest * _HEADROOM / _LARGEST_HALF)))
+    bits = math.ceil(math.log2(largest * _HEADROOM / LARGEST_HALF))
+    return ResidualShift(bits=max(DEFAULT_SHIFT.bits, bits))
 
 
 @torch.no_grad()
@@ -59,23 +60,3 @@ def largest_residual(pegasus: Pegasus, sources: Sequence[Sequence[int]]) -> floa
         for hook in hooks:
             hook.remove()
     return largest
-
-
-@contextlib.contextmanager
-def scaled_residual(pegasus: Pegasus, shift: int) -> Iterator[None]:
-    """While it lasts, what is traced expects weights that write 2^-shift of the residual stream.
-
-    The module itself computes nonsense meanwhile, as its own weights are not scaled.
-    """
-    scale = 2.0**-shift
-    norms = [module for module in pegasus.modules() if isinstance(module, nn.LayerNorm)]
-    embed_scale, eps = pegasus.embed_scale, [norm.eps for norm in norms]
-    pegasus.embed_scale = embed_scale * scale
-    for norm in norms:
-        norm.eps *= scale**2
-    try:
-        yield
-    finally:
-        pegasus.embed_scale = embed_scale
-        for norm, before in zip(norms, eps, strict=True):
-            norm.eps = before

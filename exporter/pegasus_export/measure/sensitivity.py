@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pegasus_engines.precision import int4, int8, symmetric
-from pegasus_engines.precision.qdq import input_scale
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
 from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_export.measure.activations import watch_inputs
@@ -98,7 +97,7 @@ def _plan_rounding(module: str, is_int4: bool, smoothing: Smoothing | None) -> R
         if smoothing is None:
             return rows, _round_weights(matrix, is_int4)
         factor = smoothing.multiplied.get(module, np.ones(1, np.float32))
-        scale = np.float32(input_scale(smoothing.largest[module]))
+        scale = np.float32(symmetric.input_scale(smoothing.largest[module]))
         rounded = np.clip(np.rint(rows / factor / scale), -127, 127) * scale
         return rounded.astype(np.float32), _round_weights(matrix * factor, is_int4)
 

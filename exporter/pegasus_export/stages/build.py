@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
-from functools import partial
 
 from pegasus_engines.precision.convert import (
     ContribConversion,
@@ -19,7 +18,6 @@ from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import UnsupportedError
-from pegasus_export.measure.residual import scaled_residual
 from pegasus_export.request.progress import Progress
 from pegasus_export.stages.graph_files import (
     TracedGraphs,
@@ -72,7 +70,7 @@ class Builder:
         prepared = self.prepared
         try:
             written = write_graphs(
-                partial(self._trace, recipe.residual_shift),
+                self._trace,
                 network_weights(prepared.pegasus),
                 self._conversion(recipe),
                 self.staging,
@@ -126,12 +124,10 @@ class Builder:
             return HalfConversion(recipe=recipe)
         return ContribConversion(recipe=recipe)
 
-    def _trace(self, shift: int) -> TracedGraphs:
+    def _trace(self) -> TracedGraphs:
         if self._traced is None:
-            prepared = self.prepared
-            definitions = prepared.kind.graphs(prepared.pegasus)
-            with scaled_residual(prepared.pegasus, shift):
-                self._traced = trace_graphs(definitions, self.progress)
+            definitions = self.prepared.kind.graphs(self.prepared.pegasus)
+            self._traced = trace_graphs(definitions, self.progress)
         return self._traced
 
 

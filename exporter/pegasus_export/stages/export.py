@@ -17,11 +17,11 @@ from pegasus_export.checkpoint.folder import hash_source
 from pegasus_export.errors import OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.activations import largest_inputs
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
-from pegasus_export.measure.residual import choose_shift, largest_residual
 from pegasus_export.models.loading import unload_pegasus
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.request.progress import Progress, silent
 from pegasus_export.stages.build import Builder
+from pegasus_export.stages.choose_shift import choose_residual_shift
 from pegasus_export.stages.graph_files import network_weights
 from pegasus_export.stages.kernels import KernelCompilation
 from pegasus_export.stages.prepare import Prepared, prepare
@@ -44,7 +44,6 @@ from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
 
-_RESIDUAL_DOCUMENTS = 8  # in which the largest value of the residual stream is looked for
 _GLANCE_TOKENS = 32  # of a summary: enough for a look at texts that are no measurement anyway
 
 
@@ -105,7 +104,7 @@ def _fill(
         prepared = prepare(request, target, staging.path)
     if prepared.recipe.is_half:
         with progress("measure residual"):
-            prepared = _choose_shift(prepared, staging.path)
+            prepared = choose_residual_shift(prepared, staging.path)
     with ThreadPoolExecutor(1) as background, KernelCompilation(prepared.plugin) as kernels:
         source_hash = background.submit(hash_source, prepared.checkpoint)
         builder = Builder(prepared, staging, source_hash, progress)
@@ -147,23 +146,6 @@ def _unsupported() -> Iterator[None]:
         yield
     except EngineError as err:
         raise UnsupportedError(str(err)) from err
-
-
-def _choose_shift(prepared: Prepared, folder: Path) -> Prepared:
-    """The same in a precision whose residual stream fits fp16, with these documents at least."""
-    spec, longest = prepared.tokenizer, prepared.limits.max_source_tokens
-    largest = 0.0
-    if spec is not None:
-        tokenizer = Tokenizer.load(folder / spec.file, spec.layout)
-        largest = largest_residual(
-            prepared.pegasus,
-            [
-                tokenizer.encode(each.text, max_tokens=longest, truncate=True).token_ids
-                for each in (prepared.documents or DEFAULT_DOCUMENTS)[:_RESIDUAL_DOCUMENTS]
-            ],
-        )
-    recipe = dataclasses.replace(prepared.recipe, residual_shift=choose_shift(largest))
-    return dataclasses.replace(prepared, recipe=recipe)
 
 
 def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Baseline:

@@ -71,13 +71,13 @@ def write_graphs(
         with progress("write weights", conversion.stored_bytes(weights)) as advance:
             _await_weights(written, file, advance)
             models = {name: model.clone() for name, model in traced.items()}
-            inputs = conversion.convert(models, file.tensors)
+            for change in conversion.passes(file.tensors):
+                change(models)
             for name, model in models.items():
                 file.move_in(model)
                 ir.save(model, staging.path / f"{name}.onnx")
     staging.record(weights_file, sha256=file.sha256)
-    tables = _find_tables(models)
-    tables |= {name: (file.tensors[name], graphs) for name, graphs in inputs.items()}
+    tables = _find_tables(models, file.tensors)
     return WrittenGraphs(
         graphs={name: _graph_spec(name, model) for name, model in models.items()},
         tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
@@ -95,18 +95,30 @@ def _await_weights(written: Future[None], file: WeightsFile, advance: Advance) -
     written.result()
 
 
-def _find_tables(models: TracedGraphs) -> dict[str, tuple[ir.ExternalTensor, list[str]]]:
-    """External matrices that more than one graph only looks rows up in, and those graphs."""
+def _find_tables(
+    models: TracedGraphs, stored: Mapping[str, ir.ExternalTensor]
+) -> dict[str, tuple[ir.ExternalTensor, list[str]]]:
+    """Matrices that more than one graph is given, or only looks rows up in, and those graphs."""
     tensors: dict[str, ir.ExternalTensor] = {}
     users: dict[str, list[str]] = {}
     for graph, model in models.items():
-        for name, value in model.graph.initializers.items():
-            tensor, uses = value.const_value, value.uses()
-            is_looked_up = all(use.node.op_type == "Gather" and use.idx == 0 for use in uses)
-            if isinstance(tensor, ir.ExternalTensor) and len(tensor.shape) == 2 and is_looked_up:
-                tensors[name] = tensor
-                users.setdefault(name, []).append(graph)
+        given = (str(value.name) for value in model.graph.inputs)
+        found = {name: stored[name] for name in given if name in stored}
+        for name, tensor in (found | _looked_up(model.graph)).items():
+            tensors[name] = tensor
+            users.setdefault(name, []).append(graph)
     return {name: (tensors[name], graphs) for name, graphs in users.items() if len(graphs) > 1}
+
+
+def _looked_up(graph: ir.Graph) -> dict[str, ir.ExternalTensor]:
+    """External matrices that nothing is done with but looking up rows."""
+    found = {}
+    for name, value in graph.initializers.items():
+        tensor, uses = value.const_value, value.uses()
+        is_looked_up = all(use.node.op_type == "Gather" and use.idx == 0 for use in uses)
+        if isinstance(tensor, ir.ExternalTensor) and len(tensor.shape) == 2 and is_looked_up:
+            found[name] = tensor
+    return found
 
 
 def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: str) -> TableSpec:

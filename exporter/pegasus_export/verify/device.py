@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from pegasus_engines.precision.emulate import emulate_half
+from pegasus_engines.precision.passes.emulate_half import emulate_half
 from pegasus_engines.weights import WeightsFile
 from pegasus_export.verify.measure import Measured, measure
 from pegasus_export.verify.ort import (

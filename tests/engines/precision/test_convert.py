@@ -1,16 +1,27 @@
-"""What a plan's conversion stores of a network in integers."""
+"""What conversions store of a network, and what they do to its graphs."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 import pytest
 
-from pegasus_engines.precision.convert import PlanConversion
+from engines.precision import stream_graphs
+from pegasus_engines.network import FINAL_BIAS
+from pegasus_engines.precision.convert import (
+    ContribConversion,
+    Conversion,
+    HalfConversion,
+    PlanConversion,
+)
 from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.residual_shift import ResidualShift
 from pegasus_engines.precision.smoothing import Smoothing, find_smoothing
 from pegasus_engines.precision.symmetric import Symmetric, dequantize
+from pegasus_engines.weights import WeightsFile
 
 LAYER = "model.encoder.layers.0"
 RNG = np.random.default_rng(0)
@@ -32,7 +43,7 @@ SHIFT = 4
 
 
 def conversion(precision: str, smoothing: Smoothing | None = None) -> PlanConversion:
-    recipe = PrecisionRecipe(name=precision, target="trt", residual_shift=SHIFT)
+    recipe = PrecisionRecipe(name=precision, target="trt", residual_shift=ResidualShift(bits=SHIFT))
     return PlanConversion(recipe=recipe, block_size=None, smoothing=smoothing)
 
 
@@ -90,3 +101,52 @@ def test_the_estimate_of_what_is_stored_is_close(precision: str) -> None:
 
     exact = sum(size(array) for _, array in conversion(precision).store(WEIGHTS))
     assert conversion(precision).stored_bytes(WEIGHTS) == pytest.approx(exact, rel=0.1)
+
+
+def converted(conversion: Conversion, folder: Path) -> tuple[ir.Model, list[bool]]:
+    """A graph that embeds, decides, and adds to its residual stream; what each pass said of it."""
+    model = stream_graphs.stream_model()
+    with WeightsFile(folder / "weights.bin") as file:
+        file.write(conversion.store(stream_graphs.WEIGHTS))
+        said = [change({"decoder": model}) for change in conversion.passes(file.tensors)]
+    return model, said
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        # shift, inline, take, add the bias, quantise, halve, share
+        ("fp32", [False, False, True, True, False, False]),
+        ("fp16", [True, False, True, True, False, True, False]),
+        ("int8", [True, False, True, True, True, True, False]),
+    ],
+)
+def test_a_plans_passes_say_what_they_changed(
+    precision: str, said: list[bool], tmp_path: Path
+) -> None:
+    shift = ResidualShift(bits=0 if precision == "fp32" else SHIFT)
+    recipe = PrecisionRecipe(name=precision, target="trt-rtx", residual_shift=shift)
+    model, got = converted(PlanConversion(recipe=recipe, block_size=None), tmp_path)
+    assert got == said
+    single = precision == "fp32"
+    expected = ir.DataType.FLOAT if single else ir.DataType.FLOAT16
+    assert {output.dtype for output in model.graph.outputs} == {expected}
+    assert model.graph.initializers[FINAL_BIAS].dtype == expected
+
+
+def test_other_runtimes_get_the_same_graph_in_half_precision(tmp_path: Path) -> None:
+    shift = ResidualShift(bits=SHIFT)
+    recipe = PrecisionRecipe(name="fp16", target="onnx", residual_shift=shift)
+    model, said = converted(HalfConversion(recipe=recipe), tmp_path)
+    assert said == [True, True, True]
+    before = [node.op_type for node in stream_graphs.stream_model().graph]
+    assert [node.op_type for node in model.graph] == before
+    assert {output.dtype for output in model.graph.outputs} == {ir.DataType.FLOAT16}
+
+
+@pytest.mark.parametrize(("precision", "said"), [("fp32", [False]), ("int8", [True])])
+def test_onnx_runtimes_operators_are_one_pass(
+    precision: str, said: list[bool], tmp_path: Path
+) -> None:
+    recipe = PrecisionRecipe(name=precision, target="ort")
+    assert converted(ContribConversion(recipe=recipe), tmp_path)[1] == said

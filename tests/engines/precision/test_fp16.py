@@ -1,78 +1,15 @@
-"""fp32 graphs and weights to fp16: what changes its type, and what does not."""
+"""fp32 weights to fp16."""
 
 import numpy as np
-import onnx_ir as ir
 import pytest
 
-from pegasus_engines.precision.fp16 import (
-    HalfRangeError,
-    half_weights,
-    halve_graph,
-    to_half,
-    writes_residual,
-)
-
-FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
-
-
-def value(name: str, dtype: ir.DataType = FLOAT, shape: tuple[int | str, ...] = (2, 4)) -> ir.Value:
-    return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
-
-
-def small_model() -> ir.Model:
-    """A product, a mask that stands for minus infinity, a log-softmax, and what follows it."""
-    x, mask = value("x"), value("mask", ir.DataType.INT64)
-    weight = ir.Value(
-        name="weight",
-        type=ir.TensorType(FLOAT),
-        shape=ir.Shape((4, 4)),
-        const_value=ir.tensor(np.eye(4, dtype=np.float32), name="weight"),
-    )
-    lowest = ir.node("Constant", [], {"value": ir.tensor(np.float32(-3.4e38))})
-    product = ir.node("MatMul", [x, weight])
-    floats = ir.node("Cast", [mask], {"to": FLOAT})
-    bias = ir.node("Mul", [floats.outputs[0], lowest.outputs[0]])
-    logits = ir.node("Add", [product.outputs[0], bias.outputs[0]])
-    log_probs = ir.node("LogSoftmax", [logits.outputs[0]], {"axis": -1})
-    normalizer = ir.node("Sub", [logits.outputs[0], log_probs.outputs[0]])
-    nodes = [lowest, product, floats, bias, logits, log_probs, normalizer]
-    for number, node in enumerate(nodes):
-        node.name = f"{node.op_type}.{number}"
-        output = node.outputs[0]
-        output.name, output.type, output.shape = f"v{number}", ir.TensorType(FLOAT), x.shape
-    graph = ir.Graph(
-        [x, mask],
-        [product.outputs[0], log_probs.outputs[0], normalizer.outputs[0]],
-        nodes=nodes,
-        initializers=[weight],
-        opset_imports={"": 18},
-        name="small",
-    )
-    return ir.Model(graph, ir_version=9)
-
-
-@pytest.mark.parametrize(
-    ("name", "writes"),
-    [
-        ("model.encoder.layers.3.self_attn.out_proj.weight", True),
-        ("model.decoder.layers.0.encoder_attn.out_proj.bias", True),
-        ("model.decoder.layers.0.fc2.weight", True),
-        ("model.encoder.embed_positions.weight", True),
-        ("model.shared.weight", False),  # it is the head too: the graph scales what it looks up
-        ("model.decoder.layers.0.fc1.weight", False),
-        ("model.decoder.layers.0.self_attn.v_proj.weight", False),
-        ("model.encoder.layers.0.final_layer_norm.weight", False),
-        ("classification_head.out_proj.weight", False),
-        ("lm_head.weight", False),
-    ],
-)
-def test_what_is_added_to_the_residual_stream_is_known_by_name(name: str, writes: bool) -> None:
-    assert writes_residual(name) == writes
+from pegasus_engines.precision.fp16 import HalfRangeError, half_weights, to_half
+from pegasus_engines.precision.residual_shift import ResidualShift
 
 
 def test_only_what_writes_the_stream_is_scaled() -> None:
     weights = {"a.fc2.weight": np.full((2, 2), 3.0, np.float32), "a.fc1.bias": np.ones(2, "f4")}
-    stored = dict(half_weights(weights, residual_shift=4))
+    stored = dict(half_weights(weights, ResidualShift(bits=4)))
     assert {array.dtype.name for array in stored.values()} == {"float16"}
     assert stored["a.fc2.weight"][0, 0] == 3 / 16
     assert stored["a.fc1.bias"][0] == 1
@@ -81,37 +18,10 @@ def test_only_what_writes_the_stream_is_scaled() -> None:
 @pytest.mark.parametrize("bad", [70000.0, -1e9, np.inf, np.nan])
 def test_a_weight_that_fp16_cannot_hold_is_refused(bad: float) -> None:
     with pytest.raises(HalfRangeError, match=r"^a\.bias has a value of .*, the largest of fp16 is"):
-        to_half(np.array([bad], np.float32), "a.bias", residual_shift=0)
+        to_half("a.bias", np.array([bad], np.float32))
 
 
 def test_a_large_weight_fits_once_it_is_scaled() -> None:
-    half = to_half(np.array([2.0**17], np.float32), "a.fc2.bias", residual_shift=4)
+    weights = {"a.fc2.bias": np.array([2.0**17], np.float32)}
+    ((_, half),) = half_weights(weights, ResidualShift(bits=4))
     assert half[0] == 2.0**13
-
-
-def test_everything_becomes_half_but_log_probabilities() -> None:
-    model = small_model()
-    assert halve_graph(model)
-    graph = model.graph
-    assert graph.inputs[0].dtype == HALF
-    assert graph.inputs[1].dtype == ir.DataType.INT64
-    assert graph.initializers["weight"].const_value.dtype == HALF
-    assert [output.dtype for output in graph.outputs] == [HALF, FLOAT, FLOAT]
-    casts = [node.attributes["to"].as_int() for node in graph if node.op_type == "Cast"]
-    assert casts.count(HALF) == 1  # the mask
-    assert casts.count(FLOAT) == 2  # the logits, once for each that reads them in float32
-
-
-def test_minus_infinity_becomes_the_lowest_half() -> None:
-    model = small_model()
-    halve_graph(model)
-    constant = next(node for node in model.graph if node.op_type == "Constant")
-    assert constant.attributes["value"].as_tensor().numpy() == np.float16(-65504)
-
-
-def test_a_graph_without_floats_is_left_alone() -> None:
-    x = value("x", ir.DataType.INT64)
-    node = ir.node("Neg", [x])
-    node.outputs[0].type = x.type
-    graph = ir.Graph([x], [node.outputs[0]], nodes=[node], opset_imports={"": 18}, name="whole")
-    assert not halve_graph(ir.Model(graph, ir_version=9))

@@ -3,6 +3,7 @@
 import pytest
 
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers, match_layers
+from pegasus_engines.precision.residual_shift import ResidualShift
 from pegasus_runtime.bundle import Target
 
 ATTENTION = "model.decoder.layers.0.self_attn"
@@ -79,7 +80,9 @@ def test_plans_keep_layers_in_fp16_and_say_what_activations_are() -> None:
     kept = frozenset({"model.decoder.layers.0.fc1"})
     described = {}
     for target, precision in (("trt", "int8"), ("trt-rtx", "int8"), ("trt-rtx", "int4")):
-        recipe = PrecisionRecipe(name=precision, target=target, kept=kept, residual_shift=5)
+        recipe = PrecisionRecipe(
+            name=precision, target=target, kept=kept, residual_shift=ResidualShift(bits=5)
+        )
         formats = {layer.name: recipe.format_of(layer) for layer in find_layers(WEIGHTS)}
         assert [name for name, each in formats.items() if each == "fp16"][1:] == list(kept)
         described[target, precision] = recipe.describe()

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from pegasus_engines.precision.fp16 import writes_residual
+from pegasus_engines.network import is_norm
+from pegasus_engines.precision.residual_shift import NO_SHIFT, ResidualShift
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.graphs import whole
-from pegasus_export.measure.residual import (
-    DEFAULT_SHIFT,
-    choose_shift,
-    largest_residual,
-    scaled_residual,
-)
+from pegasus_export.measure.residual import DEFAULT_SHIFT, choose_shift, largest_residual
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.export import ExportRequest, export_bundle
@@ -30,14 +27,19 @@ ARCHITECTURES = [
 SOURCES = [[7, 120, 33, 1], [15, 16, 17, 18, 19, 20, 1]]
 
 
-def load(checkpoint: Path, shift: int = 0) -> Pegasus:
-    """The module, with everything that writes into the stream times 2^-shift."""
+def load(checkpoint: Path, shift: ResidualShift = NO_SHIFT) -> Pegasus:
+    """The module, with all that makes the scale of its residual stream as the shift says."""
     pegasus = load_pegasus(open_checkpoint(str(checkpoint), revision=None))
-    with torch.no_grad():
-        for name, tensor in pegasus.state_dict(keep_vars=True).items():
-            if writes_residual(name):
-                tensor.data = tensor.data * 2.0**-shift
+    for name, tensor in pegasus.state_dict(keep_vars=True).items():
+        tensor.data = torch.from_numpy(shift.scale_weight(name, tensor.numpy()))
+    pegasus.embed_scale = shift.scale_embedding(pegasus.embed_scale)
+    for norm in norms(pegasus).values():
+        norm.eps = shift.scale_epsilon(norm.eps)
     return pegasus
+
+
+def norms(pegasus: Pegasus) -> dict[str, nn.LayerNorm]:
+    return {x: module for x, module in pegasus.named_modules() if isinstance(module, nn.LayerNorm)}
 
 
 def logits(pegasus: Pegasus, source: list[int]) -> torch.Tensor:
@@ -51,44 +53,44 @@ def logits(pegasus: Pegasus, source: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("shift", [1, 7, 15])
+@pytest.mark.parametrize("bits", [1, 7, 15])
 @torch.no_grad()
 def test_a_scaled_stream_gives_the_same_bits(
-    tiny_checkpoint: Callable[[str], Path], architecture: str, shift: int
+    tiny_checkpoint: Callable[[str], Path], architecture: str, bits: int
 ) -> None:
     checkpoint = tiny_checkpoint(architecture)
     expected = [logits(load(checkpoint), source) for source in SOURCES]
-    scaled = load(checkpoint, shift)
-    with scaled_residual(scaled, shift):
-        got = [logits(scaled, source) for source in SOURCES]
+    scaled = load(checkpoint, ResidualShift(bits=bits))
+    got = [logits(scaled, source) for source in SOURCES]
     for each, exact in zip(got, expected, strict=True):
         assert torch.equal(each, exact)
 
 
-@torch.no_grad()
-def test_afterwards_the_module_is_as_it_was(tiny_checkpoint: Callable[[str], Path]) -> None:
-    pegasus = load(tiny_checkpoint(ARCHITECTURES[0]))
-    before = logits(pegasus, SOURCES[0])
-    with scaled_residual(pegasus, 5):
-        assert not torch.equal(logits(pegasus, SOURCES[0]), before)
-    assert torch.equal(logits(pegasus, SOURCES[0]), before)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layer_norms_have_the_names_that_graphs_know_them_by(
+    tiny_pegasus: Callable[[str], Pegasus], architecture: str
+) -> None:
+    pegasus = tiny_pegasus(architecture)
+    assert {f"{name}.weight" for name in norms(pegasus)} == set(
+        filter(is_norm, pegasus.state_dict())
+    )
 
 
 def test_the_largest_value_shrinks_with_the_stream(tiny_checkpoint: Callable[[str], Path]) -> None:
     checkpoint = tiny_checkpoint(ARCHITECTURES[0])
     largest = largest_residual(load(checkpoint), SOURCES)
-    scaled = load(checkpoint, 3)
-    with scaled_residual(scaled, 3):
-        assert largest_residual(scaled, SOURCES) == largest / 8
+    scaled = load(checkpoint, ResidualShift(bits=3))
+    assert largest_residual(scaled, SOURCES) == largest / 8
 
 
 @pytest.mark.parametrize(
-    ("largest", "shift"),
-    [(0, DEFAULT_SHIFT), (300, DEFAULT_SHIFT), (6.9e4, 5), (65504, 4), (65505, 5), (1e6, 8)],
+    ("largest", "bits"),
+    [(0, 4), (300, 4), (6.9e4, 5), (65504, 4), (65505, 5), (1e6, 8)],
 )
-def test_the_shift_leaves_room_for_sixteen_times_the_largest(largest: float, shift: int) -> None:
-    assert choose_shift(largest) == shift
-    assert largest * 16 * 2.0**-shift <= 65504
+def test_the_shift_leaves_room_for_sixteen_times_the_largest(largest: float, bits: int) -> None:
+    assert choose_shift(largest) == ResidualShift(bits=bits)
+    assert bits >= DEFAULT_SHIFT.bits
+    assert largest * 16 * 2.0**-bits <= 65504
 
 
 def test_a_weight_that_fp16_cannot_hold_is_told_in_one_line(

@@ -15,8 +15,8 @@ import torch
 import transformers
 
 from exporter.overflow_checkpoint import write_overflowing
-from pegasus_engines.precision.emulate import emulate_half
-from pegasus_engines.precision.fp16 import halve_graph
+from pegasus_engines.precision.passes.emulate_half import emulate_half
+from pegasus_engines.precision.passes.halve_graph import halve_graph
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.measure.documents import CalibrationDocument
 from pegasus_export.measure.residual import largest_residual

@@ -10,9 +10,9 @@ import onnx_ir as ir
 import pytest
 
 from engines.precision.products import graph_input, initializer, model_of, run
+from pegasus_engines.precision.passes.rewrite_products import rewrite_products
 from pegasus_engines.precision.quantize import quantize_weights
 from pegasus_engines.precision.recipe import PrecisionRecipe
-from pegasus_engines.precision.rewrite import rewrite_products
 from pegasus_engines.weights import WeightsFile
 
 ATTENTION = "model.decoder.layers.0.self_attn"
@@ -60,7 +60,7 @@ def rewritten(recipe: PrecisionRecipe, folder: Path, *, with_biases: bool = True
     model = network(arrays)
     with WeightsFile(folder / "weights.bin") as file:
         file.write(quantize_weights(arrays, recipe))
-        rewrite_products(model, recipe, file.tensors)
+        assert rewrite_products(model, recipe, file.tensors)
         file.move_in(model)
     return model
 

@@ -11,13 +11,14 @@ import onnx_ir as ir
 import pytest
 
 from engines.precision.products import graph_input, initializer, model_of, run
-from pegasus_engines.precision.emulate import emulate_half
-from pegasus_engines.precision.fp16 import halve_graph
-from pegasus_engines.precision.qdq import input_scale, quantize_products
+from pegasus_engines.precision.passes.emulate_half import emulate_half
+from pegasus_engines.precision.passes.halve_graph import halve_graph
+from pegasus_engines.precision.passes.quantize_products import quantize_products
 from pegasus_engines.precision.recipe import PrecisionRecipe
 from pegasus_engines.precision.symmetric import (
     Symmetric,
     dequantize,
+    input_scale,
     quantize_channels,
     quantize_groups,
 )

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from pegasus_engines.precision.int4 import BLOCK_SIZE
+from pegasus_engines.precision.passes.check_gemm import check_gemm
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
-__all__ = ["check_gemm", "rewrite_products"]
+__all__ = ["rewrite_products"]
 
 _MICROSOFT = "com.microsoft"
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
-_GEMM_DEFAULTS = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0}
 
 
 def rewrite_products(
@@ -223,10 +223,3 @@ class _Rewriter:
         )
         self.graph.register_initializer(value)
         return value
-
-
-def check_gemm(node: ir.Node, layer: Layer) -> None:
-    """Raises: ValueError if the product is not x @ weight.T."""
-    got = {name: attribute.value for name, attribute in node.attributes.items()}
-    if node.op_type != "Gemm" or _GEMM_DEFAULTS | got != _GEMM_DEFAULTS | {"transB": 1}:
-        raise ValueError(f"{layer.name} is read by {node.op_type} {got}, expected a Gemm")

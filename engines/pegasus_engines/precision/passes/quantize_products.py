@@ -17,20 +17,14 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
+from pegasus_engines.precision.passes.check_gemm import check_gemm
 from pegasus_engines.precision.recipe import Layer, PrecisionRecipe, find_layers
-from pegasus_engines.precision.rewrite import check_gemm
-from pegasus_engines.precision.symmetric import GROUP_SIZE, half_scale
+from pegasus_engines.precision.symmetric import GROUP_SIZE, input_scale
 
-__all__ = ["input_scale", "quantize_products"]
+__all__ = ["quantize_products"]
 
 _OPSETS = {"int8": 19, "int4": 21}
 """The first that has scales of fp16, and the first that has int4 and scales per group."""
-_STEPS = 127
-
-
-def input_scale(largest: float) -> np.float16:
-    """Of 8-bit activations whose largest magnitude this is; the larger ones saturate."""
-    return np.float16(half_scale(np.array([largest], dtype=np.float32), _STEPS)[0])
 
 
 def quantize_products(

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from pegasus_engines.precision.emulate import emulate_half
+from pegasus_engines.precision.passes.emulate_half import emulate_half
 
 HALF = ir.TensorType(ir.DataType.FLOAT16)
 
