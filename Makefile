@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo lint format parity bench docs house wheel clean
+.PHONY: help venv test demo lint format parity bench docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
@@ -87,6 +87,9 @@ docs: $(DOCS_READY)  ## build the site, in build/site; a dead link or a missing 
 
 house:  ## write docs/house.svg and the table of rooms from the sources
 	$(PYTHON) docs/site/draw_house.py
+
+figures:  ## write the figures of docs/figures into the pages that show them
+	$(PYTHON) benchmarks/render_figures.py
 
 wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
