@@ -55,10 +55,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 	$(BIN)/ruff format
 
 parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
-	$(BIN)/python benchmarks/parity.py --cases $(CASES)
-	$(BIN)/python benchmarks/parity.py --cases $(CASES) --model bigbird
-	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx
-	$(BIN)/python benchmarks/parity.py --cases $(CASES) --target trt-rtx --model bigbird
+	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json

@@ -13,6 +13,8 @@ from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime.bundle import PLAN_TARGETS
 
+pytest_plugins = ("e2e.parity.options",)
+
 ExportedBundle = Callable[..., Path]
 
 # Kernels run on the CPU by Triton's interpreter, which has to be asked for before anything imports

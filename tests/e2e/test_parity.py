@@ -1,28 +1,50 @@
-"""The heart of the matter: exported checkpoints give transformers' tokens."""
+"""The heart of the matter: exported checkpoints give transformers' tokens.
 
+    pytest tests/e2e/test_parity.py --parity-cases 500 --parity-seed 7
+    pytest tests/e2e/test_parity.py --parity-cases 100 --parity-target trt --parity-model bigbird
+
+The figures are printed at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
-from parity import run_cases
+import pytest
+
+from e2e.parity.cases import run_cases
+from e2e.parity.options import PROPERTY, parity_runs
+
+TOKENS_PER_CASE = 15  # fewer would say little
 
 
-def test_sixty_random_cases_give_the_tokens_and_scores_of_transformers(tmp_path: Path) -> None:
-    results = []
-    for outcome, mismatches in run_cases(60, seed=7, folder=tmp_path):
-        assert not mismatches
-        results.append(outcome)
-    outcome = results[-1]
-    assert outcome.cases == 60
-    assert outcome.tokens > 1000  # the cases say something
-    assert outcome.batch_mismatches == 0
-    assert outcome.score_mismatches == 0
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize(("model", "target", "cases"), parity_runs(metafunc.config))
 
 
-def test_sparse_documents_have_the_tokens_and_scores_of_transformers(tmp_path: Path) -> None:
-    results = []
-    for outcome, mismatches in run_cases(20, seed=7, folder=tmp_path, family="bigbird"):
-        assert not mismatches
-        results.append(outcome)
-    outcome = results[-1]
-    assert outcome.tokens > 300
+def test_random_cases_give_the_tokens_and_scores_of_transformers(
+    model: str,
+    target: str,
+    cases: int,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> None:
+    started = time.perf_counter()
+    seed = request.config.getoption("--parity-seed")
+    outcome, mismatches = run_cases(cases, seed, tmp_path, family=model, target=target)
+    figures = {
+        "name": f"{model}, {target}",
+        "seconds": time.perf_counter() - started,
+        "outcome": asdict(outcome),
+    }
+    record_property(PROPERTY, json.dumps(figures))
+    assert not mismatches
+    assert outcome.cases == cases
+    assert outcome.tokens > TOKENS_PER_CASE * cases
     assert outcome.batch_mismatches == 0
     assert outcome.score_mismatches == 0

@@ -1,0 +1,225 @@
+"""Does a bundle give transformers' tokens? Random checkpoints, random options, padded batches.
+
+Every case exports nothing but what a user would export: a checkpoint is written as transformers
+writes it, exported to a target, loaded by `Summarizer`, and held against `generate` of
+transformers on the same checkpoint in fp32. Ten cases share a checkpoint, as an export takes
+longer than a case.
+
+Of targets trt and trt-rtx it is the graphs that plans are built of, in ONNX Runtime on the CPU
+(--onnx-only and provider cpu), which needs no GPU. BigBirdPegasus has its sparse attention as
+TensorRT's plugin for trt, whose body runs, and in plain operators for trt-rtx. Sizes are padded as
+on a GPU: to 32 beams, to a batch of 1 or 4, to a few source lengths and to the checkpoint's
+positions. Their cases are those of target ort, but for trt's BigBirdPegasus checkpoints, which have
+sizes that the plugin has kernels for.
+
+Where a document's options leave fewer sequences possible than asked for, transformers fills up
+with rows that stand for none (score -1e9); here fewer come back. With encoder_no_repeat_ngram_size,
+transformers bans n-grams of padding too, so that its batches differ from its own single documents:
+there, it is asked one document at a time.
+
+BigBirdPegasus is asked one document at a time too, as its sparse attention depends on padding: a
+batch decides by its longest document whether all of it is sparse, and the last block, which every
+query sees, is padding for all others. Before each, its encoder is set to block-sparse attention,
+for after a short document it stays with full attention for good.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e2e.parity.checkpoints import (
+    MAX_BEAMS,
+    MAX_DOCUMENTS,
+    export_checkpoint,
+    make_checkpoint,
+)
+from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
+from runtime.search.oracle import random_options, run_oracle
+
+__all__ = ["Mismatch", "Outcome", "run_cases"]
+
+SCORE_TOLERANCE = 1e-4
+CASES_PER_CHECKPOINT = 10
+NO_SEQUENCE = -5e8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """One document whose sequences differ."""
+
+    seed: int
+    case: int
+    document: int
+    options: dict[str, Any]
+    ours: list[Any]
+    theirs: list[Any]
+    margin: float
+    """Score of their best sequence less that of ours: near 0, two beams are tied."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Counts over all cases."""
+
+    cases: int = 0
+    documents: int = 0
+    sequences: int = 0
+    tokens: int = 0
+    token_mismatches: int = 0
+    batch_mismatches: int = 0
+    largest_score_error: float = 0.0
+    """|ours - theirs| / max(1, |theirs|): a length_penalty of -2 multiplies scores by length²."""
+    score_mismatches: int = 0
+    """Documents over the tolerance, in comparison with transformers in float64 as well: random
+    weights are sharp, and float32 itself is off by nearly as much now and then."""
+
+
+def run_cases(
+    cases: int, seed: int, folder: Path, *, family: str = "pegasus", target: str = "ort"
+) -> tuple[Outcome, list[Mismatch]]:
+    """The counts over all cases, and every document whose sequences differ.
+
+    family: one of MODELS. target: one of TARGETS.
+    """
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
+    logging: Any = transformers.logging
+    logging.set_verbosity_error()
+    outcome, mismatches = Outcome(), []
+    for case in range(cases):
+        if case % CASES_PER_CHECKPOINT == 0:
+            home = folder / str(case)
+            model = make_checkpoint(home, seed, case, family, target)
+            summarizer = export_checkpoint(home, model.config.max_position_embeddings, target)
+        mismatches += _run_case(outcome, model, summarizer, seed=seed, case=case)
+        outcome.cases += 1
+    return outcome, mismatches
+
+
+def _run_case(
+    outcome: Outcome, model: Any, summarizer: Summarizer, *, seed: int, case: int
+) -> list[Mismatch]:
+    """Counts one batch, and returns the documents whose sequences differ."""
+    rng = np.random.default_rng([seed, case])
+    options = _draw_options(rng, summarizer)
+    sources = _random_sources(rng, summarizer)
+    ours = summarizer.generate(sources, options)
+    theirs = _ask_transformers(model, summarizer, sources, options)
+    mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
+    for document, own in enumerate(ours):
+        if _score_error(own, theirs[document]) > SCORE_TOLERANCE:
+            source, exact = sources[document], copy.deepcopy(model).double()
+            judged = _ask_transformers(exact, summarizer, [source], options)[0]
+            outcome.score_mismatches += _score_error(own, judged) > SCORE_TOLERANCE
+    alone = [summarizer.generate([source], options)[0] for source in sources]
+    outcome.batch_mismatches += sum(
+        [x.token_ids for x in one] != [x.token_ids for x in batched]
+        for one, batched in zip(alone, ours, strict=True)
+    )
+    return mismatches
+
+
+def _draw_options(rng: np.random.Generator, summarizer: Summarizer) -> GenerationOptions | None:
+    """Options that the bundle accepts: drawn again where they contradict its defaults."""
+    while True:
+        options = _random_options(rng, summarizer.bundle.manifest.architecture.vocab_size)
+        try:
+            summarizer.resolve(options)
+        except OptionsError:
+            continue
+        return options
+
+
+def _random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOptions | None:
+    kind = rng.random()
+    if kind < 0.1:
+        return None  # the checkpoint's defaults
+    options = random_options(rng, vocab_size)
+    if kind < 0.25:
+        return replace(options, num_beams=1, num_return_sequences=None)
+    if kind < 0.35:
+        return replace(options, num_beams=int(rng.integers(9, MAX_BEAMS + 1)))
+    return options
+
+
+def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[list[int]]:
+    manifest = summarizer.bundle.manifest
+    longest, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
+    lengths = rng.integers(1, longest, int(rng.integers(1, MAX_DOCUMENTS + 1)))
+    return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in lengths]
+
+
+def _ask_transformers(
+    model: Any,
+    summarizer: Summarizer,
+    sources: list[list[int]],
+    options: GenerationOptions | None,
+) -> list[list[tuple[tuple[int, ...], float]]]:
+    eos = summarizer.bundle.manifest.token_ids.eos_token_ids
+    asked = options or GenerationOptions()
+    is_sparse = summarizer.bundle.manifest.architecture.attention_type == "block_sparse"
+    one_by_one = is_sparse or asked.encoder_no_repeat_ngram_size
+    found = []
+    for batch in [[x] for x in sources] if one_by_one else [sources]:
+        if is_sparse:
+            model.get_encoder().set_attention_type("block_sparse")
+        found.append(run_oracle(model, batch, asked, eos=eos))
+    return [
+        [(tokens, score) for tokens, score in document if not score < NO_SEQUENCE]
+        for batch in found
+        for document in batch
+    ]
+
+
+def _compare(
+    outcome: Outcome,
+    ours: list[list[Hypothesis]],
+    theirs: list[list[tuple[tuple[int, ...], float]]],
+    options: GenerationOptions | None,
+    *,
+    seed: int,
+    case: int,
+) -> list[Mismatch]:
+    mismatches = []
+    for document, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        outcome.documents += 1
+        outcome.sequences += len(own)
+        outcome.tokens += sum(len(x.token_ids) for x in own)
+        if [x.token_ids for x in own] != [tokens for tokens, _ in other]:
+            outcome.token_mismatches += 1
+            shown = {
+                k: v for k, v in asdict(options or GenerationOptions()).items() if v is not None
+            }
+            mismatches.append(
+                Mismatch(
+                    seed=seed,
+                    case=case,
+                    document=document,
+                    options=shown,
+                    ours=[(x.token_ids, x.score) for x in own],
+                    theirs=list(other),
+                    margin=other[0][1] - own[0].score if own and other else float("nan"),
+                )
+            )
+            continue
+        outcome.largest_score_error = max(outcome.largest_score_error, _score_error(own, other))
+    return mismatches
+
+
+def _score_error(own: list[Hypothesis], other: list[tuple[tuple[int, ...], float]]) -> float:
+    """The largest among sequences that are the same; greedy search has no score in transformers."""
+    return max(
+        (
+            abs(hypothesis.score - score) / max(1.0, abs(score))
+            for hypothesis, (tokens, score) in zip(own, other, strict=False)
+            if hypothesis.token_ids == tokens and not np.isnan(score)
+        ),
+        default=0.0,
+    )
