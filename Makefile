@@ -58,22 +58,12 @@ parity: $(TEST_READY)  ## random options and checkpoints against transformers; C
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
-	$(BIN)/python benchmarks/export_cost.py --json build/benchmarks/export_cost.json
-	$(BIN)/python benchmarks/latency.py --json build/benchmarks/latency.json
-	$(BIN)/python benchmarks/throughput.py --json build/benchmarks/throughput.json
-	$(BIN)/python benchmarks/scaling.py --json build/benchmarks/scaling.json \
-		--plot build/benchmarks/scaling.png
-	$(BIN)/python benchmarks/memory.py --json build/benchmarks/memory.json
-	$(BIN)/python benchmarks/roofline.py --json build/benchmarks/roofline.json
-	$(BIN)/python benchmarks/step_overhead.py --json build/benchmarks/step_overhead.json
-	$(BIN)/python benchmarks/encoder_exactness.py --json build/benchmarks/encoder_exactness.json
-	$(BIN)/python benchmarks/sparse_attention.py --json build/benchmarks/sparse_attention.json
-	$(BIN)/python benchmarks/long_documents.py --json build/benchmarks/long_documents.json \
-		--plot build/benchmarks/long_documents.png
-	$(BIN)/python benchmarks/precision_quality.py --json build/benchmarks/precision_quality.json
-	$(BIN)/python benchmarks/plan_cost.py --json build/benchmarks/plan_cost.json
-	$(BIN)/python benchmarks/gpu/accuracy.py --provider cpu --precisions fp32,fp16 \
-		--json build/benchmarks/accuracy.json
+	for question in export_cost latency throughput scaling memory long_documents precision_quality; do \
+		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
+	done
+	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
+	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
+		--json build/benchmarks/precision_plans.json
 
 # Pages are gathered anew and built from nothing: a warning that is cached is not told again.
 docs: $(DOCS_READY)  ## build the site, in build/site; a dead link or a missing docstring fails

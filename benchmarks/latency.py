@@ -1,260 +1,261 @@
 """How long does one summary take, and eight at once, beside the peers, in one run?
 
-Documents of 512 random tokens, summaries of 64 tokens, 8 beams, 2 threads, on a checkpoint of
-google/pegasus-xsum's shape with random weights. Summaries are forced to their full length, and
-every engine's is counted, so that all do the same work. Each engine runs in a process of its own
-and is measured in turns with the others; figures are medians over the rounds, after a warm-up.
+Documents of 512 random tokens, summaries of exactly 64 tokens, 8 beams, on a checkpoint of
+google/pegasus-xsum's shape with random weights; on CPUs with 2 threads. Every engine runs in a
+process of its own and is measured in turns with the others; figures are medians over the rounds,
+after a warm-up. An engine that is not installed, or fails, is listed with the reason.
 
-The time of a decoder step is the difference between summaries of 64 and of 2 tokens, over 62; what
-remains of the summary of 2 tokens is the encoder and the first step. A ratio is an engine's total
-over ours.
+- per step: the difference between summaries of 64 and of 2 tokens, over 62, of the first batch.
+- x ours: a call's time over that of the fastest of ours whose weights are stored alike.
+- of bandwidth: the least bytes that a step must read (weights of the decoder and the head, as the
+  engine stores them, and the caches; see step_bytes.py), over the rate that memory was measured to
+  be read at (on a GPU: copied within, read and written bytes both counted), and that over the step.
+- tokens agree: with transformers in fp32 on the same device, place by place; the last token is left
+  out, as some engines force it to be EOS. Weights are random, so that near ties are common, and
+  after one the rest of a summary differs.
 
-Eight documents are one call, and one batch of CTranslate2 on both threads (throughput.py looks for
-its best batches). They take transformers and Optimum minutes a run, so only the engines of
---batched-engines are given more than one. All engines are loaded at the same time: the default six
-need about 16 GB of memory, and 20 GB of disk in build/benchmarks.
+Eight documents are one call. On CPUs they take transformers and Optimum minutes a run, so only the
+engines of --batched-engines are given more than one. All engines are loaded at the same time: on
+CPUs the default six need about 16 GB of memory and 20 GB of disk, on a GPU 16 GB of its memory.
 
-    python benchmarks/latency.py --json latency.json                    # the published figures
+    python benchmarks/latency.py --json docs/figures/latency.json            # as published
+    python benchmarks/latency.py --device cuda --json docs/figures/latency_gpu.json
     python benchmarks/latency.py --engines pegasus-edge-int8,ctranslate2-int8
-    python benchmarks/latency.py --layers 2 --d-model 64 --rounds 1     # does the script work?
+    python benchmarks/latency.py --layers 2 --d-model 64 --rounds 1           # does it work?
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from benchmark_arguments import (
-    NO_TARGETS,
-    BenchmarkSettings,
-    SummaryWork,
-    add_summary_arguments,
-    benchmark_parser,
-    parse_numbers,
-    prepare_folders,
-    run_benchmark,
-    settings_from_arguments,
-    summary_from_arguments,
-)
-from benchmark_report import describe_workers, write_report
-from engines_under_test import ENGINES, EngineUnderTest, parse_engines
-from interleaved_rounds import Job, Timings, measure_rounds, start_workers
-from random_documents import random_documents
-from ratio_table import (
-    Target,
-    Verdict,
-    format_columns,
-    format_number,
-    format_verdicts,
-    judge,
-    ratio_to_peer,
-)
-from workers.line_protocol import GenerationRequest
+from harness import bench
+from harness.documents import random_documents
+from harness.engines import ENGINES, Engine
+from harness.gpu import copy_bytes_per_second, find_gpu, read_bytes_per_second
+from harness.prepare import PlanSizes, prepare_engines
+from harness.protocol import Request, Tokens
+from harness.rounds import SETTLE_S, Job, Timings, measure_rounds, start_workers
+from harness.shapes import write_checkpoint
+from harness.step_bytes import step_bytes
+from harness.table import Cell, Column, Table, ratio
 
-__all__ = ["LatencyRow", "latency_rows", "step_seconds"]
-
-ENGINE_NAMES = (
-    "pegasus-edge-fp32,pegasus-edge-int8,ctranslate2-fp32,ctranslate2-int8,"
-    "optimum-fp32,transformers-fp32"
-)
-BATCHED_ENGINE_NAMES = "pegasus-edge-fp32,pegasus-edge-int8,ctranslate2-fp32,ctranslate2-int8"
+REFERENCE = "transformers-fp32"
 SHORT_TOKENS = 2
-TARGETS = tuple(
-    Target(name=f"batch {batch}: {peer} / {ours}", limit=limit)
-    for batch, ours, peer, limit in (
-        (1, "pegasus-edge-int8", "ctranslate2-int8", 1.6),
-        (8, "pegasus-edge-int8", "ctranslate2-int8", 2.0),
-        (1, "pegasus-edge-fp32", "ctranslate2-fp32", 1.6),
-        (1, "pegasus-edge-fp32", "optimum-fp32", 2.0),
-        (1, "pegasus-edge-fp32", "transformers-fp32", 2.8),
-    )
-)
+CPU_ENGINES = ",".join(name for name in ENGINES["cpu"] if name != "pegasus-edge-int4")
+GPU_ENGINES = ",".join(name for name in ENGINES["cuda"] if name != REFERENCE)
+BATCHED = ("pegasus-edge", "ctranslate2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyRow:
-    """One engine at one batch size; times are medians."""
+class Measured:
+    """expected: tokens of the reference by job, where there are any."""
 
-    batch: int
-    engine: str
-    total_s: float
-    fastest_s: float
-    slowest_s: float
-    step_s: float
-    before_steps_s: float
-    """Encoder and first step."""
-    ratios: dict[str, float]
-    """Name of an engine of ours -> total over its total."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    summary: SummaryWork
+    settings: bench.Settings
+    work: bench.SummaryWork
     batches: tuple[int, ...]
-    batched_engines: tuple[EngineUnderTest, ...]
+    timings: Timings
+    expected: Mapping[str, Tokens]
+    bytes_per_s: float
+
+    def median_s(self, engine: Engine, batch: int, new_tokens: int | None = None) -> float | None:
+        name = _job_name(batch, new_tokens or self.work.new_tokens)
+        return self.timings.median_s(name, engine.name)
+
+    def step_s(self, engine: Engine, batch: int) -> float | None:
+        long_s, short_s = (self.median_s(engine, batch, n) for n in (None, SHORT_TOKENS))
+        if long_s is None or short_s is None:
+            return None
+        return (long_s - short_s) / (self.work.new_tokens - SHORT_TOKENS)
+
+    def ratio_to_ours(self, engine: Engine, batch: int) -> float | None:
+        ours = [each for each in self.settings.engines if each.is_ours]
+        alike = [self.median_s(each, batch) for each in ours if each.kind == engine.kind]
+        best = min((value for value in alike if value is not None), default=None)
+        return ratio(self.median_s(engine, batch), best)
 
 
-def step_seconds(long_s: float, short_s: float, new_tokens: int) -> tuple[float, float]:
-    """Time of one decoder step, and time of all that comes before the second step."""
-    step_s = (long_s - short_s) / (new_tokens - SHORT_TOKENS)
-    return step_s, short_s - (SHORT_TOKENS - 1) * step_s
-
-
-def plan_jobs(settings: BenchmarkSettings, workload: Workload) -> list[Job]:
+def plan_jobs(
+    settings: bench.Settings, work: bench.SummaryWork, batches: Sequence[int]
+) -> list[Job]:
     """A long and a short summary for each batch size."""
     jobs = []
-    batched = {engine.name for engine in workload.batched_engines}
-    for batch in workload.batches:
-        names = [name for name in settings.engine_names if batch == 1 or name in batched]
+    for batch in batches:
+        names = [
+            engine.name
+            for engine in settings.engines
+            if batch == 1 or settings.device == "cuda" or engine.family in BATCHED
+        ]
         sources = random_documents(
-            [workload.summary.source_tokens] * batch,
+            [work.source_tokens] * batch,
             vocabulary=settings.shape.vocabulary,
             seed=settings.shape.seed,
         )
-        for new_tokens in (workload.summary.new_tokens, SHORT_TOKENS):
-            request = GenerationRequest(
-                sources=sources, beams=workload.summary.beams, new_tokens=new_tokens
-            )
+        for new_tokens in (work.new_tokens, SHORT_TOKENS):
+            request = Request(sources=sources, beams=work.beams, new_tokens=new_tokens)
             jobs.append(Job(name=_job_name(batch, new_tokens), request=request, engines=names))
     return jobs
 
 
-def latency_rows(timings: Timings, workload: Workload) -> list[LatencyRow]:
-    """One row for each batch size and engine that was measured, in the order of measuring."""
-    rows = []
-    for batch in workload.batches:
-        long_name = _job_name(batch, workload.summary.new_tokens)
-        for engine in timings.seconds.get(long_name, {}):
-            total_s = timings.median_s(long_name, engine)
-            short_s = timings.median_s(_job_name(batch, SHORT_TOKENS), engine)
-            if total_s is None or short_s is None:
-                continue
-            step_s, before_steps_s = step_seconds(total_s, short_s, workload.summary.new_tokens)
-            row = LatencyRow(
-                batch=batch,
-                engine=engine,
-                total_s=total_s,
-                fastest_s=min(timings.seconds[long_name][engine]),
-                slowest_s=max(timings.seconds[long_name][engine]),
-                step_s=step_s,
-                before_steps_s=before_steps_s,
-                ratios=_ratios(timings, long_name, total_s),
-            )
-            rows.append(row)
-    return rows
+def make_tables(measured: Measured) -> dict[str, Table]:
+    """The published one, a row for each engine; and one with a row for each batch and engine."""
+    work, batches = measured.work, measured.batches
+    title = f"{work.source_tokens} → {work.new_tokens} tokens, {work.beams} beams"
+    digits = 2 if measured.settings.device == "cpu" else 4
+    columns = [Column(title=title)]
+    for batch in batches:
+        columns.append(Column(title=f"batch {batch}", unit="s", digits=digits))
+        if batch == batches[0]:
+            columns.append(Column(title="per step", unit="ms", digits=1))
+        again = "" if batch == batches[0] else f"batch {batch}, "
+        columns.append(Column(title=f"{again}x ours", digits=2))
+    rows, details = [], []
+    for engine in measured.settings.engines:
+        if all(measured.median_s(engine, batch) is None for batch in batches):
+            continue
+        row: list[Cell] = [engine.title]
+        for batch in batches:
+            row.append(measured.median_s(engine, batch))
+            if batch == batches[0]:
+                row.append(_times(1000, measured.step_s(engine, batch)))
+            row.append(measured.ratio_to_ours(engine, batch))
+            if measured.median_s(engine, batch) is not None:
+                details.append(_detail(measured, engine, batch))
+        rows.append(tuple(row))
+    main = Table(columns=tuple(columns), rows=tuple(rows))
+    return {"latency": main, "detail": Table(columns=DETAIL, rows=tuple(details))}
 
 
-def format_batch(rows: Sequence[LatencyRow]) -> str:
-    """The table of one batch size."""
-    ours = list(rows[0].ratios)
-    headings = (
-        "total",
-        "fastest to slowest",
-        "encoder + first step",
-        "per step",
-        *(f"/ {name}" for name in ours),
+DETAIL = (
+    Column(title=""),
+    Column(title="a document", unit="ms", digits=1),
+    Column(title="95th percentile", unit="ms", digits=1),
+    Column(title="encoder and first step", unit="ms", digits=1),
+    Column(title="per step", unit="ms", digits=2),
+    Column(title="must read", unit="MB"),
+    Column(title="of bandwidth", unit="%"),
+    Column(title="tokens agree"),
+)
+
+
+def _detail(measured: Measured, engine: Engine, batch: int) -> tuple[Cell, ...]:
+    work, job = measured.work, _job_name(batch, measured.work.new_tokens)
+    rounds_s = measured.timings.seconds[job][engine.name]
+    step_s, short_s = measured.step_s(engine, batch), measured.median_s(engine, batch, SHORT_TOKENS)
+    must_read = step_bytes(
+        measured.settings.shape,
+        engine.storage,
+        batch=batch,
+        beams=work.beams,
+        source_tokens=work.source_tokens,
+        target_tokens=(SHORT_TOKENS + 1 + work.new_tokens) / 2,  # mean of the steps between
     )
-    lines = [("", *headings)]
-    for row in rows:
-        times = (
-            format_number(row.total_s, "s", digits=3),
-            f"{row.fastest_s:.3f} to {row.slowest_s:.3f} s",
-            format_number(row.before_steps_s, "s", digits=3),
-            format_number(1000 * row.step_s, "ms"),
-        )
-        ratios = (format_number(row.ratios[name], "x") for name in ours)
-        lines.append((row.engine, *times, *ratios))
-    return format_columns(lines)
+    agree = None
+    if job in measured.expected:
+        found = agreeing_tokens(measured.timings.tokens[job][engine.name], measured.expected[job])
+        agree = f"{found[0]} of {found[1]}"
+    total_s = measured.median_s(engine, batch)
+    return (
+        f"batch {batch}, {engine.title}",
+        _times(1000 / batch, total_s),
+        1000 * percentile(rounds_s, 95) / batch,
+        None if short_s is None or step_s is None else 1000 * (short_s - step_s),
+        _times(1000, step_s),
+        must_read / 1e6,
+        _times(100, ratio(must_read / measured.bytes_per_s, step_s)),
+        agree,
+    )
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The least value that this share of the values does not exceed (nearest rank)."""
+    ordered = sorted(values)
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(1, int(rank)) - 1]
+
+
+def agreeing_tokens(tokens: Tokens, expected: Tokens) -> tuple[int, int]:
+    """How many are the same, place by place, and of how many; without each document's last."""
+    pairs = [
+        pair
+        for row, other in zip(tokens, expected, strict=True)
+        for pair in zip(row[:-1], other[:-1], strict=True)
+    ]
+    return sum(got == wanted for got, wanted in pairs), len(pairs)
+
+
+def measure(
+    settings: bench.Settings, jobs: Sequence[Job], sizes: PlanSizes, timings: Timings
+) -> Mapping[str, Tokens]:
+    """Fills ``timings``; returns the reference's tokens by job.
+
+    On a GPU, the reference runs before all others, in a process that ends before they start.
+    """
+    checkpoint = write_checkpoint(settings.work_dir, settings.shape)
+    folders = prepare_engines(settings.engines, checkpoint, settings.work_dir, timings, sizes)
+    start = partial(start_workers, threads=settings.threads, log_dir=settings.log_dir)
+    expected: dict[str, Tokens] = {}
+    on_gpu = settings.device == "cuda"
+    if on_gpu:
+        alone, reference = Timings(), ENGINES["cuda"][REFERENCE]
+        found = prepare_engines([reference], checkpoint, settings.work_dir, alone)
+        long_jobs = [replace(job, engines=[REFERENCE]) for job in jobs]
+        with start([reference], found, alone) as workers:
+            measure_rounds(workers, long_jobs, alone, rounds=1, warm_ups=0, settle_s=0)
+        expected = {job: row[REFERENCE] for job, row in alone.tokens.items()}
+    warm_ups, settle_s = (2, 0.0) if on_gpu else (1, SETTLE_S)
+    with start(settings.engines, folders, timings) as workers:
+        rounds = settings.rounds
+        measure_rounds(workers, jobs, timings, rounds=rounds, warm_ups=warm_ups, settle_s=settle_s)
+    found_here = {job: row[REFERENCE] for job, row in timings.tokens.items() if REFERENCE in row}
+    return expected or found_here
 
 
 def _job_name(batch: int, new_tokens: int) -> str:
     return f"batch {batch}, {new_tokens} tokens"
 
 
-def _ratios(timings: Timings, job: str, total_s: float) -> dict[str, float]:
-    ratios = {}
-    for name in timings.seconds[job]:
-        ratio = ratio_to_peer(total_s, timings.median_s(job, name))
-        if ENGINES[name].is_ours and ratio is not None:
-            ratios[name] = ratio
-    return ratios
-
-
-def print_report(
-    rows: Sequence[LatencyRow], settings: BenchmarkSettings, workload: Workload
-) -> list[Verdict]:
-    """The tables; returns the verdicts, of which there are none where targets do not apply."""
-    summary = workload.summary
-    print(
-        f"{summary.source_tokens} -> {summary.new_tokens} tokens, {summary.beams} beams, "
-        f"{settings.threads} threads, median of {settings.rounds}\n"
-    )
-    for batch in workload.batches:
-        found = [row for row in rows if row.batch == batch]
-        if found:
-            print(f"batch {batch}\n{format_batch(found)}\n")
-    if not settings.targets_apply(summary):
-        print(NO_TARGETS)
-        return []
-    figures = {
-        f"batch {row.batch}: {row.engine} / {ours}": ratio
-        for row in rows
-        for ours, ratio in row.ratios.items()
-    }
-    verdicts = judge(TARGETS, figures)
-    print(format_verdicts(verdicts))
-    return verdicts
-
-
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = benchmark_parser(__doc__, engines=ENGINE_NAMES, rounds=3)
-    parser.add_argument("--batch", type=parse_numbers, default=(1, 8), help="default: 1,8")
-    parser.add_argument(
-        "--batched-engines",
-        type=parse_engines,
-        default=parse_engines(BATCHED_ENGINE_NAMES),
-        metavar="A,B",
-        help=f"those of --engines that also do batches over 1; default: {BATCHED_ENGINE_NAMES}",
-    )
-    parser.add_argument("--with-int4", action="store_true", help="add pegasus-edge-int4")
-    add_summary_arguments(parser)
-    arguments = parser.parse_args(argv)
-    if arguments.new_tokens <= SHORT_TOKENS:
-        parser.error(f"--new-tokens is {arguments.new_tokens}, expected over {SHORT_TOKENS}")
-    if arguments.with_int4:
-        int4 = ENGINES["pegasus-edge-int4"]
-        arguments.engines = tuple(dict.fromkeys((*arguments.engines, int4)))
-        arguments.batched_engines = (*arguments.batched_engines, int4)
-    return arguments
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
 
 
 def run(argv: Sequence[str] | None) -> None:
-    arguments = parse_arguments(argv)
-    settings = settings_from_arguments(arguments)
-    workload = Workload(
-        summary=summary_from_arguments(arguments),
+    names = "\n\nengines: " + "; ".join(f"{x}: {', '.join(known)}" for x, known in ENGINES.items())
+    parser = bench.make_parser(__doc__, epilog=names)
+    bench.add_engine_arguments(parser, engines=CPU_ENGINES, rounds=3, on_gpu=True)
+    parser.add_argument("--batch", type=bench.parse_numbers, default=(1, 8), help="default: 1,8")
+    bench.add_summary_arguments(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.device == "cuda":
+        arguments.usual_engines, arguments.usual_rounds = GPU_ENGINES, 20
+    settings = bench.settings_from_arguments(parser, arguments)
+    work = bench.summary_from_arguments(arguments)
+    if work.new_tokens <= SHORT_TOKENS:
+        parser.error(f"--new-tokens is {work.new_tokens}, expected over {SHORT_TOKENS}")
+    gpu = find_gpu() if settings.device == "cuda" else None
+    rate = read_bytes_per_second(settings.threads) if gpu is None else copy_bytes_per_second()
+    timings = Timings()
+    sizes = PlanSizes(max_batch=max(arguments.batch), beams=work.beams, new_tokens=work.new_tokens)
+    expected = measure(settings, plan_jobs(settings, work, arguments.batch), sizes, timings)
+    measured = Measured(
+        settings=settings,
+        work=work,
         batches=arguments.batch,
-        batched_engines=arguments.batched_engines,
+        timings=timings,
+        expected=expected,
+        bytes_per_s=rate,
     )
-    folders = prepare_folders(settings)
-    with start_workers(
-        settings.engines, folders, threads=settings.threads, log_dir=settings.log_dir
-    ) as workers:
-        timings = measure_rounds(workers, plan_jobs(settings, workload), rounds=settings.rounds)
-        loaded = describe_workers(workers)
-    rows = latency_rows(timings, workload)
-    verdicts = print_report(rows, settings, workload)
-    content = {
-        "workload": asdict(workload),
-        "workers": loaded,
-        "rows": [asdict(row) for row in rows],
-        "raw_seconds": timings.seconds,
-        "other_cores": timings.other_cores,
-    }
-    write_report(arguments.json, settings, content, verdicts)
+    bench.report(
+        arguments,
+        __doc__,
+        make_tables(measured),
+        figures={**bench.describe_timings(settings, timings), "bytes_per_s": rate},
+        missing=timings.missing,
+        gpu=gpu,
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(run_benchmark(run))
+    sys.exit(bench.run_script(run))

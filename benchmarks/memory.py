@@ -5,9 +5,9 @@ rounds, after one unmeasured round that brings the files into the disk cache. Lo
 folder to an engine that takes requests; importing packages is counted apart. Peak memory is the
 high-water mark of the process after the last round's process has summarised one document of 512
 tokens in 64, with 8 beams; "of it in files" is what is mapped from files then, which the system
-can take back. Disk is the folder that the engine loads.
+can take back. The folder is the one that the engine loads.
 
-    python benchmarks/memory.py --json memory.json                     # the published figures
+    python benchmarks/memory.py --json docs/figures/memory.json        # the published figures
     python benchmarks/memory.py --engines pegasus-edge-int8,ctranslate2-int8
     python benchmarks/memory.py --layers 2 --d-model 64 --rounds 2     # does the script work?
 """
@@ -17,185 +17,102 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark_arguments import (
-    NO_TARGETS,
-    BenchmarkSettings,
-    add_summary_arguments,
-    benchmark_parser,
-    prepare_folders,
-    run_benchmark,
-    settings_from_arguments,
-    summary_from_arguments,
-)
-from benchmark_report import write_report
-from engines_under_test import EngineUnderTest, worker_command
-from measure import folder_bytes
-from random_documents import random_documents
-from ratio_table import (
-    Target,
-    format_columns,
-    format_number,
-    format_verdicts,
-    judge,
-    ratio_to_peer,
-)
-from worker_process import WorkerProcess
-from workers.line_protocol import GenerationRequest
-
-__all__ = ["Footprint", "target_figures"]
+from harness import bench
+from harness.documents import random_documents
+from harness.engines import ENGINES, worker_command
+from harness.measure_command import folder_bytes
+from harness.prepare import prepare_engines
+from harness.protocol import Ready, Reply, Request
+from harness.rounds import Timings
+from harness.shapes import write_checkpoint
+from harness.table import Column, Table
+from harness.worker_process import WorkerProcess
 
 MB = 1e6
-ENGINE_NAMES = (
-    "pegasus-edge-int8,pegasus-edge-fp32,ctranslate2-int8,ctranslate2-fp32,"
-    "optimum-fp32,transformers-fp32"
-)
-DISK = "disk, pegasus-edge-int8"
-LOAD = "load, pegasus-edge-int8"
-PEAK = "peak memory, pegasus-edge-int8 / ctranslate2-int8"
-TARGETS = (
-    Target(name=DISK, limit=620, unit="MB", at_most=True),
-    Target(name=LOAD, limit=1.0, unit="s", at_most=True),
-    Target(name=PEAK, limit=1.1, at_most=True),
+COLUMNS = (
+    Column(title="load, and one document"),
+    Column(title="folder", unit="MB"),
+    Column(title="load", unit="s", digits=2),
+    Column(title="peak memory", unit="MB"),
+    Column(title="of it in files", unit="MB"),
+    Column(title="loaded, at rest", unit="MB"),
+    Column(title="import", unit="s", digits=2),
 )
 
 
 @dataclass(slots=True, kw_only=True)
 class Footprint:
-    """What one engine takes; the lists hold one figure per round."""
+    """What one engine takes."""
 
     disk_bytes: int
-    load_s: list[float] = field(default_factory=list)
-    import_s: list[float] = field(default_factory=list)
-    loaded_bytes: list[int] = field(default_factory=list)
-    """Peak memory of a process that has loaded the engine and done nothing."""
-    peak_bytes: int = 0
-    file_bytes: int = 0
-    versions: dict[str, str] = field(default_factory=dict)
+    starts: list[Ready] = field(default_factory=list)
+    """Of every round."""
+    reply: Reply | None = None
+    """Of the last."""
 
-    @property
-    def median_load_s(self) -> float:
-        return statistics.median(self.load_s)
+
+def make_table(footprints: Mapping[str, Footprint]) -> Table:
+    """A row for each engine, by its name."""
+    rows = []
+    for name, found in footprints.items():
+        reply = found.reply
+        rows.append(
+            (
+                ENGINES["cpu"][name].title,
+                found.disk_bytes / MB,
+                statistics.median(each.load_s for each in found.starts),
+                reply.peak_rss_bytes / MB if reply else None,
+                reply.file_bytes / MB if reply else None,
+                statistics.median(each.peak_rss_bytes for each in found.starts) / MB,
+                statistics.median(each.import_s for each in found.starts),
+            )
+        )
+    return Table(columns=COLUMNS, rows=tuple(rows))
 
 
 def measure_footprints(
-    settings: BenchmarkSettings, folders: Mapping[str, Path], request: GenerationRequest
+    settings: bench.Settings, folders: Mapping[str, Path], request: Request
 ) -> dict[str, Footprint]:
     """Engine name -> footprint, in the order of the settings."""
+    engines = [engine for engine in settings.engines if engine.name in folders]
     footprints = {
-        name: Footprint(disk_bytes=folder_bytes(folders[name])) for name in settings.engine_names
+        each.name: Footprint(disk_bytes=folder_bytes(folders[each.name])) for each in engines
     }
     for number in range(settings.rounds + 1):
-        for engine in settings.engines:
+        for engine in engines:
             label = f"round {number} of {settings.rounds}" if number else "warm-up"
             print(f"{label}: {engine.name}", file=sys.stderr, flush=True)
-            with _start(engine, settings, folders) as worker:
-                footprint = footprints[engine.name]
+            command = worker_command(engine, folders[engine.name], threads=settings.threads)
+            log = settings.log_dir / f"{engine.name}.log"
+            with WorkerProcess(engine.name, command, log=log) as worker:
                 if number:
-                    _note_loading(footprint, worker)
+                    footprints[engine.name].starts.append(worker.ready)
                 if number == settings.rounds:
-                    reply = worker.generate(request)
-                    footprint.peak_bytes = reply.peak_rss_bytes
-                    footprint.file_bytes = reply.file_bytes
+                    footprints[engine.name].reply = worker.generate(request)
     return footprints
 
 
-def target_figures(footprints: Mapping[str, Footprint]) -> dict[str, float | None]:
-    """The figures that have targets; None where an engine was not measured."""
-    ours, peer = footprints.get("pegasus-edge-int8"), footprints.get("ctranslate2-int8")
-    return {
-        DISK: ours.disk_bytes / MB if ours else None,
-        LOAD: ours.median_load_s if ours else None,
-        PEAK: ours.peak_bytes / peer.peak_bytes if ours and peer else None,
-    }
-
-
-def format_footprints(footprints: Mapping[str, Footprint]) -> str:
-    """One row for each engine; ratios are over the first engine's."""
-    first = next(iter(footprints))
-    rows = [
-        (
-            "",
-            "import",
-            "load",
-            f"/ {first}",
-            "loaded",
-            "peak memory",
-            f"/ {first}",
-            "of it in files",
-            "disk",
-            f"/ {first}",
-        )
-    ]
-    base = footprints[first]
-    for name, footprint in footprints.items():
-        peak_ratio = ratio_to_peer(footprint.peak_bytes, base.peak_bytes)
-        rows.append(
-            (
-                name,
-                format_number(statistics.median(footprint.import_s), "s"),
-                format_number(footprint.median_load_s, "s"),
-                format_number(ratio_to_peer(footprint.median_load_s, base.median_load_s), "x"),
-                _megabytes(statistics.median(footprint.loaded_bytes)),
-                _megabytes(footprint.peak_bytes),
-                format_number(peak_ratio, "x"),
-                _megabytes(footprint.file_bytes),
-                _megabytes(footprint.disk_bytes),
-                format_number(ratio_to_peer(footprint.disk_bytes, base.disk_bytes), "x"),
-            )
-        )
-    return format_columns(rows)
-
-
-def _start(
-    engine: EngineUnderTest, settings: BenchmarkSettings, folders: Mapping[str, Path]
-) -> WorkerProcess:
-    command = worker_command(engine, folders[engine.name], threads=settings.threads)
-    return WorkerProcess(engine.name, command, log=settings.log_dir / f"{engine.name}.log")
-
-
-def _note_loading(footprint: Footprint, worker: WorkerProcess) -> None:
-    footprint.load_s.append(worker.ready.load_s)
-    footprint.import_s.append(worker.ready.import_s)
-    footprint.loaded_bytes.append(worker.ready.peak_rss_bytes)
-    footprint.versions = worker.ready.versions
-
-
-def _megabytes(size_bytes: float) -> str:
-    return f"{size_bytes / MB:.0f} MB"
-
-
 def run(argv: Sequence[str] | None) -> None:
-    parser = benchmark_parser(__doc__, engines=ENGINE_NAMES, rounds=5)
-    add_summary_arguments(parser)
+    names = ",".join(name for name in ENGINES["cpu"] if name != "pegasus-edge-int4")
+    parser = bench.make_parser(__doc__)
+    bench.add_engine_arguments(parser, engines=names, rounds=5)
+    bench.add_summary_arguments(parser)
     arguments = parser.parse_args(argv)
-    settings, summary = settings_from_arguments(arguments), summary_from_arguments(arguments)
-    folders = prepare_folders(settings)
-    request = GenerationRequest(
-        sources=random_documents(
-            [summary.source_tokens],
-            vocabulary=settings.shape.vocabulary,
-            seed=settings.shape.seed,
-        ),
-        beams=summary.beams,
-        new_tokens=summary.new_tokens,
-    )
+    settings = bench.settings_from_arguments(parser, arguments)
+    work = bench.summary_from_arguments(arguments)
+    timings, shape = Timings(), settings.shape
+    checkpoint = write_checkpoint(settings.work_dir, shape)
+    folders = prepare_engines(settings.engines, checkpoint, settings.work_dir, timings)
+    sources = random_documents([work.source_tokens], vocabulary=shape.vocabulary, seed=shape.seed)
+    request = Request(sources=sources, beams=work.beams, new_tokens=work.new_tokens)
     footprints = measure_footprints(settings, folders, request)
-    print(format_footprints(footprints))
-    verdicts = []
-    if settings.targets_apply(summary):
-        verdicts = judge(TARGETS, target_figures(footprints))
-        print(f"\n{format_verdicts(verdicts)}")
-    else:
-        print(f"\n{NO_TARGETS}")
-    content = {
-        "workload": asdict(summary),
-        "footprints": {name: asdict(footprint) for name, footprint in footprints.items()},
-    }
-    write_report(arguments.json, settings, content, verdicts)
+    figures = {**bench.describe_timings(settings, timings), "footprints": footprints}
+    tables = {"memory": make_table(footprints)}
+    bench.report(arguments, __doc__, tables, figures=figures, missing=timings.missing)
 
 
 if __name__ == "__main__":
-    sys.exit(run_benchmark(run))
+    sys.exit(bench.run_script(run))

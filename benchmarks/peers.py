@@ -16,8 +16,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PEERS", "Peer", "ensure_peer", "find_peer"]
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

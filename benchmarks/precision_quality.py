@@ -1,177 +1,283 @@
-"""What does a lower precision cost the demo checkpoint, on documents that it was not trained on?
+"""How much does a precision change the demo checkpoints' summaries, of documents they never saw?
 
-Exports examples/checkpoints/pegasus-mini in every precision, summarises held-out reports with each
-bundle, and prints ROUGE (F1, 0 to 100), exact summaries, facts carried over, and how many tokens
-differ from those of the fp32 bundle. The drop in ROUGE-L is held to its target.
+Exports examples/checkpoints/pegasus-mini and bigbird-mini in every precision, summarises held-out
+reports with each bundle, and prints the tokens that differ from those of transformers' generate in
+fp32 (insertions, deletions and replacements), ROUGE (F1, 0 to 100) and its change, exact summaries,
+and facts carried over.
 
-    python benchmarks/precision_quality.py --json quality.json     # 500 reports, two minutes
-    python benchmarks/precision_quality.py --documents 20          # does the script work?
+Targets trt and trt-rtx need an NVIDIA GPU for which plans can be built. With --provider cpu they
+need none: the ONNX graphs that plans are built of run in ONNX Runtime on the CPU, and every fp16
+operator's result is rounded to fp16 (its sums are not: a GPU's tensor cores add up in fp32 too).
+Sizes are padded as on a GPU.
+
+    python benchmarks/precision_quality.py --json docs/figures/precision_quality.json
+    python benchmarks/precision_quality.py --target trt-rtx --provider cpu    # no GPU needed
+    python benchmarks/precision_quality.py --documents 2 --precisions int8    # does it work?
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "examples"))
+from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 
-from measure import describe_machine
+from harness import bench
+from harness.engines import PLAN_MODULES
+from harness.gpu import Gpu, find_gpu
+from harness.machine import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "examples"))
+
+from harness.table import Cell, Column, Table
+from pegasus_export.errors import ExportError
+from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
+from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import Tokens, edit_distance
-from pegasus_runtime import Summarizer
-from wire_reports import HELD_OUT_SEEDS, Report, generate_report
+from pegasus_runtime import PegasusError, Summarizer
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.tokenizer import Tokenizer
+from wire_reports import HELD_OUT_SEEDS, Report, generate_long_report, generate_report
 
-__all__ = ["Quality", "measure_quality"]
-
-CHECKPOINT = REPOSITORY / "examples" / "checkpoints" / "pegasus-mini"
+DEMOS: dict[str, Callable[[int], Report]] = {
+    "pegasus-mini": generate_report,
+    "bigbird-mini": generate_long_report,
+}
+"""Demo checkpoint -> what writes a report that it was not trained on, of a held-out seed."""
+TARGETS = ("ort", *PLAN_MODULES)
+PRECISIONS = ("fp32", "fp16", "int8", "int4")
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
-MAX_ROUGE_L_DROP: Mapping[str, float] = {"int8": 0.3, "int4": 1.0}
+MAX_DOCUMENTS_TOGETHER = 4
+EOS_ID = 1
+COLUMNS = (
+    Column(title="held-out reports"),
+    Column(title="bundle", unit="MB", digits=1),
+    Column(title="ROUGE-1", digits=2),
+    Column(title="ROUGE-2", digits=2),
+    Column(title="ROUGE-L", digits=2),
+    Column(title="ROUGE-1, change", digits=2, signed=True),
+    Column(title="ROUGE-2, change", digits=2, signed=True),
+    Column(title="ROUGE-L, change", digits=2, signed=True),
+    Column(title="exact", unit="%", digits=1),
+    Column(title="facts carried", unit="%", digits=1),
+    Column(title="reports"),
+    Column(title="summaries changed"),
+    Column(title="tokens"),
+    Column(title="tokens changed"),
+    Column(title="of all tokens", unit="%", digits=2),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    target: str
+    provider: str
+    precisions: tuple[str, ...]
+    documents: int
+    keep_fp32: tuple[str, ...]
+    work_dir: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """One precision's figures; shares and scores are 0 to 100."""
+    """One precision of one checkpoint, or transformers; what was not measured is None."""
 
-    precision: str
-    bundle_bytes: int
-    rouge1: float
-    rouge2: float
-    rougeL: float  # noqa: N815  (its name)
-    rouge_l_drop: float
-    """Points below fp32."""
-    exact: float
-    facts_carried: float
-    tokens_changed: float
-    """Against fp32's summaries: insertions, deletions and replacements per token."""
+    name: str
+    scores: dict[str, float] | None = None
+    """0 to 100: ROUGE, "exact" and "facts"."""
+    bundle_bytes: int | None = None
+    summaries_changed: int = 0
+    tokens_changed: int = 0
+    error: str | None = None
 
 
-def measure_quality(
-    precisions: Sequence[str], num_documents: int, work_dir: Path, keep_fp32: Sequence[str]
-) -> list[Quality]:
-    """Exports and evaluates; fp32 comes first, as the others are compared with it."""
-    reports = [generate_report(seed) for seed in HELD_OUT_SEEDS[:num_documents]]
-    figures: list[Quality] = []
-    fp32_tokens: list[Tokens] = []
-    for precision in ("fp32", *precisions):
-        print(f"{precision}: export and {num_documents} summaries …", file=sys.stderr, flush=True)
-        result = export_bundle(
-            ExportRequest(
-                model=str(CHECKPOINT),
-                output=work_dir / f"pegasus-mini-{precision}",
-                precision=precision,
-                keep_fp32=() if precision == "fp32" else tuple(keep_fp32),
-                force=True,
-            )
+def measure_demo(demo: str, setup: Setup) -> tuple[list[Quality], int]:
+    """transformers first, then every precision; and the number of transformers' tokens."""
+    reports = [DEMOS[demo](seed) for seed in HELD_OUT_SEEDS[: setup.documents]]
+    folder = REPOSITORY / "examples" / "checkpoints" / demo
+    layout = json.loads((folder / "config.json").read_text())["model_type"]
+    tokenizer = Tokenizer.load(folder / "spiece.model", layout, newlines="original")
+    sources = [tokenizer.encode(each.document).token_ids for each in reports]
+    _say(f"{demo}: {len(reports)} summaries by transformers …")
+    expected = summarize_with_transformers(folder, sources)
+
+    def score(found: Sequence[Tokens]) -> dict[str, float]:
+        return _score(reports, [tokenizer.decode(tokens) for tokens in found])
+
+    rows = [Quality(name=f"{demo}, transformers fp32", scores=score(expected))]
+    for precision in setup.precisions:
+        name = f"{demo}, {setup.target} {precision}"
+        _say(f"{name}: export, and {len(reports)} summaries …")
+        try:
+            size, got = summarize_with_bundle(folder, setup, precision, sources)
+        except (ExportError, PegasusError) as err:
+            rows.append(Quality(name=name, error=str(err)))
+            continue
+        distances = [edit_distance(*pair) for pair in zip(expected, got, strict=True)]
+        row = Quality(
+            name=name,
+            scores=score(got),
+            bundle_bytes=size,
+            summaries_changed=sum(distance > 0 for distance in distances),
+            tokens_changed=sum(distances),
         )
-        with Summarizer.load(result.bundle.folder, newlines="original") as summarizer:
-            summaries = summarizer.summarize([report.document for report in reports])
-        tokens = [summary.token_ids for summary in summaries]
-        fp32_tokens = fp32_tokens or tokens
-        size = sum(record.bytes for record in result.bundle.manifest.files.values())
-        scores = _score(reports, [summary.text for summary in summaries])
-        fp32_rouge = figures[0].rougeL if figures else scores["rougeL"]
-        figures.append(
-            Quality(
-                precision=precision,
-                bundle_bytes=size,
-                rouge_l_drop=fp32_rouge - scores["rougeL"],
-                tokens_changed=_share_changed(fp32_tokens, tokens),
-                **scores,
-            )
+        rows.append(row)
+    return rows, sum(map(len, expected))
+
+
+def summarize_with_transformers(folder: Path, sources: Sequence[Sequence[int]]) -> list[Tokens]:
+    """Of `generate` in fp32 on the CPU, one document at a time, up to and including EOS."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+    model.train(False)
+    encoder = model.get_encoder()
+    found: list[Tokens] = []
+    for source in sources:
+        if hasattr(encoder, "set_attention_type"):
+            encoder.set_attention_type("block_sparse")  # after a short document it stays full
+        ids = torch.tensor([list(source)])
+        with torch.inference_mode():
+            output = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))
+        tokens = output[0].tolist()[1:]
+        end = tokens.index(EOS_ID) + 1 if EOS_ID in tokens else len(tokens)
+        found.append(tuple(tokens[:end]))
+    return found
+
+
+def summarize_with_bundle(
+    folder: Path, setup: Setup, precision: str, sources: Sequence[Sequence[int]]
+) -> tuple[int, list[Tokens]]:
+    """The bundle's size, and each source's best hypothesis. Raises: ExportError, PegasusError."""
+    on_host = setup.provider == "cpu"
+    plans = PlanRequest()
+    if setup.target in PLAN_MODULES:
+        plans = PlanRequest(
+            max_batch=MAX_DOCUMENTS_TOGETHER,
+            onnx_only=on_host,
+            compute_capabilities=None if on_host else (),
         )
-    return figures
+    needs_documents = setup.target == "trt" and precision == "int8"  # for ranges of activations
+    result = export_bundle(
+        ExportRequest(
+            model=str(folder),
+            output=setup.work_dir / f"{folder.name}-{setup.target}-{precision}",
+            target=setup.target,
+            precision=precision,
+            keep_fp32=() if precision == "fp32" else setup.keep_fp32,
+            calibration=folder / "calibration.jsonl" if needs_documents else None,
+            plans=plans,
+            force=True,
+        )
+    )
+    size = sum(record.bytes for record in result.bundle.manifest.files.values())
+    with _open(result.bundle, setup) as summarizer:
+        return size, [found[0].token_ids for found in summarizer.generate(sources)]
+
+
+@contextlib.contextmanager
+def _open(bundle: Bundle, setup: Setup) -> Iterator[Summarizer]:
+    if setup.target == "ort" or setup.provider != "cpu":
+        with Summarizer.load(bundle.folder, provider=setup.provider) as summarizer:
+            yield summarizer
+        return
+    spec = bundle.manifest.tokenizer
+    assert spec is not None  # of every bundle that summarises
+    with open_on_host(bundle) as engine:
+        yield Summarizer(bundle, engine, Tokenizer.load(bundle.path(spec.file), spec.layout))
 
 
 def _score(reports: Sequence[Report], written: Sequence[str]) -> dict[str, float]:
     scorer = RougeScorer(list(ROUGE_TYPES), use_stemmer=False)
     pairs = list(zip(reports, written, strict=True))
-    scores = [scorer.score(report.summary, text) for report, text in pairs]
-    num_facts = sum(len(report.facts) for report in reports)
-    carried = sum(value in text for report, text in pairs for _, value in report.facts)
-    return {
-        **{
-            name: 100 * float(np.mean([score[name].fmeasure for score in scores]))
-            for name in ROUGE_TYPES
-        },
-        "exact": 100 * float(np.mean([report.summary == text for report, text in pairs])),
-        "facts_carried": 100 * carried / num_facts,
+    found = [scorer.score(each.summary, text) for each, text in pairs]
+    carried = [value in text for each, text in pairs for _, value in each.facts]
+    shares = {
+        name: sum(float(score[name].fmeasure) for score in found) / len(found)
+        for name in ROUGE_TYPES
     }
+    shares["exact"] = sum(each.summary == text for each, text in pairs) / len(pairs)
+    shares["facts"] = sum(carried) / len(carried)
+    return {name: 100 * share for name, share in shares.items()}
 
 
-def _share_changed(expected: Sequence[Tokens], got: Sequence[Tokens]) -> float:
-    changed = sum(edit_distance(*pair) for pair in zip(expected, got, strict=True))
-    return 100 * changed / sum(map(len, expected))
+def make_table(qualities: Sequence[Quality], documents: int, tokens: int) -> Table:
+    """A row for each that was measured; changes are to the first, which is transformers."""
+    rows: list[tuple[Cell, ...]] = []
+    theirs = qualities[0].scores or {}
+    for each in qualities:
+        if each.scores is None:
+            continue
+        scores, is_theirs = each.scores, each is qualities[0]
+        size = None if each.bundle_bytes is None else each.bundle_bytes / 1e6
+        changes = [None if is_theirs else scores[x] - theirs[x] for x in ROUGE_TYPES]
+        counts: tuple[Cell, ...] = (None, tokens, None, None)
+        if not is_theirs:
+            share = 100 * each.tokens_changed / tokens
+            counts = (each.summaries_changed, tokens, each.tokens_changed, share)
+        rouge = [scores[name] for name in ROUGE_TYPES]
+        quality = (scores["exact"], scores["facts"], documents)
+        rows.append((each.name, size, *rouge, *changes, *quality, *counts))
+    return Table(columns=COLUMNS, rows=tuple(rows))
 
 
-def format_table(figures: Sequence[Quality]) -> str:
-    """A row for each precision."""
-    header = ("", "MB", "ROUGE-1", "ROUGE-2", "ROUGE-L", "drop", "allowed", "exact", "facts")
-    rows = [(*header, "tokens changed")]
-    for each in figures:
-        allowed = MAX_ROUGE_L_DROP.get(each.precision)
-        rows.append(
-            (
-                each.precision,
-                f"{each.bundle_bytes / 1e6:.1f}",
-                f"{each.rouge1:.2f}",
-                f"{each.rouge2:.2f}",
-                f"{each.rougeL:.2f}",
-                f"{each.rouge_l_drop:.2f}",
-                "" if allowed is None else f"{allowed:.1f}",
-                f"{each.exact:.1f} %",
-                f"{each.facts_carried:.1f} %",
-                f"{each.tokens_changed:.2f} %",
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-
-
-def main(argv: list[str] | None = None) -> int:
-    summary, details = (__doc__ or "").split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = bench.make_parser(__doc__)
     add = parser.add_argument
-    add("--documents", type=int, default=500, help="held-out reports (default: %(default)s)")
-    add("--precisions", default="int8,int4", help="beside fp32 (default: %(default)s)")
+    add("--target", choices=TARGETS, default="ort", help="default: %(default)s")
+    add("--provider", choices=("tensorrt", "cpu"), help="default: cpu for ort, else tensorrt")
+    add("--checkpoints", default=",".join(DEMOS), help="default: %(default)s")
+    add("--precisions", help="default: fp32,int8,int4, and fp16 for plans")
+    add("--documents", type=int, default=100, help="held-out reports (default: %(default)s)")
     add("--keep-fp32", action="append", default=[], metavar="PATTERN", help="layers left in fp32")
-    add("--work-dir", type=Path, default=REPOSITORY / "build" / "benchmarks")
-    add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     arguments = parser.parse_args(argv)
-    precisions = arguments.precisions.split(",")
-    figures = measure_quality(
-        precisions, arguments.documents, arguments.work_dir, arguments.keep_fp32
+    known = [x for x in PRECISIONS if x != "fp16" or arguments.target != "ort"]
+    arguments.precisions = arguments.precisions or ",".join(known)
+    for option, names in (("checkpoints", tuple(DEMOS)), ("precisions", known)):
+        asked = tuple(dict.fromkeys(getattr(arguments, option).split(",")))
+        if unknown := set(asked) - set(names):
+            parser.error(f"--{option}: {min(unknown)!r} is none of {', '.join(names)}")
+        setattr(arguments, option, asked)
+    if not 1 <= arguments.documents <= len(HELD_OUT_SEEDS):
+        parser.error(f"--documents is {arguments.documents}, expected 1 to {len(HELD_OUT_SEEDS)}")
+    if arguments.target == "ort" and arguments.provider == "tensorrt":
+        parser.error("--provider tensorrt: bundles of target ort have no plans")
+    arguments.provider = arguments.provider or ("cpu" if arguments.target == "ort" else "tensorrt")
+    return arguments
+
+
+def run(argv: Sequence[str] | None) -> None:
+    arguments = parse_arguments(argv)
+    gpu: Gpu | None = find_gpu() if arguments.provider == "tensorrt" else None
+    setup = Setup(
+        target=arguments.target,
+        provider=arguments.provider,
+        precisions=arguments.precisions,
+        documents=arguments.documents,
+        keep_fp32=tuple(arguments.keep_fp32),
+        work_dir=arguments.work_dir,
     )
-    print(format_table(figures))
-    missed = [
-        each.precision
-        for each in figures
-        if each.rouge_l_drop > MAX_ROUGE_L_DROP.get(each.precision, 0.0)
-    ]
-    print(f"ROUGE-L drops too far in: {', '.join(missed)}" if missed else "all targets met")
-    if arguments.json:
-        report = {
-            "machine": describe_machine(REPOSITORY),
-            "documents": arguments.documents,
-            "figures": [asdict(each) for each in figures],
-        }
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
+    tables, found = {}, []
+    for demo in arguments.checkpoints:
+        qualities, tokens = measure_demo(demo, setup)
+        found += qualities
+        tables[demo] = make_table(qualities, setup.documents, tokens)
+    missing = {each.name: each.error for each in found if each.error}
+    figures = {"qualities": [asdict(each) for each in found]}
+    bench.report(arguments, __doc__, tables, figures=figures, missing=missing, gpu=gpu)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bench.run_script(run))

@@ -7,13 +7,14 @@ the table in it, where it has several):
     <!-- /figures -->
     <!-- figures: long_documents/memory bare -->  without the line that says where it is from
     <!-- /figures -->
-    <!-- figure: latency | CTranslate2 4.8.5 int8 | x ours -->2.34<!-- /figure -->
+    <!-- figure: latency | CTranslate2 int8 | x ours -->2.34<!-- /figure -->
 
 What stands between the two comments is replaced: never edit it, but run the benchmark again with
 `--json docs/figures/NAME.json`, and this script.
 
     python benchmarks/render_figures.py             # or: make figures
     python benchmarks/render_figures.py --check     # exit status 1 if a page is out of date
+    python benchmarks/render_figures.py --plots     # draw the plots of docs/figures anew, too
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.table import Table
-
-__all__ = ["FigureError", "find_pages", "render_page"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/**/*.md", "plugins/*.md", "examples/*.md")
@@ -106,13 +105,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="write nothing, name what is old")
+    parser.add_argument("--plots", action="store_true", help="draw plots anew (matplotlib)")
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="default: the repository")
     arguments = parser.parse_args(argv)
+    figures = arguments.root / "docs" / "figures"
+    if arguments.plots:
+        from harness.plots import draw_report
+
+        for path in sorted(figures.glob("*.json")):
+            if "plot" in json.loads(path.read_text("utf-8")):
+                print(draw_report(path).relative_to(arguments.root))
     status = 0
     for page in find_pages(arguments.root):
         text, name = page.read_text("utf-8"), page.relative_to(arguments.root)
         try:
-            rendered = render_page(text, arguments.root / "docs" / "figures")
+            rendered = render_page(text, figures)
         except FigureError as err:
             print(f"error: {name}: {err}", file=sys.stderr)
             return 2

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["REPOSITORY", "describe_machine", "made_by", "package_version"]
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "pegasus-edge",

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Cell", "Column", "Table", "format_columns"]
-
 Cell = str | float | None
 """None was not measured."""
 OURS = "pegasus-edge"
@@ -77,7 +75,7 @@ class Table:
         return "\n".join("| " + " | ".join(line[i] for i in kept) + " |" for line in lines)
 
     def to_json(self) -> dict[str, Any]:
-        return {"columns": [asdict(x) for x in self.columns], "rows": [list(x) for x in self.rows]}
+        return {"columns": [_given(x) for x in self.columns], "rows": [list(x) for x in self.rows]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Table:
@@ -99,6 +97,11 @@ class Table:
         return name
 
 
+def _given(column: Column) -> dict[str, Any]:
+    """What is not left at its default."""
+    return {name: value for name, value in asdict(column).items() if value or name == "title"}
+
+
 def format_columns(rows: Sequence[Sequence[str]]) -> str:
     """Columns in a line each: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -108,3 +111,8 @@ def format_columns(rows: Sequence[Sequence[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def ratio(peer: float | None, ours: float | None) -> float | None:
+    """How many times ours fits into the peer's: above 1, ours is better. None if one is missing."""
+    return None if peer is None or ours is None else peer / ours

@@ -14,16 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from gpu import event_timing
-from gpu.attention_check import (
-    TOLERANCES,
-    CheckResult,
-    check_kernels,
-    format_checks,
-    gpu_cases,
-    tiny_cases,
-)
-from gpu.attention_engines import (
+from attention import timing
+from attention.check import TOLERANCES, check_table, gpu_cases, tiny_cases
+from attention.engines import (
     DENSE,
     ENGINES,
     OURS,
@@ -31,11 +24,11 @@ from gpu.attention_engines import (
     MissingEngineError,
     random_inputs,
 )
-from gpu.attention_table import SparseRow, draw_rows, format_rows, judge_rows, make_row
-from gpu.attention_tuning import TunedLength, candidate_tunings, format_tuned
-from gpu.attention_work import AttentionShape, Peaks, count_block_pairs, count_work, least_s
-from gpu.block_sparse import SPEC, Measured, main, write_json
-from gpu.plugin_harness import PLUGIN, PluginHarness
+from attention.plugin_harness import PLUGIN, PluginHarness
+from attention.tuning import TunedLength, candidate_tunings, tuned_table
+from attention.work import Peaks, Work, count_block_pairs, count_work, least_s
+from block_sparse import SPEC, SparseTimes, batch_table, run
+from harness.plots import draw_report
 from pegasus_plugins import reference
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.tuning import Tuning, tune
@@ -47,14 +40,8 @@ SMALL = replace(SPEC, num_heads=2, block_size=16, scale=1 / math.sqrt(32))
 FP16 = KernelVariant(dtype="float16", head_dim=64, block_size=64, plan_columns=0)
 
 
-def shape_of(tokens: int, *, batch: int = 1) -> AttentionShape:
-    return AttentionShape(batch=batch, heads=16, length=tokens, head_dim=64)
-
-
-def row_of(tokens: int, ours_ms: float, dense_ms: float, *, batch: int = 1) -> SparseRow:
-    times = {OURS: [ours_ms] * 3, DENSE: [dense_ms, 9 * dense_ms, dense_ms]}
-    missing = {TRANSFORMERS: "the GPU's memory is too small"}
-    return make_row(SPEC, shape_of(tokens, batch=batch), times, missing, PEAKS)
+def work_of(tokens: int, *, batch: int = 1, number_bytes: int = 2) -> Work:
+    return count_work(SPEC, batch=batch, length=tokens, head_dim=64, number_bytes=number_bytes)
 
 
 @pytest.mark.parametrize("longest_full", [0, 64])
@@ -69,63 +56,54 @@ def test_pairs_of_blocks_are_those_that_queries_see(longest_full: int) -> None:
 
 
 def test_work_is_counted_as_loops_would() -> None:
-    shape = shape_of(1024, batch=3)
     operations = 0
     for _ in range(3 * 16):
         for block in range(16):
             for _ in range(16 if block in (0, 15) else 5):
                 operations += 2 * (64 * 64 * 64) * 2
-    work = count_work(SPEC, shape)
+    work = work_of(1024, batch=3)
     assert work.operations == operations
     assert work.num_bytes == 4 * (3 * 16 * 1024 * 64) * 2 + 3 * 1024 * 4
-    wide = count_work(SPEC, replace(shape, number_bytes=4))
+    wide = work_of(1024, batch=3, number_bytes=4)
     assert wide.num_bytes - work.num_bytes == 4 * (3 * 16 * 1024 * 64) * 2
 
 
 def test_the_tighter_roofline_is_the_longer_time() -> None:
-    work = count_work(SPEC, shape_of(4096))
+    work = work_of(4096)
     assert least_s(work, PEAKS) == (work.operations / 800e12, "products")
     slow = replace(PEAKS, bytes_per_s=1e12)
     assert least_s(work, slow) == (work.num_bytes / 1e12, "memory")
 
 
-def test_a_row_has_medians_percentiles_ratios_and_what_is_missing() -> None:
-    row = row_of(4096, 0.02, 0.08)
-    assert (row.median_ms[DENSE], row.p95_ms[DENSE]) == (0.08, pytest.approx(0.72))
-    assert row.ratio(DENSE) == pytest.approx(4)
-    assert row.ratio(TRANSFORMERS) is None
-    assert row.roofline_percent == pytest.approx(100 * row.least_ms / 0.02)
-    table = format_rows([row, row_of(8192, 0.04, 0.3, batch=4)])
-    assert "batch 1, 4096 tokens" in table
-    assert "4.0 x" in table
-    assert "not measured: batch 4, 8192 tokens: transformers: the GPU's memory is" in table
-    assert PLUGIN not in table
-    beside = replace(row, median_ms={**row.median_ms, PLUGIN: 0.0123})
-    assert "0.0123" in format_rows([beside])
+def test_a_row_has_medians_percentiles_ratios_and_the_roofline() -> None:
+    times = {OURS: [0.02] * 3, DENSE: [0.08, 0.72, 0.08]}
+    found = SparseTimes(batch=1, tokens=4096, rounds_ms=times)
+    table = batch_table([found], PEAKS)
+    least_ms = 1e3 * least_s(work_of(4096), PEAKS)[0]
+    assert table.cell("4,096", DENSE) == 0.08
+    assert table.cell("4,096", f"{DENSE}, 95th percentile") == 0.72
+    assert table.cell("4,096", f"{DENSE} / ours") == pytest.approx(4)
+    assert table.cell("4,096", f"{TRANSFORMERS} / ours") is None
+    assert table.cell("4,096", "roofline") == pytest.approx(least_ms)
+    assert table.cell("4,096", "of the roofline") == pytest.approx(100 * least_ms / 0.02)
+    assert PLUGIN not in [column.title for column in table.columns]
+    found.rounds_ms = {**times, PLUGIN: [0.0123]}
+    assert batch_table([found], PEAKS).shown("4,096", PLUGIN) == "0.0123 ms"
 
 
-def test_goals_stand_beside_what_was_got() -> None:
-    rows = [row_of(1024, 1, 1), row_of(4096, 0.02, 0.08), row_of(16384, 0.07, 0.65)]
-    verdicts = judge_rows(rows)
-    assert [verdict.met for verdict in verdicts] == [True, False, False]
-    assert [verdict.got for verdict in verdicts[:2]] == pytest.approx([4, 0.65 / 0.07])
-    least = min(row.least_ms / ms for row, ms in zip(rows[1:], (0.02, 0.07), strict=True))
-    assert verdicts[2].got == pytest.approx(100 * least)
-    assert [verdict.met for verdict in judge_rows(rows[:1])] == [None, None, None]
-
-
-def test_a_plot_and_a_report_are_written(tmp_path: Path) -> None:
-    rows = [row_of(tokens, tokens / 2e5, tokens**2 / 3e8) for tokens in (1024, 4096, 16384)]
-    draw_rows(tmp_path / "plot.png", rows, title="A GPU")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    measured = Measured(peaks=PEAKS, rows=rows, times_ms={"batch 1, 1024 tokens": {OURS: [1.0]}})
-    cut = tune(FP16)
-    measured.tuned.append(TunedLength(batch=1, tokens=9, usual=cut, median_ms={cut: 1}, refused={}))
-    write_json(tmp_path / "new" / "report.json", {"gpu": "none"}, measured)
-    report = json.loads((tmp_path / "new" / "report.json").read_text())
-    assert report["rows"][1]["median_ms"][OURS] == pytest.approx(4096 / 2e5)
-    assert report["tuned"][0]["cuts"][0]["num_warps"] == cut.num_warps
-    assert report["targets"][0]["target"]["limit"] == 3.0
+def test_a_report_is_drawn(tmp_path: Path) -> None:
+    found = [
+        SparseTimes(batch=1, tokens=n, rounds_ms={OURS: [n / 2e5], DENSE: [n**2 / 3e8]})
+        for n in (1024, 4096)
+    ]
+    report = {
+        "plot": {"title": "A GPU", "ms": "milliseconds"},
+        "tables": {"batch 1": batch_table(found, PEAKS).to_json()},
+    }
+    (tmp_path / "plot.json").write_text(json.dumps(report))
+    image = draw_report(tmp_path / "plot.json")
+    assert image == tmp_path / "plot.png"
+    assert image.read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_engine_computes_the_same_attention_where_it_should() -> None:
@@ -155,12 +133,9 @@ def test_checks_cover_every_dtype_and_both_patterns() -> None:
 
 
 def test_a_wrong_kernel_is_told() -> None:
-    right, wrong = (CheckResult(case=tiny_cases()[0], error=x) for x in (1e-7, 1e-3))
-    nan = replace(right, error=math.nan)
-    assert [x.is_right for x in (right, wrong, nan)] == [True, False, False]
-    table = format_checks([right, wrong, nan])
-    assert [line.split()[-1] for line in table.splitlines()[1:]] == ["right", "WRONG", "WRONG"]
-    assert check_kernels([], device="cpu") == []
+    case = tiny_cases()[0]
+    table = check_table([(case, error) for error in (1e-7, 1e-3, math.nan)])
+    assert [row[-1] for row in table.rows] == ["right", "WRONG", "WRONG"]
 
 
 def test_cuts_of_the_kernel_divide_a_block_and_begin_with_the_usual_one() -> None:
@@ -179,10 +154,8 @@ def test_the_best_cut_is_named_beside_the_usual_one() -> None:
     found = TunedLength(
         batch=1, tokens=4096, usual=usual, median_ms={usual: 0.03, fast: 0.02}, refused={bad: "no"}
     )
-    table = format_tuned([found])
-    row = "batch 1, 4096 tokens 64 32 8 4 0.0200 0.0300 1.50 x"
-    assert row in " ".join(table.split())
-    assert table.endswith(f"refused: {bad}: no")
+    row = "batch 1, 4096 tokens 64 32 8 4 0.0200 ms 0.0300 ms 1.50 x"
+    assert row in " ".join(tuned_table([found]).text().split())
 
 
 class FakeTimer:
@@ -191,7 +164,7 @@ class FakeTimer:
     def __init__(self) -> None:
         self.calls = 0
 
-    def milliseconds(self, call: event_timing.Call) -> float:
+    def milliseconds(self, call: timing.Call) -> float:
         call()
         self.calls += 1
         return float(self.calls)
@@ -199,8 +172,8 @@ class FakeTimer:
 
 def test_rounds_take_turns_after_the_warm_up() -> None:
     order: list[str] = []
-    calls: Mapping[str, event_timing.Call] = {x: lambda x=x: order.append(x) for x in ("a", "b")}
-    times = event_timing.measure_in_turns(
+    calls: Mapping[str, timing.Call] = {x: lambda x=x: order.append(x) for x in ("a", "b")}
+    times = timing.measure_in_turns(
         FakeTimer(),  # type: ignore[arg-type]
         calls,
         rounds=2,
@@ -248,37 +221,16 @@ def test_the_plugins_output_must_be_the_kernels(tmp_path: Path) -> None:
 
 def test_the_interpreter_checks_the_kernels_without_a_gpu() -> None:
     pytest.importorskip("triton", reason="Triton is not installed")
-    script = REPOSITORY / "benchmarks" / "gpu" / "block_sparse.py"
+    script = REPOSITORY / "benchmarks" / "block_sparse.py"
     command = [sys.executable, str(script), "--interpret"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert [line.split()[-1] for line in result.stdout.splitlines()[1:]] == ["right", "right"]
-
-
-@pytest.mark.skipif(current_capability() is not None, reason="there is a GPU")
-def test_without_a_gpu_there_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: this benchmark needs an NVIDIA GPU, and ")
-    assert error.endswith("; --interpret checks the kernels without one\n")
-
-
-def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for options, message in (
-        (["--rounds", "0"], "--rounds is 0, expected 1 or more"),
-        (["--harness", "drive_plugin"], "--harness and --library belong together"),
-        (["--library", "plugin.so"], "--harness and --library belong together"),
-        (["--tune", "--plot", "x.png"], "--tune draws nothing: leave --plot out"),
-        (["--tokens", "many"], "'many' is no list of numbers"),
-    ):
-        with pytest.raises(SystemExit):
-            main(options)
-        assert message in capsys.readouterr().err
+    assert [line.split()[-1] for line in result.stdout.splitlines()[1:3]] == ["right", "right"]
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+        run(["--help"])
     text = capsys.readouterr().out
-    for words in ("dense flash", "roofline", "--tune", "python benchmarks/gpu/block_sparse.py"):
+    for words in ("dense flash", "roofline", "--tune", "python benchmarks/block_sparse.py"):
         assert words in text

@@ -1,0 +1,203 @@
+"""What all benchmarks share around their measurements: options, and the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from harness.engines import ENGINES, Engine, find_engines
+from harness.gpu import NO_GPU_STATUS, NoGpuError
+from harness.machine import REPOSITORY, describe_machine, made_by
+from harness.measure_command import CommandError
+from harness.rounds import Timings
+from harness.shapes import Shape, add_shape_arguments, shape_from_arguments
+from harness.table import Table
+from harness.worker_process import WorkerError
+from pegasus_runtime.errors import EngineError
+
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryWork:
+    """The work of one document; the defaults are the published one's."""
+
+    source_tokens: int = 512
+    new_tokens: int = 64
+    beams: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the shared options came to."""
+
+    shape: Shape
+    device: str
+    engines: tuple[Engine, ...]
+    threads: int
+    """0 on a GPU."""
+    rounds: int
+    work_dir: Path
+
+    @property
+    def log_dir(self) -> Path:
+        return self.work_dir / "logs"
+
+    @property
+    def engine_names(self) -> tuple[str, ...]:
+        return tuple(engine.name for engine in self.engines)
+
+
+def make_parser(documentation: str | None, *, epilog: str = "") -> argparse.ArgumentParser:
+    """A parser with --work-dir and --json; ``documentation`` is the script's docstring."""
+    summary, details = (documentation or "").split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        description=summary,
+        epilog=f"{details.rstrip()}{epilog}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    help_dir = "for checkpoints, models (all kept for the next run) and logs; build/benchmarks"
+    work_dir = REPOSITORY / "build" / "benchmarks"
+    parser.add_argument("--work-dir", type=Path, default=work_dir, help=help_dir)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    return parser
+
+
+def add_engine_arguments(
+    parser: argparse.ArgumentParser, *, engines: str, rounds: int, on_gpu: bool = False
+) -> None:
+    """engines, rounds: the defaults. on_gpu: whether the script can compare on a GPU too."""
+    add = parser.add_argument
+    add("--engines", metavar="A,B", help=f"what to compare; default: {engines}")
+    add("--rounds", type=int, help=f"measured times; default: {rounds}")
+    if on_gpu:
+        add("--device", choices=tuple(ENGINES), default="cpu", help="default: %(default)s")
+    add("--threads", type=int, default=THREADS, help="of each engine, on CPUs; default: 2")
+    add_shape_arguments(parser)
+    parser.set_defaults(usual_engines=engines, usual_rounds=rounds)
+
+
+def add_summary_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options for the work of one document."""
+    for each in fields(SummaryWork):
+        flag = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(flag, type=int, default=each.default, help="default: %(default)s")
+
+
+def summary_from_arguments(arguments: argparse.Namespace) -> SummaryWork:
+    names = [each.name for each in fields(SummaryWork)]
+    return SummaryWork(**{name: getattr(arguments, name) for name in names})
+
+
+def settings_from_arguments(
+    parser: argparse.ArgumentParser,
+    arguments: argparse.Namespace,
+    *,
+    shape: Shape | None = None,
+    known: Mapping[str, Engine] | None = None,
+) -> Settings:
+    """shape: in place of the one of the options. known: engines, in place of the device's.
+
+    Ends the program where an option is wrong.
+    """
+    device = getattr(arguments, "device", "cpu")
+    rounds = arguments.usual_rounds if arguments.rounds is None else arguments.rounds
+    for name, value in (("rounds", rounds), ("threads", arguments.threads)):
+        if value < 1:
+            parser.error(f"--{name} is {value}, expected 1 or more")
+    try:
+        engines = find_engines(
+            arguments.engines or arguments.usual_engines, known or ENGINES[device]
+        )
+    except argparse.ArgumentTypeError as err:
+        parser.error(f"--engines: {err}")
+    return Settings(
+        shape=shape or shape_from_arguments(arguments),
+        device=device,
+        engines=engines,
+        threads=arguments.threads if device == "cpu" else 0,
+        rounds=rounds,
+        work_dir=arguments.work_dir.resolve(),
+    )
+
+
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """Ascending numbers of a comma-separated list; for argparse."""
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,8") from err
+    if numbers[0] < 1:
+        raise argparse.ArgumentTypeError(f"{numbers[0]} is not 1 or more")
+    return tuple(numbers)
+
+
+def report(
+    arguments: argparse.Namespace,
+    documentation: str | None,
+    tables: Mapping[str, Table],
+    *,
+    figures: Mapping[str, object],
+    missing: Mapping[str, str] | None = None,
+    gpu: object | None = None,
+) -> None:
+    """Prints the tables, and writes all to --json.
+
+    figures: what else goes into the file. gpu: its description, where one was measured.
+    """
+    for name, table in tables.items():
+        print(f"{name}\n{table.text()}\n")
+    for name, reason in (missing or {}).items():
+        print(f"not measured: {name}: {reason}")
+    if arguments.json is None:
+        return
+    content = {
+        "question": (documentation or "").split("\n\n", 1)[0],
+        "made": made_by(" ".join(["python", _script(), *sys.argv[1:]])),
+        "machine": {**describe_machine(), **({} if gpu is None else {"gpu": str(gpu)})},
+        "tables": {name: table.to_json() for name, table in tables.items()},
+        "missing": dict(missing or {}),
+        **figures,
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    arguments.json.write_text(text + "\n", "utf-8")
+
+
+def describe_timings(settings: Settings, timings: Timings) -> dict[str, object]:
+    """For the JSON report: what was loaded, and every round."""
+    return {
+        "shape": asdict(settings.shape),
+        "device": settings.device,
+        "threads": settings.threads,
+        "rounds": settings.rounds,
+        "workers": {name: asdict(ready) for name, ready in timings.workers.items()},
+        "raw_seconds": timings.seconds,
+        "other_cores": timings.other_cores,
+    }
+
+
+def run_script(
+    run: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None
+) -> int:
+    """The exit status, and a line on stderr: 1 where a command or an engine fails, 2 without a GPU
+    that is needed."""
+    try:
+        run(argv)
+    except NoGpuError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NO_GPU_STATUS
+    except (CommandError, WorkerError, EngineError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _script() -> str:
+    script = Path(sys.argv[0]).resolve()
+    inside = script.is_relative_to(REPOSITORY)
+    return script.relative_to(REPOSITORY).as_posix() if inside else script.name

@@ -1,0 +1,178 @@
+"""The engines that benchmarks compare: what they are called, and how their workers are started."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.protocol import WorkerSettings
+from harness.step_bytes import Storage
+from peers import ensure_peer
+
+WORKERS = {
+    "pegasus-edge": "harness.workers.pegasus_edge_worker",
+    "ctranslate2": "harness.workers.ctranslate2_worker",
+    "optimum": "harness.workers.hugging_face_worker",
+    "transformers": "harness.workers.hugging_face_worker",
+}
+TITLES = {"ctranslate2": "CTranslate2", "optimum": "Optimum"}
+PLAN_MODULES = {"trt-rtx": "tensorrt_rtx", "trt": "tensorrt"}
+"""Targets whose bundles hold plans -> the module that runs them."""
+FP16, FP32 = Storage(), Storage(linear=4, head=4, cache=4)
+INT8, INT4 = replace(FP32, linear=1, head=1), replace(FP32, linear=0.625, head=1)
+GPU_INT8 = replace(FP16, linear=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One engine at one precision of the weights.
+
+    compute_type: what its worker takes by that name. target: of pegasus-export, for ours.
+    """
+
+    family: str
+    precision: str
+    compute_type: str
+    device: str = "cpu"
+    target: str | None = None
+    storage: Storage = FP32
+    variant: str = ""
+    """What else tells it from others in the same table."""
+
+    @property
+    def name(self) -> str:
+        parts = (self.family, self._told_target, self.precision, self.variant.replace(" ", "-"))
+        return "-".join(part for part in parts if part)
+
+    @property
+    def title(self) -> str:
+        """As tables have it."""
+        family = TITLES.get(self.family, self.family)
+        name = " ".join(part for part in (family, self._told_target, self.precision) if part)
+        return f"{name}, {self.variant}" if self.variant else name
+
+    @property
+    def _told_target(self) -> str | None:
+        return self.target if self.device == "cuda" else None
+
+    @property
+    def kind(self) -> str:
+        """Of numbers that the weights are stored in: engines of the same are compared."""
+        if self.precision.startswith(("int8", "int4", "fp32")):
+            return self.precision[:4]
+        return "fp16"
+
+    @property
+    def is_ours(self) -> bool:
+        return self.family == "pegasus-edge"
+
+
+def _ours_on_cpu(precision: str, storage: Storage) -> Engine:
+    return Engine(
+        family="pegasus-edge",
+        precision=precision,
+        compute_type="cpu",
+        target="ort",
+        storage=storage,
+    )
+
+
+def _ours_on_gpu(target: str, precision: str, storage: Storage) -> Engine:
+    return Engine(
+        family="pegasus-edge",
+        precision=precision,
+        compute_type="cuda" if target == "ort" else "tensorrt",
+        device="cuda",
+        target=target,
+        storage=storage,
+    )
+
+
+def _peer(
+    family: str, precision: str, compute_type: str, storage: Storage, device: str = "cpu"
+) -> Engine:
+    return Engine(
+        family=family,
+        precision=precision,
+        compute_type=compute_type,
+        device=device,
+        storage=storage,
+    )
+
+
+def _by_name(engines: Iterable[Engine]) -> dict[str, Engine]:
+    return {engine.name: engine for engine in engines}
+
+
+ENGINES = {
+    "cpu": _by_name(
+        (
+            _ours_on_cpu("int8", INT8),
+            _peer("ctranslate2", "int8", "int8", INT8),
+            _ours_on_cpu("fp32", FP32),
+            _peer("ctranslate2", "fp32", "float32", FP32),
+            _peer("optimum", "fp32", "onnxruntime", FP32),
+            _peer("transformers", "fp32", "float32", FP32),
+            _ours_on_cpu("int4", INT4),
+        )
+    ),
+    "cuda": _by_name(
+        (
+            _ours_on_gpu("trt-rtx", "fp16", FP16),
+            _ours_on_gpu("trt-rtx", "int8", GPU_INT8),
+            _ours_on_gpu("trt", "fp16", FP16),
+            _ours_on_gpu("trt", "int8", GPU_INT8),
+            _ours_on_gpu("ort", "fp16", FP16),
+            _peer("transformers", "fp16", "float16", FP16, "cuda"),
+            _peer("transformers", "bf16", "bfloat16", FP16, "cuda"),
+            _peer("transformers", "fp16-compiled", "float16+compile", FP16, "cuda"),
+            _peer("ctranslate2", "float16", "float16", FP16, "cuda"),
+            _peer("ctranslate2", "int8_float16", "int8_float16", replace(GPU_INT8, head=1), "cuda"),
+            _peer("transformers", "fp32", "float32", FP32, "cuda"),
+        )
+    ),
+}
+"""device -> name -> engine."""
+
+
+def find_engines(text: str, known: Mapping[str, Engine]) -> tuple[Engine, ...]:
+    """The engines of a comma-separated list, as a command line gives it; each once.
+
+    Raises: argparse.ArgumentTypeError for a name that is not known.
+    """
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        what = f"unknown engine {unknown[0]!r}" if unknown else "no engine is named"
+        raise argparse.ArgumentTypeError(f"{what}: there are {', '.join(known)}")
+    return tuple(known[name] for name in names)
+
+
+def worker_command(
+    engine: Engine,
+    folder: Path,
+    *,
+    threads: int = 0,
+    parallel_batches: int = 1,
+    encoder_only: bool = False,
+) -> Sequence[str | Path]:
+    """The command of a worker that loads ``folder``, to be run in the folder benchmarks.
+
+    threads: for each of the ``parallel_batches``, of which only CTranslate2 can run several.
+    """
+    if parallel_batches != 1 and engine.family != "ctranslate2":
+        raise ValueError(f"{engine.name} runs one batch at a time, not {parallel_batches}")
+    python = ensure_peer("optimum").python if engine.family == "optimum" else sys.executable
+    settings = WorkerSettings(
+        folder=str(folder.resolve()),
+        threads=threads,
+        compute_type=engine.compute_type,
+        device=engine.device,
+        parallel_batches=parallel_batches,
+        encoder_only=encoder_only,
+    )
+    return [python, "-m", WORKERS[engine.family], json.dumps(asdict(settings))]

@@ -1,0 +1,72 @@
+"""Runs a bundle of pegasus-edge for a benchmark; see protocol.py. compute_type: the provider."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+
+from harness.protocol import (
+    LENGTH_PENALTY,
+    Load,
+    Prepare,
+    Request,
+    Tokens,
+    WorkerSettings,
+    refuse_batch_settings,
+    run_worker,
+)
+
+
+def import_engine() -> Load:
+    with contextlib.suppress(ModuleNotFoundError):  # TensorRT's bundles do without
+        import onnxruntime  # noqa: F401  (else loading a bundle would import it)
+
+    from pegasus_runtime import GenerationOptions, Summarizer
+
+    def load(settings: WorkerSettings) -> Prepare:
+        if settings.encoder_only:
+            return _load_encoder(settings)
+        summarizer = Summarizer.load(
+            settings.folder, provider=settings.compute_type, threads=settings.threads or None
+        )
+
+        def prepare(request: Request) -> Callable[[], Tokens]:
+            refuse_batch_settings(request)
+            options = GenerationOptions(
+                num_beams=request.beams,
+                max_new_tokens=request.new_tokens,
+                min_new_tokens=request.new_tokens,
+                length_penalty=LENGTH_PENALTY,
+            )
+
+            def generate() -> Tokens:
+                found = summarizer.generate(request.sources, options)
+                return [hypotheses[0].token_ids for hypotheses in found]
+
+            return generate
+
+        return prepare
+
+    return load
+
+
+def _load_encoder(settings: WorkerSettings) -> Prepare:
+    from pegasus_runtime.bundle import open_bundle
+    from pegasus_runtime.sessions.ort.encoder import OrtEncoder
+
+    encoder = OrtEncoder(open_bundle(settings.folder), threads=settings.threads)
+
+    def prepare(request: Request) -> Callable[[], Tokens]:
+        def encode() -> Tokens:
+            encoder.encode(request.sources)
+            return [()] * len(request.sources)
+
+        return encode
+
+    return prepare
+
+
+if __name__ == "__main__":
+    libraries = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13", "cuda-bindings")
+    sys.exit(run_worker(import_engine, ("pegasus-edge", "numpy", *libraries)))
