@@ -76,7 +76,7 @@ house:  ## write docs/house.svg and the table of rooms from the sources
 	$(PYTHON) docs/site/draw_house.py
 
 figures:  ## write the figures of docs/figures into the pages that show them
-	$(PYTHON) benchmarks/render_figures.py
+	$(PYTHON) docs/render_figures.py
 
 wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)

@@ -23,7 +23,6 @@ measured rate of copies, or the products, at the measured rate of large ones, ne
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import statistics
@@ -35,7 +34,6 @@ from pathlib import Path
 
 import torch
 
-from attention.check import check_kernel, check_table, gpu_cases, tiny_cases
 from attention.engines import ENGINES, OURS, DenseInputs, MissingEngineError, random_inputs
 from attention.plugin_harness import PLUGIN, PluginHarness
 from attention.timing import Call, EventTimer, matmul_operations_per_second, measure_in_turns
@@ -43,11 +41,16 @@ from attention.tuning import tune_length, tuned_table
 from attention.work import Peaks, count_work, least_s
 from harness import bench
 from harness.gpu import NoGpuError, copy_bytes_per_second, find_gpu
+from harness.machine import REPOSITORY
 from harness.plots import draw_report
 from harness.table import Cell, Column, Table, ratio
 from latency import percentile
 from pegasus_plugins.specification import AttentionSpec
 from pegasus_runtime.errors import EngineError
+
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from plugins.kernel_check import check_kernel, check_table, gpu_cases, tiny_cases
 
 HEAD_DIM = 64
 SPEC = AttentionSpec(
@@ -165,7 +168,7 @@ def check(*, interpreted: bool) -> None:
         raise EngineError("the kernels are wrong here, so that nothing is timed")
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
     tokens = (1024, 2048, 4096, 8192, 16384)
@@ -186,20 +189,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--rounds is {arguments.rounds}, expected 1 or more")
     if (arguments.harness is None) != (arguments.library is None):
         parser.error("--harness and --library belong together: give both, or none")
-    return arguments
-
-
-def run(argv: Sequence[str] | None) -> None:
-    arguments = parse_arguments(argv)
     if arguments.interpret:
         os.environ["TRITON_INTERPRET"] = "1"  # which Triton reads when it is imported
         return check(interpreted=True)
-    try:
-        gpu = find_gpu()
-        if not torch.cuda.is_available():
-            raise NoGpuError(f"torch {torch.__version__} finds no GPU: install one built for CUDA")
-    except NoGpuError as err:
-        raise NoGpuError(f"{err}; --interpret checks the kernels without one") from err
+    gpu = find_gpu(otherwise="; --interpret checks the kernels without one")
+    if not torch.cuda.is_available():
+        raise NoGpuError(f"torch {torch.__version__} finds no GPU: install one built for CUDA")
     check(interpreted=False)
     timer = EventTimer()
     shapes = [(batch, tokens) for batch in arguments.batch for tokens in arguments.tokens]
@@ -208,14 +203,8 @@ def run(argv: Sequence[str] | None) -> None:
         tuned = [tune(_inputs(batch, tokens)) for batch, tokens in shapes]
         refused = {str(cut): why for each in tuned for cut, why in each.refused.items()}
         cuts = [{str(cut): ms for cut, ms in each.median_ms.items()} for each in tuned]
-        return bench.report(
-            arguments,
-            __doc__,
-            {"tuned": tuned_table(tuned)},
-            figures={"cuts": cuts},
-            missing=refused,
-            gpu=gpu,
-        )
+        table = tuned_table(tuned)
+        return bench.report(arguments, {"tuned": table}, missing=refused, gpu=gpu, cuts=cuts)
     peaks = Peaks(
         bytes_per_s=copy_bytes_per_second(), operations_per_s=matmul_operations_per_second(timer)
     )
@@ -231,8 +220,8 @@ def run(argv: Sequence[str] | None) -> None:
     }
     plot = {"title": f"Block-sparse attention, fp16, {gpu.name}", "ms": "milliseconds"}
     raw = {x.name: x.rounds_ms for x in found}
-    figures = {"plot": plot, "attention": asdict(SPEC), "peaks": asdict(peaks), "raw_ms": raw}
-    bench.report(arguments, __doc__, tables, figures=figures, missing=missing, gpu=gpu)
+    in_full = {"attention": asdict(SPEC), "peaks": asdict(peaks), "raw_ms": raw}
+    bench.report(arguments, tables, missing=missing, gpu=gpu, plot=plot, measured=in_full)
     if arguments.json:
         draw_report(arguments.json)
     return None

@@ -12,7 +12,7 @@ weights (568 and 576 M parameters), and exports them, each command in a process 
 
 Memory is the peak of the whole process tree; "beyond" is less those weights. The full shapes take
 three minutes, 15 GB of memory and 20 GB of disk (ort, nearly all of it for the peer), and 15
-minutes, 4 GiB and 8 GB (plans); what was exported is deleted unless --keep is given.
+minutes, 4 GiB and 8 GB (plans).
 
     python benchmarks/export_cost.py --json docs/figures/export_cost.json
     python benchmarks/export_cost.py --what plans --json docs/figures/plan_cost.json
@@ -26,35 +26,26 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness import bench
+from harness import bench, shapes
 from harness.measure_command import CommandError, Measurement, folder_bytes, measure_command
 from harness.prepare import OUR_EXPORT, optimum_export
-from harness.shapes import (
-    BIGBIRD,
-    XSUM,
-    add_shape_arguments,
-    shape_from_arguments,
-    write_checkpoint,
-)
-from harness.table import Cell, Column, Table
+from harness.table import Cell, Table, columns_of
 from pegasus_runtime.bundle import open_bundle
 
 GIB = 1024**3
 FP16_BYTES = 2
-SHAPES = {"xsum": XSUM, "bigbird": BIGBIRD}
+SHAPES = {"xsum": shapes.XSUM, "bigbird": shapes.BIGBIRD}
 SUMMARIES = {  # of the published checkpoints
     "xsum": ("--num-beams", "8", "--max-target-tokens", "64"),
     "bigbird": ("--num-beams", "5", "--max-target-tokens", "256"),
 }
 PRECISIONS = ("fp16", "int8", "int4")
-DISK_NEEDED_X = {"pegasus-edge": 2.2, "optimum": 8.0, "plans": 4.5}  # x the weights, while running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,87 +71,60 @@ class Cost:
 
 def measure_ort(arguments: argparse.Namespace) -> list[Cost]:
     """Ours and the peer's."""
-    work_dir: Path = arguments.work_dir
-    checkpoint = write_checkpoint(work_dir, shape_from_arguments(arguments))
+    checkpoint = shapes.write_checkpoint(arguments.work_dir, shapes.shape_from_arguments(arguments))
     weights = (checkpoint / "model.safetensors").stat().st_size
-    costs = []
-    for exporter in ("pegasus-edge",) if arguments.skip_optimum else ("pegasus-edge", "optimum"):
-        output = work_dir / f"exported-by-{exporter}"
+    output, costs = arguments.work_dir / "exported", []
+    ours: list[str | Path] = [*OUR_EXPORT, "--model", checkpoint, "--output", output, "--quiet"]
+    commands = {"pegasus-export --target ort": ours}
+    if not arguments.skip_optimum:
+        commands["Optimum-ONNX"] = optimum_export(checkpoint, output)
+    for name, command in commands.items():
         shutil.rmtree(output, ignore_errors=True)
-        _check_free_disk(work_dir, round(weights * DISK_NEEDED_X[exporter]))
-        command: list[str | Path] = [
-            *OUR_EXPORT,
-            "--model",
-            checkpoint,
-            "--output",
-            output,
-            "--quiet",
-        ]
-        name = "pegasus-export --target ort"
-        if exporter == "optimum":
-            command, name = optimum_export(checkpoint, output), "Optimum-ONNX"
-        found = _run(command, f"export-by-{exporter}", work_dir)
+        found = _run(command, f"export-{name.split()[0]}", arguments)
         size = folder_bytes(output)
         costs.append(Cost(name=name, weights_bytes=weights, export=found, disk_bytes=size))
-        if not arguments.keep:
-            shutil.rmtree(output)
+    shutil.rmtree(output)
     return costs
 
 
 def measure_plans(arguments: argparse.Namespace) -> list[Cost]:
     """Every shape in every precision; one that fails has an error in place of figures."""
-    work_dir: Path = arguments.work_dir
     costs = []
     for shape in arguments.shapes:
-        checkpoint = write_checkpoint(work_dir, shape_from_arguments(arguments, SHAPES[shape]))
+        sizes = shapes.shape_from_arguments(arguments, SHAPES[shape])
+        checkpoint = shapes.write_checkpoint(arguments.work_dir, sizes)
         weights = FP16_BYTES * count_parameters(checkpoint / "model.safetensors")
         for precision in arguments.precisions:
-            _check_free_disk(work_dir, round(DISK_NEEDED_X["plans"] * weights))
-            name = f"{shape} {precision}"
-            base = work_dir / f"{checkpoint.name}-{precision}"
-            folders = [base.with_name(f"{base.name}-{kind}") for kind in ("onnx", "plans")]
+            cost = Cost(name=f"{shape} {precision}", weights_bytes=weights)
+            folders = [arguments.work_dir / kind for kind in ("exported-graphs", "built-plans")]
             options = ["--precision", precision, *SUMMARIES[shape]]
             try:
-                costs.append(_build(name, checkpoint, weights, folders, options, arguments))
+                costs.append(_build(cost, checkpoint, folders, options, arguments))
             except CommandError as error:
-                costs.append(Cost(name=name, weights_bytes=weights, error=_last_line(error)))
+                costs.append(replace(cost, error=str(error).splitlines()[-1]))
                 print(f"error: {error}", file=sys.stderr)
-            finally:
-                for folder in folders if not arguments.keep else ():
-                    shutil.rmtree(folder, ignore_errors=True)
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
     return costs
 
 
 def _build(
-    name: str,
+    cost: Cost,
     checkpoint: Path,
-    weights: int,
     folders: Sequence[Path],
     options: Sequence[str],
     arguments: argparse.Namespace,
 ) -> Cost:
     graphs, plans = folders
-    capability = arguments.compute_capability
-    gpus = [] if capability is None else ["--compute-capability", capability]
-    target = ["--target", "trt-rtx", "--onnx-only", "--force", "--quiet", *options]
-    export: list[str | Path] = [*OUR_EXPORT, "--model", checkpoint, "--output", graphs, *target]
-    exported = _run(export, f"{graphs.name}-export", arguments.work_dir)
-    build: list[str | Path] = [
-        *OUR_EXPORT,
-        "--build",
-        graphs,
-        "--output",
-        plans,
-        *gpus,
-        "--force",
-        "--quiet",
-    ]
-    built = _run(build, f"{plans.name}-build", arguments.work_dir)
-    return Cost(
-        name=name,
-        weights_bytes=weights,
-        export=exported,
-        build=built,
+    asked = arguments.compute_capability
+    gpus = [] if asked is None else ["--compute-capability", asked]
+    export: list[str | Path] = [*OUR_EXPORT, "--model", checkpoint, "--output", graphs, *options]
+    export += ["--target", "trt-rtx", "--onnx-only", "--force", "--quiet"]
+    build: list[str | Path] = [*OUR_EXPORT, "--build", graphs, "--output", plans, *gpus]
+    return replace(
+        cost,
+        export=_run(export, f"export {cost.name}", arguments),
+        build=_run([*build, "--force", "--quiet"], f"build {cost.name}", arguments),
         disk_bytes=plan_and_table_bytes(plans),
     )
 
@@ -183,13 +147,9 @@ def count_parameters(weights: Path) -> int:
 
 
 def ort_table(costs: Sequence[Cost]) -> Table:
-    columns = (
-        Column(title="xsum's shape, fp32"),
-        Column(title="time", unit="s", digits=1),
-        Column(title="peak memory", unit="GiB", digits=2),
-        Column(title="x the checkpoint", digits=2),
-        Column(title="disk", unit="GiB", digits=2),
-        Column(title="disk, x the checkpoint", digits=2),
+    columns = columns_of(
+        *("xsum's shape, fp32", "time|s|1", "peak memory|GiB|2", "x the checkpoint||2"),
+        *("disk|GiB|2", "disk, x the checkpoint||2"),
     )
     rows: list[tuple[Cell, ...]] = []
     for cost in costs:
@@ -201,15 +161,10 @@ def ort_table(costs: Sequence[Cost]) -> Table:
 
 
 def plan_table(costs: Sequence[Cost]) -> Table:
-    columns = (
-        Column(title="trt-rtx"),
-        Column(title="fp16 weights", unit="GiB", digits=2),
-        Column(title="plans and token table", unit="GiB", digits=2),
-        Column(title="x the weights", digits=2),
-        Column(title="export, verified", unit="s"),
-        Column(title="memory beyond the weights", unit="x", digits=2),
-        Column(title="build", unit="s"),
-        Column(title="build, memory beyond the weights", unit="x", digits=2),
+    columns = columns_of(
+        *("trt-rtx", "fp16 weights|GiB|2", "plans and token table|GiB|2", "x the weights||2"),
+        *("export, verified|s", "memory beyond the weights|x|2"),
+        *("build|s", "build, memory beyond the weights|x|2"),
     )
     rows: list[tuple[Cell, ...]] = []
     for cost in costs:
@@ -222,66 +177,34 @@ def plan_table(costs: Sequence[Cost]) -> Table:
     return Table(columns=columns, rows=tuple(rows))
 
 
-def _run(command: Sequence[str | Path], name: str, work_dir: Path) -> Measurement:
+def _run(command: Sequence[str | Path], name: str, arguments: argparse.Namespace) -> Measurement:
     print(f"{name} …", file=sys.stderr, flush=True)
-    return measure_command(command, log=work_dir / "logs" / f"{name}.log")
-
-
-def _check_free_disk(folder: Path, needed_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise SystemExit(
-            f"{folder} has {free / GIB:.1f} GiB free, the export needs {needed_bytes / GIB:.1f}"
-            " GiB: make room, or pass another --work-dir"
-        )
-
-
-def _last_line(error: CommandError) -> str:
-    """The command's own error, if it had one."""
-    lines = str(error).splitlines()
-    return next((line for line in reversed(lines) if re.search("error", line, re.I)), lines[-1])
+    log = arguments.work_dir / "logs" / f"{name.replace(' ', '-')}.log"
+    return measure_command(command, log=log)
 
 
 def _gib(size: int | None) -> float | None:
     return None if size is None else size / GIB
 
 
-def _names(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(text.split(",")))
-        if unknown := set(names) - set(known):
-            raise argparse.ArgumentTypeError(f"{min(unknown)!r} is none of {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
     add("--what", choices=("ort", "plans"), default="ort", help="default: %(default)s")
     add("--skip-optimum", action="store_true", help="measure only our export")
-    add("--keep", action="store_true", help="keep the exported folders")
-    group = parser.add_argument_group("plans")
-    add = group.add_argument
-    add("--shapes", type=_names(tuple(SHAPES)), default=tuple(SHAPES), help="default: both")
-    add("--precisions", type=_names(PRECISIONS), default=("fp16",), help="default: fp16")
+    add("--shapes", type=bench.names_of(SHAPES), default=tuple(SHAPES), help="default: both")
+    add("--precisions", type=bench.names_of(PRECISIONS), default=("fp16",), help="default: fp16")
     add("--compute-capability", metavar="X.Y,…", help="default: pegasus-export's")
-    add_shape_arguments(parser)
+    shapes.add_shape_arguments(parser)
     arguments = parser.parse_args(argv)
     arguments.work_dir = arguments.work_dir.resolve()
     arguments.work_dir.mkdir(parents=True, exist_ok=True)
-    return arguments
-
-
-def run(argv: Sequence[str] | None) -> None:
-    arguments = parse_arguments(argv)
     costs = measure_ort(arguments) if arguments.what == "ort" else measure_plans(arguments)
     table = ort_table(costs) if arguments.what == "ort" else plan_table(costs)
     name = "export_cost" if arguments.what == "ort" else "plan_cost"
     missing = {cost.name: cost.error for cost in costs if cost.error}
-    figures = {"costs": [asdict(cost) for cost in costs]}
-    bench.report(arguments, __doc__, {name: table}, figures=figures, missing=missing)
+    costs_in_full = [asdict(cost) for cost in costs]
+    bench.report(arguments, {name: table}, missing=missing, costs=costs_in_full)
     if missing:
         raise CommandError(f"failed: {', '.join(missing)}")
 

@@ -32,7 +32,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from harness import bench
-from harness.documents import random_documents
 from harness.engines import ENGINES, Engine
 from harness.gpu import copy_bytes_per_second, find_gpu, read_bytes_per_second
 from harness.prepare import PlanSizes, prepare_engines
@@ -40,7 +39,7 @@ from harness.protocol import Request, Tokens
 from harness.rounds import SETTLE_S, Job, Timings, measure_rounds, start_workers
 from harness.shapes import write_checkpoint
 from harness.step_bytes import step_bytes
-from harness.table import Cell, Column, Table, ratio
+from harness.table import Cell, Column, Table, columns_of, ratio
 
 REFERENCE = "transformers-fp32"
 SHORT_TOKENS = 2
@@ -54,21 +53,20 @@ class Measured:
     """expected: tokens of the reference by job, where there are any."""
 
     settings: bench.Settings
-    work: bench.SummaryWork
     batches: tuple[int, ...]
     timings: Timings
     expected: Mapping[str, Tokens]
     bytes_per_s: float
 
     def median_s(self, engine: Engine, batch: int, new_tokens: int | None = None) -> float | None:
-        name = _job_name(batch, new_tokens or self.work.new_tokens)
+        name = _job_name(batch, new_tokens or self.settings.work.new_tokens)
         return self.timings.median_s(name, engine.name)
 
     def step_s(self, engine: Engine, batch: int) -> float | None:
         long_s, short_s = (self.median_s(engine, batch, n) for n in (None, SHORT_TOKENS))
         if long_s is None or short_s is None:
             return None
-        return (long_s - short_s) / (self.work.new_tokens - SHORT_TOKENS)
+        return (long_s - short_s) / (self.settings.work.new_tokens - SHORT_TOKENS)
 
     def ratio_to_ours(self, engine: Engine, batch: int) -> float | None:
         ours = [each for each in self.settings.engines if each.is_ours]
@@ -77,22 +75,16 @@ class Measured:
         return ratio(self.median_s(engine, batch), best)
 
 
-def plan_jobs(
-    settings: bench.Settings, work: bench.SummaryWork, batches: Sequence[int]
-) -> list[Job]:
+def plan_jobs(settings: bench.Settings, batches: Sequence[int]) -> list[Job]:
     """A long and a short summary for each batch size."""
-    jobs = []
+    work, jobs = settings.work, []
     for batch in batches:
         names = [
             engine.name
             for engine in settings.engines
             if batch == 1 or settings.device == "cuda" or engine.family in BATCHED
         ]
-        sources = random_documents(
-            [work.source_tokens] * batch,
-            vocabulary=settings.shape.vocabulary,
-            seed=settings.shape.seed,
-        )
+        sources = settings.documents(*[work.source_tokens] * batch)
         for new_tokens in (work.new_tokens, SHORT_TOKENS):
             request = Request(sources=sources, beams=work.beams, new_tokens=new_tokens)
             jobs.append(Job(name=_job_name(batch, new_tokens), request=request, engines=names))
@@ -101,7 +93,7 @@ def plan_jobs(
 
 def make_tables(measured: Measured) -> dict[str, Table]:
     """The published one, a row for each engine; and one with a row for each batch and engine."""
-    work, batches = measured.work, measured.batches
+    work, batches = measured.settings.work, measured.batches
     title = f"{work.source_tokens} → {work.new_tokens} tokens, {work.beams} beams"
     digits = 2 if measured.settings.device == "cpu" else 4
     columns = [Column(title=title)]
@@ -128,20 +120,14 @@ def make_tables(measured: Measured) -> dict[str, Table]:
     return {"latency": main, "detail": Table(columns=DETAIL, rows=tuple(details))}
 
 
-DETAIL = (
-    Column(title=""),
-    Column(title="a document", unit="ms", digits=1),
-    Column(title="95th percentile", unit="ms", digits=1),
-    Column(title="encoder and first step", unit="ms", digits=1),
-    Column(title="per step", unit="ms", digits=2),
-    Column(title="must read", unit="MB"),
-    Column(title="of bandwidth", unit="%"),
-    Column(title="tokens agree"),
+DETAIL = columns_of(
+    *("", "a document|ms|1", "95th percentile|ms|1", "encoder and first step|ms|1"),
+    *("per step|ms|2", "must read|MB", "of bandwidth|%", "tokens agree"),
 )
 
 
 def _detail(measured: Measured, engine: Engine, batch: int) -> tuple[Cell, ...]:
-    work, job = measured.work, _job_name(batch, measured.work.new_tokens)
+    work, job = measured.settings.work, _job_name(batch, measured.settings.work.new_tokens)
     rounds_s = measured.timings.seconds[job][engine.name]
     step_s, short_s = measured.step_s(engine, batch), measured.median_s(engine, batch, SHORT_TOKENS)
     must_read = step_bytes(
@@ -231,30 +217,23 @@ def run(argv: Sequence[str] | None) -> None:
     if arguments.device == "cuda":
         arguments.usual_engines, arguments.usual_rounds = GPU_ENGINES, 20
     settings = bench.settings_from_arguments(parser, arguments)
-    work = bench.summary_from_arguments(arguments)
+    work = settings.work
     if work.new_tokens <= SHORT_TOKENS:
         parser.error(f"--new-tokens is {work.new_tokens}, expected over {SHORT_TOKENS}")
     gpu = find_gpu() if settings.device == "cuda" else None
     rate = read_bytes_per_second(settings.threads) if gpu is None else copy_bytes_per_second()
     timings = Timings()
     sizes = PlanSizes(max_batch=max(arguments.batch), beams=work.beams, new_tokens=work.new_tokens)
-    expected = measure(settings, plan_jobs(settings, work, arguments.batch), sizes, timings)
+    expected = measure(settings, plan_jobs(settings, arguments.batch), sizes, timings)
     measured = Measured(
         settings=settings,
-        work=work,
         batches=arguments.batch,
         timings=timings,
         expected=expected,
         bytes_per_s=rate,
     )
-    bench.report(
-        arguments,
-        __doc__,
-        make_tables(measured),
-        figures={**bench.describe_timings(settings, timings), "bytes_per_s": rate},
-        missing=timings.missing,
-        gpu=gpu,
-    )
+    tables = make_tables(measured)
+    bench.report(arguments, tables, settings=settings, timings=timings, gpu=gpu, bytes_per_s=rate)
 
 
 if __name__ == "__main__":

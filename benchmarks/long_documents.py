@@ -26,7 +26,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import bench
-from harness.documents import random_documents
 from harness.engines import ENGINES, Engine
 from harness.plots import draw_report
 from harness.prepare import prepare_engines
@@ -43,8 +42,6 @@ PLOT = {
     "s": "seconds",
     "MiB": "peak memory, MiB",
 }
-
-
 _CPU = ENGINES["cpu"]
 LINEUP = {
     engine.name: engine
@@ -63,9 +60,7 @@ def plan_jobs(settings: bench.Settings, lengths: Sequence[int], longest_full: in
     jobs = []
     for tokens in lengths:
         names = [x.name for x in settings.engines if x.variant != FULL or tokens <= longest_full]
-        vocabulary, seed = settings.shape.vocabulary, settings.shape.seed
-        sources = random_documents([tokens], vocabulary=vocabulary, seed=seed)
-        request = Request(sources=sources, beams=1, new_tokens=0)
+        request = Request(sources=settings.documents(tokens), beams=1, new_tokens=0)
         jobs.append(Job(name=str(tokens), request=request, engines=names))
     return jobs
 
@@ -129,13 +124,8 @@ def run(argv: Sequence[str] | None) -> None:
     ) as workers:
         jobs = plan_jobs(settings, arguments.lengths, arguments.longest_full)
         measure_rounds(workers, jobs, timings, rounds=settings.rounds)
-    bench.report(
-        arguments,
-        __doc__,
-        make_tables(settings.engines, arguments.lengths, timings),
-        figures={"plot": PLOT, **bench.describe_timings(settings, timings)},
-        missing=timings.missing,
-    )
+    tables = make_tables(settings.engines, arguments.lengths, timings)
+    bench.report(arguments, tables, settings=settings, timings=timings, plot=PLOT)
     if arguments.json:
         draw_report(arguments.json)
 

@@ -17,29 +17,23 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness import bench
-from harness.documents import random_documents
 from harness.engines import ENGINES, worker_command
 from harness.measure_command import folder_bytes
 from harness.prepare import prepare_engines
 from harness.protocol import Ready, Reply, Request
 from harness.rounds import Timings
 from harness.shapes import write_checkpoint
-from harness.table import Column, Table
+from harness.table import Table, columns_of
 from harness.worker_process import WorkerProcess
 
 MB = 1e6
-COLUMNS = (
-    Column(title="load, and one document"),
-    Column(title="folder", unit="MB"),
-    Column(title="load", unit="s", digits=2),
-    Column(title="peak memory", unit="MB"),
-    Column(title="of it in files", unit="MB"),
-    Column(title="loaded, at rest", unit="MB"),
-    Column(title="import", unit="s", digits=2),
+COLUMNS = columns_of(
+    *("load, and one document", "folder|MB", "load|s|2", "peak memory|MB", "of it in files|MB"),
+    *("loaded, at rest|MB", "import|s|2"),
 )
 
 
@@ -58,18 +52,14 @@ def make_table(footprints: Mapping[str, Footprint]) -> Table:
     """A row for each engine, by its name."""
     rows = []
     for name, found in footprints.items():
-        reply = found.reply
-        rows.append(
-            (
-                ENGINES["cpu"][name].title,
-                found.disk_bytes / MB,
-                statistics.median(each.load_s for each in found.starts),
-                reply.peak_rss_bytes / MB if reply else None,
-                reply.file_bytes / MB if reply else None,
-                statistics.median(each.peak_rss_bytes for each in found.starts) / MB,
-                statistics.median(each.import_s for each in found.starts),
-            )
+        load_s, import_s, loaded_bytes = (
+            statistics.median(getattr(each, figure) for each in found.starts)
+            for figure in ("load_s", "import_s", "peak_rss_bytes")
         )
+        assert found.reply is not None
+        peaks = (found.reply.peak_rss_bytes / MB, found.reply.file_bytes / MB, loaded_bytes / MB)
+        name = ENGINES["cpu"][name].title
+        rows.append((name, found.disk_bytes / MB, load_s, *peaks, import_s))
     return Table(columns=COLUMNS, rows=tuple(rows))
 
 
@@ -102,16 +92,15 @@ def run(argv: Sequence[str] | None) -> None:
     bench.add_summary_arguments(parser)
     arguments = parser.parse_args(argv)
     settings = bench.settings_from_arguments(parser, arguments)
-    work = bench.summary_from_arguments(arguments)
-    timings, shape = Timings(), settings.shape
-    checkpoint = write_checkpoint(settings.work_dir, shape)
+    work = settings.work
+    timings, checkpoint = Timings(), write_checkpoint(settings.work_dir, settings.shape)
     folders = prepare_engines(settings.engines, checkpoint, settings.work_dir, timings)
-    sources = random_documents([work.source_tokens], vocabulary=shape.vocabulary, seed=shape.seed)
+    sources = settings.documents(work.source_tokens)
     request = Request(sources=sources, beams=work.beams, new_tokens=work.new_tokens)
-    footprints = measure_footprints(settings, folders, request)
-    figures = {**bench.describe_timings(settings, timings), "footprints": footprints}
-    tables = {"memory": make_table(footprints)}
-    bench.report(arguments, __doc__, tables, figures=figures, missing=timings.missing)
+    found = measure_footprints(settings, folders, request)
+    starts = {name: [asdict(ready) for ready in each.starts] for name, each in found.items()}
+    tables = {"memory": make_table(found)}
+    bench.report(arguments, tables, settings=settings, timings=timings, starts=starts)
 
 
 if __name__ == "__main__":

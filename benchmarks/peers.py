@@ -9,7 +9,6 @@ A venv is complete when its mark holds the hash of the constraints that it was m
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import subprocess
 import sys
@@ -23,7 +22,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 class Peer:
     """A peer: the constraints are its complete environment, with exact versions."""
 
-    name: str
     venv: Path
     constraints: Path
 
@@ -39,11 +37,6 @@ class Peer:
     def mark(self) -> Path:
         return self.venv / ".installed"
 
-    def versions(self) -> dict[str, str]:
-        """Package -> version of everything in the venv."""
-        lines = self.constraints.read_text().splitlines()
-        return dict(line.split("==") for line in lines if "==" in line and line[0] != "#")
-
     def fingerprint(self) -> str:
         content = self.constraints.read_bytes() + sys.version.encode()
         return hashlib.sha256(content).hexdigest()
@@ -51,7 +44,6 @@ class Peer:
 
 PEERS = {
     "optimum": Peer(
-        name="optimum",
         venv=REPOSITORY / ".venv-optimum",
         constraints=REPOSITORY / "benchmarks" / "constraints-optimum.txt",
     ),
@@ -80,20 +72,14 @@ def _set_up(peer: Peer) -> None:
     # Modules are compiled at their first import: most of what pip would compile is never imported.
     install = [str(peer.python), "-m", "pip", "install", "--quiet", "--no-compile"]
     # torch goes first and alone, so that a build found here is not traded for a larger one.
-    torch = f"torch=={peer.versions()['torch']}"
+    lines = peer.constraints.read_text().splitlines()
+    torch = next(line for line in lines if line.startswith("torch=="))
     for requirement in ([torch], ["-r", str(peer.constraints)]):
         subprocess.run([*install, *requirement], check=True)
     peer.mark.write_text(peer.fingerprint())
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("peer", choices=sorted(PEERS))
-    print(ensure_peer(parser.parse_args(argv).peer).python)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] not in [[name] for name in PEERS]:
+        sys.exit(f"usage: python benchmarks/peers.py {'|'.join(PEERS)}")
+    print(ensure_peer(sys.argv[1]).python)

@@ -30,7 +30,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from harness import bench
 from harness.engines import PLAN_MODULES
-from harness.gpu import Gpu, find_gpu
+from harness.gpu import find_gpu
 from harness.machine import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "examples"))
@@ -59,30 +59,12 @@ EOS_ID = 1
 COLUMNS = (
     Column(title="held-out reports"),
     Column(title="bundle", unit="MB", digits=1),
-    Column(title="ROUGE-1", digits=2),
-    Column(title="ROUGE-2", digits=2),
-    Column(title="ROUGE-L", digits=2),
-    Column(title="ROUGE-1, change", digits=2, signed=True),
-    Column(title="ROUGE-2, change", digits=2, signed=True),
-    Column(title="ROUGE-L, change", digits=2, signed=True),
-    Column(title="exact", unit="%", digits=1),
-    Column(title="facts carried", unit="%", digits=1),
-    Column(title="reports"),
-    Column(title="summaries changed"),
-    Column(title="tokens"),
-    Column(title="tokens changed"),
+    *(Column(title=f"ROUGE-{kind}", digits=2) for kind in "12L"),
+    *(Column(title=f"ROUGE-{kind}, change", digits=2, signed=True) for kind in "12L"),
+    *(Column(title=title, unit="%", digits=1) for title in ("exact", "facts carried")),
+    *(Column(title=x) for x in ("reports", "summaries changed", "tokens", "tokens changed")),
     Column(title="of all tokens", unit="%", digits=2),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    target: str
-    provider: str
-    precisions: tuple[str, ...]
-    documents: int
-    keep_fp32: tuple[str, ...]
-    work_dir: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +80,7 @@ class Quality:
     error: str | None = None
 
 
-def measure_demo(demo: str, setup: Setup) -> tuple[list[Quality], int]:
+def measure_demo(demo: str, setup: argparse.Namespace) -> tuple[list[Quality], int]:
     """transformers first, then every precision; and the number of transformers' tokens."""
     reports = [DEMOS[demo](seed) for seed in HELD_OUT_SEEDS[: setup.documents]]
     folder = REPOSITORY / "examples" / "checkpoints" / demo
@@ -154,7 +136,7 @@ def summarize_with_transformers(folder: Path, sources: Sequence[Sequence[int]]) 
 
 
 def summarize_with_bundle(
-    folder: Path, setup: Setup, precision: str, sources: Sequence[Sequence[int]]
+    folder: Path, setup: argparse.Namespace, precision: str, sources: Sequence[Sequence[int]]
 ) -> tuple[int, list[Tokens]]:
     """The bundle's size, and each source's best hypothesis. Raises: ExportError, PegasusError."""
     on_host = setup.provider == "cpu"
@@ -165,15 +147,15 @@ def summarize_with_bundle(
             onnx_only=on_host,
             compute_capabilities=None if on_host else (),
         )
-    needs_documents = setup.target == "trt" and precision == "int8"  # for ranges of activations
+    reads = setup.target == "trt" and precision == "int8"  # documents, for ranges of activations
     result = export_bundle(
         ExportRequest(
             model=str(folder),
             output=setup.work_dir / f"{folder.name}-{setup.target}-{precision}",
             target=setup.target,
             precision=precision,
-            keep_fp32=() if precision == "fp32" else setup.keep_fp32,
-            calibration=folder / "calibration.jsonl" if needs_documents else None,
+            keep_fp32=() if precision == "fp32" else tuple(setup.keep_fp32),
+            calibration=folder / "calibration.jsonl" if reads else None,
             plans=plans,
             force=True,
         )
@@ -184,7 +166,7 @@ def summarize_with_bundle(
 
 
 @contextlib.contextmanager
-def _open(bundle: Bundle, setup: Setup) -> Iterator[Summarizer]:
+def _open(bundle: Bundle, setup: argparse.Namespace) -> Iterator[Summarizer]:
     if setup.target == "ort" or setup.provider != "cpu":
         with Summarizer.load(bundle.folder, provider=setup.provider) as summarizer:
             yield summarizer
@@ -229,50 +211,33 @@ def make_table(qualities: Sequence[Quality], documents: int, tokens: int) -> Tab
     return Table(columns=COLUMNS, rows=tuple(rows))
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
     add("--target", choices=TARGETS, default="ort", help="default: %(default)s")
     add("--provider", choices=("tensorrt", "cpu"), help="default: cpu for ort, else tensorrt")
-    add("--checkpoints", default=",".join(DEMOS), help="default: %(default)s")
-    add("--precisions", help="default: fp32,int8,int4, and fp16 for plans")
+    add("--checkpoints", type=bench.names_of(DEMOS), default=tuple(DEMOS), help="default: both")
+    add("--precisions", type=bench.names_of(PRECISIONS), help="default: all of the target")
     add("--documents", type=int, default=100, help="held-out reports (default: %(default)s)")
     add("--keep-fp32", action="append", default=[], metavar="PATTERN", help="layers left in fp32")
     arguments = parser.parse_args(argv)
-    known = [x for x in PRECISIONS if x != "fp16" or arguments.target != "ort"]
-    arguments.precisions = arguments.precisions or ",".join(known)
-    for option, names in (("checkpoints", tuple(DEMOS)), ("precisions", known)):
-        asked = tuple(dict.fromkeys(getattr(arguments, option).split(",")))
-        if unknown := set(asked) - set(names):
-            parser.error(f"--{option}: {min(unknown)!r} is none of {', '.join(names)}")
-        setattr(arguments, option, asked)
+    usual = [x for x in PRECISIONS if x != "fp16" or arguments.target != "ort"]
+    arguments.precisions = arguments.precisions or tuple(usual)
     if not 1 <= arguments.documents <= len(HELD_OUT_SEEDS):
         parser.error(f"--documents is {arguments.documents}, expected 1 to {len(HELD_OUT_SEEDS)}")
     if arguments.target == "ort" and arguments.provider == "tensorrt":
         parser.error("--provider tensorrt: bundles of target ort have no plans")
     arguments.provider = arguments.provider or ("cpu" if arguments.target == "ort" else "tensorrt")
-    return arguments
-
-
-def run(argv: Sequence[str] | None) -> None:
-    arguments = parse_arguments(argv)
-    gpu: Gpu | None = find_gpu() if arguments.provider == "tensorrt" else None
-    setup = Setup(
-        target=arguments.target,
-        provider=arguments.provider,
-        precisions=arguments.precisions,
-        documents=arguments.documents,
-        keep_fp32=tuple(arguments.keep_fp32),
-        work_dir=arguments.work_dir,
-    )
+    on_gpu = arguments.provider == "tensorrt"
+    gpu = find_gpu(otherwise=", or pass --provider cpu") if on_gpu else None
     tables, found = {}, []
     for demo in arguments.checkpoints:
-        qualities, tokens = measure_demo(demo, setup)
+        qualities, tokens = measure_demo(demo, arguments)
         found += qualities
-        tables[demo] = make_table(qualities, setup.documents, tokens)
+        tables[demo] = make_table(qualities, arguments.documents, tokens)
     missing = {each.name: each.error for each in found if each.error}
-    figures = {"qualities": [asdict(each) for each in found]}
-    bench.report(arguments, __doc__, tables, figures=figures, missing=missing, gpu=gpu)
+    qualities_in_full = [asdict(each) for each in found]
+    bench.report(arguments, tables, missing=missing, gpu=gpu, qualities=qualities_in_full)
 
 
 def _say(message: str) -> None:

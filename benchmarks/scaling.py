@@ -13,13 +13,11 @@ curves are drawn beside it; their small numbers are the peer's time over ours.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness import bench
-from harness.documents import random_documents
 from harness.plots import draw_report
 from harness.prepare import prepare_engines
 from harness.protocol import Request
@@ -66,11 +64,7 @@ def plan_jobs(settings: bench.Settings, points: Mapping[str, Sequence[Point]]) -
     """One job for each point, each once."""
     jobs = []
     for point in dict.fromkeys(point for row in points.values() for point in row):
-        sources = random_documents(
-            [point.source_tokens] * point.batch,
-            vocabulary=settings.shape.vocabulary,
-            seed=settings.shape.seed,
-        )
+        sources = settings.documents(*[point.source_tokens] * point.batch)
         request = Request(sources=sources, beams=point.beams, new_tokens=point.target_tokens)
         jobs.append(Job(name=point.name, request=request, engines=settings.engine_names))
     return jobs
@@ -93,20 +87,11 @@ def make_table(
     return Table(columns=tuple(columns), rows=tuple(rows))
 
 
-def parse_axes(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in AXES]
-    if unknown:
-        known = ",".join(AXES)
-        raise argparse.ArgumentTypeError(f"unknown axis {unknown[0]!r}, expected some of {known}")
-    return names
-
-
 def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     bench.add_engine_arguments(parser, engines="pegasus-edge-int8,ctranslate2-int8", rounds=3)
     add = parser.add_argument
-    add("--axes", type=parse_axes, default=tuple(AXES), help=f"default: {','.join(AXES)}")
+    add("--axes", type=bench.names_of(AXES), default=tuple(AXES), help=f"default: {','.join(AXES)}")
     for axis, values in AXES.items():
         flag = f"--{axis.replace('_', '-')}"
         listed = ",".join(map(str, values))
@@ -130,11 +115,8 @@ def run(argv: Sequence[str] | None) -> None:
     ) as workers:
         measure_rounds(workers, plan_jobs(settings, points), timings, rounds=settings.rounds)
     found = {axis: make_table(axis, row, timings, settings) for axis, row in points.items()}
-    figures = {
-        "plot": {"title": TITLE, "s": "seconds"},
-        **bench.describe_timings(settings, timings),
-    }
-    bench.report(arguments, __doc__, found, figures=figures, missing=timings.missing)
+    plot = {"title": TITLE, "s": "seconds"}
+    bench.report(arguments, found, settings=settings, timings=timings, plot=plot)
     if arguments.json:
         draw_report(arguments.json)
 

@@ -19,17 +19,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import bench
-from harness.documents import random_documents, random_lengths
 from harness.engines import Engine, worker_command
 from harness.prepare import prepare_engines
 from harness.protocol import Request
 from harness.rounds import SETTLE_S, Job, Timings, measure_rounds
-from harness.shapes import write_checkpoint
-from harness.table import Cell, Column, Table, ratio
+from harness.shapes import random_lengths, write_checkpoint
+from harness.table import Cell, Table, columns_of, ratio
 from harness.worker_process import WorkerError, WorkerProcess
 
 SHORTEST_TOKENS, LONGEST_TOKENS = 100, 512
@@ -75,7 +74,7 @@ def tune_peer(
     """The seconds that the request takes under each setting, one worker at a time."""
     found = []
     for per_thread in (False, True):
-        with start(peer, folder, settings, one_batch_per_thread=per_thread) as worker:
+        with start(peer, folder, settings, per_thread=per_thread) as worker:
             worker.generate(request)
             for setting in BATCH_SETTINGS:
                 if setting.one_batch_per_thread == per_thread:
@@ -86,14 +85,10 @@ def tune_peer(
 
 
 def start(
-    engine: Engine,
-    folder: Path,
-    settings: bench.Settings,
-    *,
-    one_batch_per_thread: bool = False,
+    engine: Engine, folder: Path, settings: bench.Settings, *, per_thread: bool = False
 ) -> WorkerProcess:
-    """A worker with ``settings.threads`` threads in all."""
-    parallel = settings.threads if one_batch_per_thread else 1
+    """A worker with ``settings.threads`` threads in all, on one batch or on one each."""
+    parallel = settings.threads if per_thread else 1
     threads = settings.threads // parallel
     command = worker_command(engine, folder, threads=threads, parallel_batches=parallel)
     return WorkerProcess(engine.name, command, log=settings.log_dir / f"{engine.name}.log")
@@ -108,23 +103,13 @@ def make_tables(
     """All documents on each engine, ours first; and the settings that were tried."""
     documents, best = len(request.sources), fastest_setting(tuning_s)
     title = f"{documents} documents of {SHORTEST_TOKENS} to {LONGEST_TOKENS} tokens"
-    columns = (
-        Column(title=title),
-        Column(title="time", unit="s"),
-        Column(title="new tokens a second", digits=1),
-        Column(title="x ours", digits=2),
-    )
+    columns = columns_of(title, "time|s", "x ours||2")
     medians = [timings.median_s(ALL, engine.name) for engine in engines]
     rows: list[tuple[Cell, ...]] = []
     for engine, median_s in zip(engines, medians, strict=True):
-        tokens_per_s = ratio(documents * request.new_tokens, median_s)
         how = "" if engine.is_ours else f", at the best of {len(tuning_s)} batch settings"
-        rows.append((engine.title + how, median_s, tokens_per_s, ratio(median_s, medians[0])))
-    tried = (
-        Column(title="a part of them"),
-        Column(title="time", unit="s", digits=3),
-        Column(title="which"),
-    )
+        rows.append((engine.title + how, median_s, ratio(median_s, medians[0])))
+    tried = columns_of("a part of them", "time|s|3", "which")
     tuning = tuple((str(x), seconds, "best" if x == best else "") for x, seconds in tuning_s)
     return {
         "throughput": Table(columns=columns, rows=tuple(rows)),
@@ -149,7 +134,7 @@ def run(argv: Sequence[str] | None) -> None:
     lengths = random_lengths(
         arguments.documents, shortest=SHORTEST_TOKENS, longest=LONGEST_TOKENS, seed=shape.seed
     )
-    sources = random_documents(lengths, vocabulary=shape.vocabulary, seed=shape.seed)
+    sources = settings.documents(*lengths)
     request = Request(sources=sources, beams=arguments.beams, new_tokens=arguments.new_tokens)
     part = replace(request, sources=sources[: arguments.tuning_documents])
     checkpoint = write_checkpoint(settings.work_dir, shape)
@@ -161,7 +146,7 @@ def run(argv: Sequence[str] | None) -> None:
     per_thread = best.one_batch_per_thread
     with (
         start(ours, folders[ours.name], settings) as our_worker,
-        start(peer, folders[peer.name], settings, one_batch_per_thread=per_thread) as peer_worker,
+        start(peer, folders[peer.name], settings, per_thread=per_thread) as peer_worker,
     ):
         workers = {ours.name: our_worker, peer.name: peer_worker}
         job = Job(name=ALL, request=request, engines=[ours.name], warm_up=part)
@@ -169,13 +154,8 @@ def run(argv: Sequence[str] | None) -> None:
             job, request=best.applied(request), engines=[peer.name], warm_up=best.applied(part)
         )
         measure_rounds(workers, [job, theirs], timings, rounds=settings.rounds)
-    bench.report(
-        arguments,
-        __doc__,
-        make_tables(settings.engines, timings, request, tuning_s),
-        figures={"best": asdict(best), **bench.describe_timings(settings, timings)},
-        missing=timings.missing,
-    )
+    tables = make_tables(settings.engines, timings, request, tuning_s)
+    bench.report(arguments, tables, settings=settings, timings=timings)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,7 @@ class PluginHarness:
     library: Path
 
     def measure(
-        self,
-        spec: AttentionSpec,
-        inputs: DenseInputs,
-        expected: torch.Tensor,
-        *,
-        repeats: int,
+        self, spec: AttentionSpec, inputs: DenseInputs, expected: torch.Tensor, *, repeats: int
     ) -> float:
         """Milliseconds of the median call, without emptied caches.
 
@@ -39,11 +34,10 @@ class PluginHarness:
         """
         with tempfile.TemporaryDirectory(prefix="pegasus-harness-") as folder:
             source, result = Path(folder) / "inputs", Path(folder) / "output"
-            tensors = (inputs.query, inputs.key, inputs.value, inputs.key_mask)
             with source.open("wb") as file:
-                for tensor in tensors:
+                for tensor in (inputs.query, inputs.key, inputs.value, inputs.key_mask):
                     file.write(tensor.cpu().contiguous().numpy().tobytes())
-            command = harness_command(self, spec, inputs.query, repeats=repeats)
+            command = [*harness_command(self, spec, inputs.query, repeats=repeats)]
             command += ["--input", str(source), "--output", str(result)]
             try:
                 done = subprocess.run(
@@ -65,18 +59,9 @@ def harness_command(
     harness: PluginHarness, spec: AttentionSpec, query: torch.Tensor, *, repeats: int
 ) -> list[str]:
     """For queries [B, H, S, Dh] of fp16, without a plan."""
-    batch, heads, length, head_dim = query.shape
-    options = {
-        "batch": batch,
-        "heads": heads,
-        "length": length,
-        "head-dim": head_dim,
-        "block-size": spec.block_size,
-        "random": spec.num_random_blocks,
-        "longest-full": spec.longest_full,
-        "dtype": "fp16",
-        "plan": 0,
-        "repeats": repeats,
-    }
+    names = ("batch", "heads", "length", "head-dim")
+    options: dict[str, object] = dict(zip(names, query.shape, strict=True))
+    options |= {"block-size": spec.block_size, "random": spec.num_random_blocks}
+    options |= {"longest-full": spec.longest_full, "dtype": "fp16", "plan": 0, "repeats": repeats}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return [str(harness.program), str(harness.library), "enqueue", *words]

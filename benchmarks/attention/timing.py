@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,6 +22,7 @@ MATRIX = 8192
 MATRIX_REPEATS = 20
 
 Call = Callable[[], object]
+Name = TypeVar("Name")
 
 
 class EventTimer:
@@ -49,16 +50,14 @@ class EventTimer:
 
 
 def measure_in_turns(
-    timer: EventTimer, calls: Mapping[str, Call], *, rounds: int, warm_ups: int = 3
-) -> dict[str, list[float]]:
+    timer: EventTimer, calls: Mapping[Name, Call], *, rounds: int, warm_ups: int = 3
+) -> dict[Name, list[float]]:
     """Milliseconds of every round of each, one after the other, in every round."""
-    for _ in range(warm_ups):
-        for call in calls.values():
-            timer.milliseconds(call)
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    times: dict[Name, list[float]] = {name: [] for name in calls}
+    for number in range(-warm_ups, rounds):
         for name, call in calls.items():
-            times[name].append(timer.milliseconds(call))
+            found = timer.milliseconds(call)
+            times[name] += [found] if number >= 0 else []
     return times
 
 
@@ -66,7 +65,6 @@ def matmul_operations_per_second(timer: EventTimer) -> float:
     """Of fp16 matrices of 8192 by 8192: the best of several."""
     a, b = torch.randn(2, MATRIX, MATRIX, dtype=torch.float16, device="cuda")
     out = torch.empty_like(a)
-    times = measure_in_turns(
-        timer, {"": lambda: torch.matmul(a, b, out=out)}, rounds=MATRIX_REPEATS
-    )
+    calls: dict[str, Call] = {"": lambda: torch.matmul(a, b, out=out)}
+    times = measure_in_turns(timer, calls, rounds=MATRIX_REPEATS)
     return 2 * MATRIX**3 / (min(times[""]) / 1e3)

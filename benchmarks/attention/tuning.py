@@ -12,7 +12,7 @@ import torch
 
 from attention.engines import DenseInputs
 from attention.timing import Call, EventTimer, measure_in_turns
-from harness.table import Cell, Column, Table
+from harness.table import Cell, Table, columns_of
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.specification import AttentionSpec
 from pegasus_plugins.tuning import Tuning, tune
@@ -73,27 +73,19 @@ def tune_length(
             refused[cut] = f"its output differs by {difference:.1e}"
             continue
         calls[cut] = partial(attend, spec, *tensors, tuning=cut)
-    names = {str(number): cut for number, cut in enumerate(calls)}
-    times = measure_in_turns(
-        timer, {name: calls[cut] for name, cut in names.items()}, rounds=rounds
-    )
+    times = measure_in_turns(timer, calls, rounds=rounds)
     return TunedLength(
         batch=inputs.query.shape[0],
         tokens=inputs.query.shape[2],
         usual=tune(variant),
-        median_ms={names[name]: statistics.median(values) for name, values in times.items()},
+        median_ms={cut: statistics.median(values) for cut, values in times.items()},
         refused=refused,
     )
 
 
 def tuned_table(found: Sequence[TunedLength]) -> Table:
     """The best of each length beside `tune`'s choice."""
-    columns = (
-        *(Column(title=title) for title in ("", "rows", "keys", "warps", "stages")),
-        Column(title="best", unit="ms", digits=4),
-        Column(title="now", unit="ms", digits=4),
-        Column(title="gain", unit="x", digits=2),
-    )
+    titles = ("rows", "keys", "warps", "stages", "best|ms|4", "now|ms|4", "gain|x|2")
     rows: list[tuple[Cell, ...]] = []
     for each in found:
         best, now_ms = each.best, each.median_ms[each.usual]
@@ -101,4 +93,4 @@ def tuned_table(found: Sequence[TunedLength]) -> Table:
         cut = (best.tile_rows, best.tile_keys, best.num_warps, best.num_stages)
         name = f"batch {each.batch}, {each.tokens} tokens"
         rows.append((name, *cut, best_ms, now_ms, now_ms / best_ms))
-    return Table(columns=columns, rows=tuple(rows))
+    return Table(columns=columns_of("", *titles), rows=tuple(rows))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from harness import shapes
 from harness.engines import ENGINES, Engine, find_engines
 from harness.gpu import NO_GPU_STATUS, NoGpuError
 from harness.machine import REPOSITORY, describe_machine, made_by
 from harness.measure_command import CommandError
+from harness.protocol import Tokens
 from harness.rounds import Timings
-from harness.shapes import Shape, add_shape_arguments, shape_from_arguments
 from harness.table import Table
 from harness.worker_process import WorkerError
 from pegasus_runtime.errors import EngineError
@@ -35,13 +36,14 @@ class SummaryWork:
 class Settings:
     """What the shared options came to."""
 
-    shape: Shape
+    shape: shapes.Shape
     device: str
     engines: tuple[Engine, ...]
     threads: int
     """0 on a GPU."""
     rounds: int
     work_dir: Path
+    work: SummaryWork = SummaryWork()
 
     @property
     def log_dir(self) -> Path:
@@ -50,6 +52,11 @@ class Settings:
     @property
     def engine_names(self) -> tuple[str, ...]:
         return tuple(engine.name for engine in self.engines)
+
+    def documents(self, *lengths: int) -> Tokens:
+        """One of each length in tokens, seeded."""
+        shape = self.shape
+        return shapes.random_documents(lengths, vocabulary=shape.vocabulary, seed=shape.seed)
 
 
 def make_parser(documentation: str | None, *, epilog: str = "") -> argparse.ArgumentParser:
@@ -64,6 +71,7 @@ def make_parser(documentation: str | None, *, epilog: str = "") -> argparse.Argu
     work_dir = REPOSITORY / "build" / "benchmarks"
     parser.add_argument("--work-dir", type=Path, default=work_dir, help=help_dir)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    parser.set_defaults(question=summary)
     return parser
 
 
@@ -77,7 +85,7 @@ def add_engine_arguments(
     if on_gpu:
         add("--device", choices=tuple(ENGINES), default="cpu", help="default: %(default)s")
     add("--threads", type=int, default=THREADS, help="of each engine, on CPUs; default: 2")
-    add_shape_arguments(parser)
+    shapes.add_shape_arguments(parser)
     parser.set_defaults(usual_engines=engines, usual_rounds=rounds)
 
 
@@ -88,16 +96,11 @@ def add_summary_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=int, default=each.default, help="default: %(default)s")
 
 
-def summary_from_arguments(arguments: argparse.Namespace) -> SummaryWork:
-    names = [each.name for each in fields(SummaryWork)]
-    return SummaryWork(**{name: getattr(arguments, name) for name in names})
-
-
 def settings_from_arguments(
     parser: argparse.ArgumentParser,
     arguments: argparse.Namespace,
     *,
-    shape: Shape | None = None,
+    shape: shapes.Shape | None = None,
     known: Mapping[str, Engine] | None = None,
 ) -> Settings:
     """shape: in place of the one of the options. known: engines, in place of the device's.
@@ -115,14 +118,28 @@ def settings_from_arguments(
         )
     except argparse.ArgumentTypeError as err:
         parser.error(f"--engines: {err}")
+    names = [each.name for each in fields(SummaryWork) if hasattr(arguments, each.name)]
     return Settings(
-        shape=shape or shape_from_arguments(arguments),
+        work=SummaryWork(**{name: getattr(arguments, name) for name in names}),
+        shape=shape or shapes.shape_from_arguments(arguments),
         device=device,
         engines=engines,
         threads=arguments.threads if device == "cpu" else 0,
         rounds=rounds,
         work_dir=arguments.work_dir.resolve(),
     )
+
+
+def names_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """What argparse takes to parse a comma-separated list of known names."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(text.split(",")))
+        if unknown := set(names) - set(known):
+            raise argparse.ArgumentTypeError(f"{min(unknown)!r} is none of {', '.join(known)}")
+        return names
+
+    return parse
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
@@ -138,47 +155,41 @@ def parse_numbers(text: str) -> tuple[int, ...]:
 
 def report(
     arguments: argparse.Namespace,
-    documentation: str | None,
     tables: Mapping[str, Table],
     *,
-    figures: Mapping[str, object],
-    missing: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+    timings: Timings | None = None,
+    missing: Mapping[str, object] | None = None,
     gpu: object | None = None,
+    **figures: object,
 ) -> None:
     """Prints the tables, and writes all to --json.
 
-    figures: what else goes into the file. gpu: its description, where one was measured.
+    missing: what has no figures, and why; beside what timings lack. gpu: its description, where
+    one was measured. figures: what else goes into the file.
     """
+    timings = timings or Timings()
+    missing = {**timings.missing, **(missing or {})}
     for name, table in tables.items():
         print(f"{name}\n{table.text()}\n")
-    for name, reason in (missing or {}).items():
+    for name, reason in missing.items():
         print(f"not measured: {name}: {reason}")
     if arguments.json is None:
         return
+    script = Path(sys.argv[0]).name
     content = {
-        "question": (documentation or "").split("\n\n", 1)[0],
-        "made": made_by(" ".join(["python", _script(), *sys.argv[1:]])),
-        "machine": {**describe_machine(), **({} if gpu is None else {"gpu": str(gpu)})},
+        "question": arguments.question,
+        "made": made_by(" ".join([f"python benchmarks/{script}", *sys.argv[1:]])),
+        "machine": describe_machine() | ({} if gpu is None else {"gpu": str(gpu)}),
         "tables": {name: table.to_json() for name, table in tables.items()},
-        "missing": dict(missing or {}),
+        "missing": missing,
+        "settings": settings and asdict(settings),
+        "timings": asdict(timings),
         **figures,
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
     arguments.json.write_text(text + "\n", "utf-8")
-
-
-def describe_timings(settings: Settings, timings: Timings) -> dict[str, object]:
-    """For the JSON report: what was loaded, and every round."""
-    return {
-        "shape": asdict(settings.shape),
-        "device": settings.device,
-        "threads": settings.threads,
-        "rounds": settings.rounds,
-        "workers": {name: asdict(ready) for name, ready in timings.workers.items()},
-        "raw_seconds": timings.seconds,
-        "other_cores": timings.other_cores,
-    }
 
 
 def run_script(
@@ -195,9 +206,3 @@ def run_script(
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _script() -> str:
-    script = Path(sys.argv[0]).resolve()
-    inside = script.is_relative_to(REPOSITORY)
-    return script.relative_to(REPOSITORY).as_posix() if inside else script.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -71,70 +71,43 @@ class Engine:
         return self.family == "pegasus-edge"
 
 
-def _ours_on_cpu(precision: str, storage: Storage) -> Engine:
-    return Engine(
-        family="pegasus-edge",
-        precision=precision,
-        compute_type="cpu",
-        target="ort",
-        storage=storage,
-    )
-
-
-def _ours_on_gpu(target: str, precision: str, storage: Storage) -> Engine:
-    return Engine(
-        family="pegasus-edge",
-        precision=precision,
-        compute_type="cuda" if target == "ort" else "tensorrt",
-        device="cuda",
-        target=target,
-        storage=storage,
-    )
-
-
-def _peer(
-    family: str, precision: str, compute_type: str, storage: Storage, device: str = "cpu"
-) -> Engine:
+def _engine(device: str, family: str, precision: str, how: str, storage: Storage) -> Engine:
+    """how: the target of ours, or the compute type of a peer."""
+    is_ours = family == "pegasus-edge"
+    provider = "cpu" if device == "cpu" else "cuda" if how == "ort" else "tensorrt"
     return Engine(
         family=family,
         precision=precision,
-        compute_type=compute_type,
+        compute_type=provider if is_ours else how,
         device=device,
+        target=how if is_ours else None,
         storage=storage,
     )
 
 
-def _by_name(engines: Iterable[Engine]) -> dict[str, Engine]:
-    return {engine.name: engine for engine in engines}
-
-
+_KNOWN = (
+    _engine("cpu", "pegasus-edge", "int8", "ort", INT8),
+    _engine("cpu", "ctranslate2", "int8", "int8", INT8),
+    _engine("cpu", "pegasus-edge", "fp32", "ort", FP32),
+    _engine("cpu", "ctranslate2", "fp32", "float32", FP32),
+    _engine("cpu", "optimum", "fp32", "onnxruntime", FP32),
+    _engine("cpu", "transformers", "fp32", "float32", FP32),
+    _engine("cpu", "pegasus-edge", "int4", "ort", INT4),
+    _engine("cuda", "pegasus-edge", "fp16", "trt-rtx", FP16),
+    _engine("cuda", "pegasus-edge", "int8", "trt-rtx", GPU_INT8),
+    _engine("cuda", "pegasus-edge", "fp16", "trt", FP16),
+    _engine("cuda", "pegasus-edge", "int8", "trt", GPU_INT8),
+    _engine("cuda", "pegasus-edge", "fp16", "ort", FP16),
+    _engine("cuda", "transformers", "fp16", "float16", FP16),
+    _engine("cuda", "transformers", "bf16", "bfloat16", FP16),
+    _engine("cuda", "transformers", "fp16-compiled", "float16+compile", FP16),
+    _engine("cuda", "ctranslate2", "float16", "float16", FP16),
+    _engine("cuda", "ctranslate2", "int8_float16", "int8_float16", replace(GPU_INT8, head=1)),
+    _engine("cuda", "transformers", "fp32", "float32", FP32),
+)
 ENGINES = {
-    "cpu": _by_name(
-        (
-            _ours_on_cpu("int8", INT8),
-            _peer("ctranslate2", "int8", "int8", INT8),
-            _ours_on_cpu("fp32", FP32),
-            _peer("ctranslate2", "fp32", "float32", FP32),
-            _peer("optimum", "fp32", "onnxruntime", FP32),
-            _peer("transformers", "fp32", "float32", FP32),
-            _ours_on_cpu("int4", INT4),
-        )
-    ),
-    "cuda": _by_name(
-        (
-            _ours_on_gpu("trt-rtx", "fp16", FP16),
-            _ours_on_gpu("trt-rtx", "int8", GPU_INT8),
-            _ours_on_gpu("trt", "fp16", FP16),
-            _ours_on_gpu("trt", "int8", GPU_INT8),
-            _ours_on_gpu("ort", "fp16", FP16),
-            _peer("transformers", "fp16", "float16", FP16, "cuda"),
-            _peer("transformers", "bf16", "bfloat16", FP16, "cuda"),
-            _peer("transformers", "fp16-compiled", "float16+compile", FP16, "cuda"),
-            _peer("ctranslate2", "float16", "float16", FP16, "cuda"),
-            _peer("ctranslate2", "int8_float16", "int8_float16", replace(GPU_INT8, head=1), "cuda"),
-            _peer("transformers", "fp32", "float32", FP32, "cuda"),
-        )
-    ),
+    device: {engine.name: engine for engine in _KNOWN if engine.device == device}
+    for device in ("cpu", "cuda")
 }
 """device -> name -> engine."""
 

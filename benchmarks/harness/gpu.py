@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +43,18 @@ class Gpu:
         )
 
 
-def find_gpu(driver: Any | None = None) -> Gpu:
-    """driver: in place of the CUDA driver's library. Raises: NoGpuError."""
+def find_gpu(driver: Any | None = None, *, otherwise: str = "") -> Gpu:
+    """driver: in place of the CUDA driver's library. otherwise: what to do without a GPU.
+
+    Raises: NoGpuError.
+    """
     driver = load_driver() if driver is None else driver
     capability = None if driver is None else current_capability(driver)
     if driver is None or capability is None:
         what = "no CUDA driver was found" if driver is None else "the CUDA driver finds no GPU"
         raise NoGpuError(
             f"this benchmark needs an NVIDIA GPU, and {what}: run it on a machine that has one"
+            f"{otherwise}"
         )
     device, size, version = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)
@@ -73,12 +74,22 @@ def find_gpu(driver: Any | None = None) -> Gpu:
 def copy_bytes_per_second(device: CudaDevice | None = None, num_bytes: int = COPY_BYTES) -> float:
     """Bytes read and written per second by copies within the GPU's memory: the best of several.
 
-    Through cuda-bindings, or through torch where they are missing.
     device: in place of the first GPU; num_bytes: of one copy. Raises: EngineError.
     """
-    if device is None and util.find_spec("cuda") is None and util.find_spec("torch") is not None:
-        return _best_rate(*_torch_copies(num_bytes), num_bytes)
-    return _best_rate(*_cuda_copies(device or CudaDevice(), num_bytes), num_bytes)
+    device = device or CudaDevice()
+    source, target = device.allocate(num_bytes), device.allocate(num_bytes)
+    addresses = (source.address, target.address)
+    kind = device.calls.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+    best_s = float("inf")
+    for _ in range(REPEATS):
+        device.synchronize()
+        started = time.perf_counter()
+        for _ in range(COPIES):
+            with device.hold():
+                device.calls("cudaMemcpyAsync", *addresses, num_bytes, kind, device.stream)
+        device.synchronize()
+        best_s = min(best_s, time.perf_counter() - started)
+    return 2 * COPIES * num_bytes / best_s
 
 
 def read_bytes_per_second(threads: int, num_bytes: int = READ_BYTES) -> float:
@@ -99,44 +110,7 @@ def read_bytes_per_second(threads: int, num_bytes: int = READ_BYTES) -> float:
     return num_bytes / best_s
 
 
-def _best_rate(copy: Call, synchronize: Call, num_bytes: int) -> float:
-    best_s = float("inf")
-    for _ in range(REPEATS):
-        synchronize()
-        started = time.perf_counter()
-        for _ in range(COPIES):
-            copy()
-        synchronize()
-        best_s = min(best_s, time.perf_counter() - started)
-    return 2 * COPIES * num_bytes / best_s
-
-
-def _cuda_copies(device: CudaDevice, num_bytes: int) -> tuple[Call, Call]:
-    source, target = device.allocate(num_bytes), device.allocate(num_bytes)
-    kind = device.calls.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-
-    def copy() -> None:
-        with device.hold():
-            addresses = (target.address, source.address)
-            device.calls("cudaMemcpyAsync", *addresses, num_bytes, kind, device.stream)
-
-    return copy, device.synchronize
-
-
-def _torch_copies(num_bytes: int) -> tuple[Call, Call]:
-    import torch
-
-    source = torch.zeros(num_bytes, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    return lambda: target.copy_(source), torch.cuda.synchronize
-
-
 def _driver_version() -> str:
-    """As nvidia-smi or the kernel module tells it."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    if shutil.which(command[0]):
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        if found.returncode == 0 and found.stdout.strip():
-            return found.stdout.split()[0]
+    """As the kernel module tells it."""
     module = Path("/sys/module/nvidia/version")
     return module.read_text().strip() if module.is_file() else "unknown"

@@ -14,19 +14,8 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "pegasus-edge",
-    "ctranslate2",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
-    "torch",
-    "transformers",
-    "cuda-bindings",
-    "onnxruntime-gpu",
-    "tensorrt",
-    "tensorrt-rtx",
-    "tensorrt-rtx-cu13",
+    *("pegasus-edge", "ctranslate2", "numpy", "onnx", "onnxruntime", "onnxscript", "torch"),
+    *("transformers", "cuda-bindings", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13"),
 )
 
 

@@ -42,12 +42,15 @@ class PlanSizes:
         return length + -length % TIME_ALIGNMENT
 
 
+USUAL_SIZES = PlanSizes()
+
+
 def prepare_engines(
     engines: Iterable[Engine],
     checkpoint: Path,
     work_dir: Path,
     timings: Timings,
-    sizes: PlanSizes | None = None,
+    sizes: PlanSizes = USUAL_SIZES,
 ) -> dict[str, Path]:
     """Engine name -> the folder that it loads, of those that can run here."""
     folders = {}
@@ -60,20 +63,20 @@ def prepare_engines(
 
 
 def prepare_engine(
-    engine: Engine, checkpoint: Path, work_dir: Path, sizes: PlanSizes | None = None
+    engine: Engine, checkpoint: Path, work_dir: Path, sizes: PlanSizes = USUAL_SIZES
 ) -> Path:
     """The folder that the engine's worker loads. Raises: CommandError."""
     if engine.family == "transformers":
         return checkpoint
     folder = work_dir / f"{checkpoint.name}-for-{engine.device}-{engine.name}"
     mark = folder.with_name(f"{folder.name}.made-from.json")
-    made_from = json.dumps(_made_from(engine, checkpoint, sizes or PlanSizes()), indent=2) + "\n"
+    made_from = json.dumps(_made_from(engine, checkpoint, sizes), indent=2) + "\n"
     if folder.is_dir() and mark.is_file() and mark.read_text() == made_from:
         return folder
     print(f"preparing {engine.name} …", file=sys.stderr, flush=True)
     mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    command = make_command(engine, checkpoint, folder, sizes or PlanSizes())
+    command = make_command(engine, checkpoint, folder, sizes)
     measure_command(command, log=work_dir / "logs" / f"prepare-{engine.name}.log")
     mark.write_text(made_from)
     return folder

@@ -7,9 +7,9 @@ stderr. Only the standard library is used here, as workers run in several enviro
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import resource
 import sys
 import time
 import traceback
@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TextIO
 
 LENGTH_PENALTY = 0.6  # google/pegasus-xsum's, for every engine
 KIB = 1024
@@ -92,7 +91,8 @@ Load = Callable[[WorkerSettings], Prepare]
 def run_worker(import_engine: Callable[[], Load], packages: Sequence[str]) -> int:
     """The whole life of a worker; ``packages``: whose versions it reports, if they are there."""
     settings = WorkerSettings(**json.loads(sys.argv[1]))
-    replies = _claim_stdout()
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what others write to stdout goes to stderr from now on
     started = time.perf_counter()
     load = import_engine()
     imported = time.perf_counter()
@@ -101,7 +101,7 @@ def run_worker(import_engine: Callable[[], Load], packages: Sequence[str]) -> in
     ready = Ready(
         import_s=imported - started,
         load_s=loaded - imported,
-        peak_rss_bytes=_peak_rss_bytes(),
+        peak_rss_bytes=_status_bytes("VmHWM"),
         versions=_versions(packages),
     )
     print(json.dumps(asdict(ready)), file=replies, flush=True)
@@ -132,46 +132,23 @@ def _answer(line: str, prepare: Prepare) -> dict[str, object]:
     reply = Reply(
         seconds=seconds,
         tokens=[list(row) for row in tokens],
-        peak_rss_bytes=_peak_rss_bytes(),
-        file_bytes=(_status_kib("RssFile") or 0) * KIB,
+        peak_rss_bytes=_status_bytes("VmHWM"),
+        file_bytes=_status_bytes("RssFile"),
     )
     return asdict(reply)
 
 
-def _claim_stdout() -> TextIO:
-    """A private stream to the benchmark; what others write to stdout goes to stderr from now on."""
-    private = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return private
-
-
-def _peak_rss_bytes() -> int:
-    """High-water mark of this program.
-
-    ``ru_maxrss`` would count what the parent held when it started the worker; Linux's VmHWM
-    begins anew with the program.
-    """
-    in_kib = _status_kib("VmHWM")
-    if in_kib is not None:
-        return in_kib * KIB
-    unit = 1 if sys.platform == "darwin" else KIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _status_kib(field: str) -> int | None:
+def _status_bytes(field: str) -> int:
+    """Of memory, as Linux tells it; 0 elsewhere. VmHWM, unlike ru_maxrss, begins anew with this
+    program, and does not count what the parent held when it started it."""
     status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1])
-    return None
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((KIB * int(x.split()[1]) for x in lines if x.startswith(f"{field}:")), 0)
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
     found = {}
     for package in packages:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found

@@ -1,4 +1,4 @@
-"""Checkpoints of published shapes with random weights, so that benchmarks need no hub.
+"""Checkpoints of published shapes with random weights, and documents, so that no hub is needed.
 
 Of google/pegasus-xsum (568 million parameters, 2.27 GB in fp32) and google/bigbird-pegasus-large:
 names, shapes and settings are those of the published checkpoints, as transformers saves them. The
@@ -14,15 +14,16 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from harness.checkpoint_files import WeightSpec, write_tensors, write_vocabulary
 
 RESERVED_IDS = 103  # model id = piece id + 103: masks and unused ids come before the pieces
 FIRST_PIECE_ID = RESERVED_IDS + 4  # <pad>, </s>, <unk>, <n>: then come the ids that stand for text
-BIGBIRD_UNK_ID = 105
 END_ID = 1  # </s>, the last token of every document
 LOGIT_SCALE = 4.0  # standard deviation of the logits
 
@@ -78,14 +79,14 @@ def write_checkpoint(work_dir: Path, shape: Shape) -> Path:
     mark.unlink(missing_ok=True)
     _write_json(folder / "config.json", _config(shape))
     if shape.is_sparse:
-        unused = [f"<unused_{index}>" for index in range(2, BIGBIRD_UNK_ID)]
-        write_vocabulary(folder / "spiece.model", shape.vocabulary, specials=unused)
+        write_vocabulary(folder / "spiece.model", "bigbird-mini", shape.vocabulary)
     else:
         generation = (PUBLISHED / "pegasus_generation.json").read_text()
         (folder / "generation_config.json").write_text(generation)
         tokenizer = {"model_max_length": shape.positions, "tokenizer_class": "PegasusTokenizer"}
         _write_json(folder / "tokenizer_config.json", tokenizer)
-        write_vocabulary(folder / "spiece.model", shape.vocabulary - RESERVED_IDS)
+        pieces = shape.vocabulary - RESERVED_IDS
+        write_vocabulary(folder / "spiece.model", "pegasus-mini", pieces)
     write_tensors(folder / "model.safetensors", _weight_specs(shape), seed=shape.seed)
     _write_json(mark, asdict(shape))
     return folder
@@ -113,6 +114,23 @@ def checkpoint_name(shape: Shape) -> str:
     return f"{name}-{shape.encoder_layers}x{shape.d_model}x{shape.vocabulary}-{mark}"
 
 
+def random_lengths(count: int, *, shortest: int, longest: int, seed: int) -> list[int]:
+    """Lengths drawn evenly from ``shortest`` to ``longest``, both included."""
+    lengths = np.random.default_rng(seed).integers(shortest, longest + 1, count)
+    return [int(length) for length in lengths]
+
+
+def random_documents(
+    lengths: Sequence[int], *, vocabulary: int, seed: int
+) -> tuple[tuple[int, ...], ...]:
+    """One document of each length in tokens, the end token included."""
+    random = np.random.default_rng(seed)
+    return tuple(
+        (*random.integers(FIRST_PIECE_ID, vocabulary, length - 1).tolist(), END_ID)
+        for length in lengths
+    )
+
+
 def _weight_specs(shape: Shape) -> Iterator[WeightSpec]:
     """All stored tensors; the head is the embedding, and xsum's positions are computed."""
     v, d = shape.vocabulary, shape.d_model
@@ -130,8 +148,12 @@ def _weight_specs(shape: Shape) -> Iterator[WeightSpec]:
         # predict itself.
         mean, std = (1.0, 0.05) if stack == "encoder" else (0.0, LOGIT_SCALE)
         norm = f"{prefix}.{'layernorm_embedding' if shape.is_sparse else 'layer_norm'}"
-        yield WeightSpec(name=f"{norm}.weight", shape=(d,), mean=mean, std=std)
-        yield WeightSpec(name=f"{norm}.bias", shape=(d,), std=0.02)
+        yield from _norm_specs(norm, d, mean, std)
+
+
+def _norm_specs(name: str, d: int, mean: float = 1.0, std: float = 0.05) -> Iterator[WeightSpec]:
+    yield WeightSpec(name=f"{name}.weight", shape=(d,), mean=mean, std=std)
+    yield WeightSpec(name=f"{name}.bias", shape=(d,), std=0.02)
 
 
 def _layer_specs(prefix: str, shape: Shape, stack: str, layers: int) -> Iterator[WeightSpec]:
@@ -150,8 +172,7 @@ def _layer_specs(prefix: str, shape: Shape, stack: str, layers: int) -> Iterator
             if not shape.is_sparse:
                 yield WeightSpec(name=f"{name}.bias", shape=(d,))  # zero, as in the published file
     for norm in (*(f"{name}_layer_norm" for name in attentions), "final_layer_norm"):
-        yield WeightSpec(name=f"{prefix}.{norm}.weight", shape=(d,), mean=1.0, std=0.05)
-        yield WeightSpec(name=f"{prefix}.{norm}.bias", shape=(d,), std=0.02)
+        yield from _norm_specs(f"{prefix}.{norm}", d)
     yield WeightSpec(name=f"{prefix}.fc1.weight", shape=(f, d), std=d**-0.5)
     yield WeightSpec(name=f"{prefix}.fc1.bias", shape=(f,), std=0.02)
     yield WeightSpec(name=f"{prefix}.fc2.weight", shape=(d, f), std=gain * f**-0.5)

@@ -97,6 +97,12 @@ class Table:
         return name
 
 
+def columns_of(*specs: str) -> tuple[Column, ...]:
+    """Of "title", "title|unit" or "title|unit|digits" each."""
+    parts = [[*spec.split("|"), "", ""][:3] for spec in specs]
+    return tuple(Column(title=x, unit=unit, digits=int(n or 0)) for x, unit, n in parts)
+
+
 def _given(column: Column) -> dict[str, Any]:
     """What is not left at its default."""
     return {name: value for name, value in asdict(column).items() if value or name == "title"}

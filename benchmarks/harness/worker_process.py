@@ -7,7 +7,6 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -87,12 +86,7 @@ class WorkerProcess:
     def __enter__(self) -> WorkerProcess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self._process.kill()  # it may be in the middle of a long request
         self.close()
@@ -119,14 +113,10 @@ class WorkerProcess:
 
     def _ended(self) -> str:
         status = self._process.wait(EXIT_TIMEOUT_S)
-        lines = [line for line in self._log_lines() if line.strip()]
+        lines = [line for line in self._log_tail().splitlines()[2:] if line.strip()]
         last = lines[-1].strip() if lines else "it said nothing"
-        what = f"{self.name}: the worker ended with exit status {status}: {last}"
-        return f"{what}{self._log_tail()}"
-
-    def _log_lines(self) -> list[str]:
-        return self.log.read_text(errors="replace").splitlines()
+        return f"{self.name}: the worker ended with exit status {status}: {last}{self._log_tail()}"
 
     def _log_tail(self) -> str:
-        tail = self._log_lines()[-LOG_TAIL_LINES:]
+        tail = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join(["", f"last lines of {self.log}:", *tail])

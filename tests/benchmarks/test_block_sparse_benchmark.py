@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from attention import timing
-from attention.check import TOLERANCES, check_table, gpu_cases, tiny_cases
 from attention.engines import (
     DENSE,
     ENGINES,
@@ -33,6 +32,7 @@ from pegasus_plugins import reference
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.tuning import Tuning, tune
 from pegasus_runtime.native.gpu import current_capability
+from plugins.kernel_check import TOLERANCES, check_table, gpu_cases, tiny_cases
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEAKS = Peaks(bytes_per_s=4e12, operations_per_s=800e12)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from render_figures import REPOSITORY, FigureError, find_pages, main, render_page
 
 from harness.table import Column, Table, format_columns
-from render_figures import REPOSITORY, FigureError, find_pages, main, render_page
 
 FIGURES = REPOSITORY / "docs" / "figures"
 TABLE = Table(

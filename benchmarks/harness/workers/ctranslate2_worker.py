@@ -11,21 +11,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.protocol import (
-    LENGTH_PENALTY,
-    Load,
-    Prepare,
-    Request,
-    Tokens,
-    WorkerSettings,
-    run_worker,
-)
+from harness import protocol
 
 
-def import_engine() -> Load:
+def import_engine() -> protocol.Load:
     import ctranslate2
 
-    def load(settings: WorkerSettings) -> Prepare:
+    def load(settings: protocol.WorkerSettings) -> protocol.Prepare:
         translator = ctranslate2.Translator(
             settings.folder,
             device=settings.device,
@@ -36,16 +28,16 @@ def import_engine() -> Load:
         token_of_id = json.loads(Path(settings.folder, "shared_vocabulary.json").read_text())
         id_of_token = {token: number for number, token in enumerate(token_of_id)}
 
-        def prepare(request: Request) -> Callable[[], Tokens]:
+        def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
             sources = [[token_of_id[token] for token in source] for source in request.sources]
 
-            def generate() -> Tokens:
+            def generate() -> protocol.Tokens:
                 found = translator.translate_batch(
                     sources,
                     beam_size=request.beams,
                     max_decoding_length=request.new_tokens,
                     min_decoding_length=request.new_tokens,
-                    length_penalty=LENGTH_PENALTY,
+                    length_penalty=protocol.LENGTH_PENALTY,
                     num_hypotheses=1,
                     max_input_length=max(map(len, sources)),
                     max_batch_size=request.max_batch_size,
@@ -61,4 +53,4 @@ def import_engine() -> Load:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker(import_engine, ("ctranslate2", "numpy")))
+    sys.exit(protocol.run_worker(import_engine, ("ctranslate2", "numpy")))

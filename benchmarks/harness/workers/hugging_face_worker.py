@@ -11,31 +11,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.protocol import (
-    LENGTH_PENALTY,
-    Load,
-    Prepare,
-    Request,
-    Tokens,
-    WorkerSettings,
-    refuse_batch_settings,
-    run_worker,
-)
+from harness import protocol
 
 COMPILE = "+compile"
 OPTIMUM = "onnxruntime"
 PAD_ID = 0
 
 
-def import_engine() -> Load:
+def import_engine() -> protocol.Load:
     import torch
 
     if OPTIMUM in sys.argv[1]:
-        from optimum.onnxruntime import ORTModelForSeq2SeqLM  # noqa: F401
+        from optimum.onnxruntime import ORTModelForSeq2SeqLM  # noqa: F401  (counts as import)
     else:
         from transformers import AutoModelForSeq2SeqLM  # noqa: F401
 
-    def load(settings: WorkerSettings) -> Prepare:
+    def load(settings: protocol.WorkerSettings) -> protocol.Prepare:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         model = _load_optimum(settings) if settings.compute_type == OPTIMUM else _load(settings)
@@ -44,15 +35,15 @@ def import_engine() -> Load:
             model.forward = torch.compile(model.forward)
             static = {"cache_implementation": "static"}
 
-        def prepare(request: Request) -> Callable[[], Tokens]:
-            refuse_batch_settings(request)
+        def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
+            protocol.refuse_batch_settings(request)
             rows, row_masks = pad_sources(request.sources)
             ids = torch.tensor(rows, device=settings.device)
             mask = torch.tensor(row_masks, device=settings.device)
             if settings.encoder_only:
                 return lambda: _encode(model, ids, mask)
 
-            def generate() -> Tokens:
+            def generate() -> protocol.Tokens:
                 with torch.inference_mode():
                     found = model.generate(
                         input_ids=ids,
@@ -60,7 +51,7 @@ def import_engine() -> Load:
                         num_beams=request.beams,
                         min_new_tokens=request.new_tokens,
                         max_new_tokens=request.new_tokens,
-                        length_penalty=LENGTH_PENALTY,
+                        length_penalty=protocol.LENGTH_PENALTY,
                         do_sample=False,
                         **static,
                     )
@@ -74,7 +65,7 @@ def import_engine() -> Load:
     return load
 
 
-def _load(settings: WorkerSettings) -> Any:
+def _load(settings: protocol.WorkerSettings) -> Any:
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
@@ -83,21 +74,17 @@ def _load(settings: WorkerSettings) -> Any:
     return model.eval().to(settings.device)
 
 
-def _load_optimum(settings: WorkerSettings) -> Any:
+def _load_optimum(settings: protocol.WorkerSettings) -> Any:
     import onnxruntime
     from optimum.onnxruntime import ORTModelForSeq2SeqLM
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
-    return ORTModelForSeq2SeqLM.from_pretrained(
-        settings.folder,
-        use_cache=True,
-        provider="CPUExecutionProvider",
-        session_options=options,
-    )
+    how = {"use_cache": True, "provider": "CPUExecutionProvider", "session_options": options}
+    return ORTModelForSeq2SeqLM.from_pretrained(settings.folder, **how)
 
 
-def _encode(model: Any, ids: Any, mask: Any) -> Tokens:
+def _encode(model: Any, ids: Any, mask: Any) -> protocol.Tokens:
     import torch
 
     encoder = model.get_encoder()
@@ -108,7 +95,7 @@ def _encode(model: Any, ids: Any, mask: Any) -> Tokens:
     return [()] * len(ids)
 
 
-def pad_sources(sources: Tokens) -> tuple[list[list[int]], list[list[int]]]:
+def pad_sources(sources: protocol.Tokens) -> tuple[list[list[int]], list[list[int]]]:
     """Ids padded at the end to the longest document, and the mask that is 1 on real tokens."""
     longest = max(map(len, sources))
     gaps = [longest - len(source) for source in sources]
@@ -126,4 +113,4 @@ def count_new_tokens(row: Sequence[int]) -> int:
 
 if __name__ == "__main__":
     packages = ("transformers", "torch", "optimum-onnx", "numpy")
-    sys.exit(run_worker(import_engine, packages))
+    sys.exit(protocol.run_worker(import_engine, packages))

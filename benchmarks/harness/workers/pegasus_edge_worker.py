@@ -6,41 +6,32 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-from harness.protocol import (
-    LENGTH_PENALTY,
-    Load,
-    Prepare,
-    Request,
-    Tokens,
-    WorkerSettings,
-    refuse_batch_settings,
-    run_worker,
-)
+from harness import protocol
 
 
-def import_engine() -> Load:
+def import_engine() -> protocol.Load:
     with contextlib.suppress(ModuleNotFoundError):  # TensorRT's bundles do without
         import onnxruntime  # noqa: F401  (else loading a bundle would import it)
 
     from pegasus_runtime import GenerationOptions, Summarizer
 
-    def load(settings: WorkerSettings) -> Prepare:
+    def load(settings: protocol.WorkerSettings) -> protocol.Prepare:
         if settings.encoder_only:
             return _load_encoder(settings)
         summarizer = Summarizer.load(
             settings.folder, provider=settings.compute_type, threads=settings.threads or None
         )
 
-        def prepare(request: Request) -> Callable[[], Tokens]:
-            refuse_batch_settings(request)
+        def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
+            protocol.refuse_batch_settings(request)
             options = GenerationOptions(
                 num_beams=request.beams,
                 max_new_tokens=request.new_tokens,
                 min_new_tokens=request.new_tokens,
-                length_penalty=LENGTH_PENALTY,
+                length_penalty=protocol.LENGTH_PENALTY,
             )
 
-            def generate() -> Tokens:
+            def generate() -> protocol.Tokens:
                 found = summarizer.generate(request.sources, options)
                 return [hypotheses[0].token_ids for hypotheses in found]
 
@@ -51,14 +42,14 @@ def import_engine() -> Load:
     return load
 
 
-def _load_encoder(settings: WorkerSettings) -> Prepare:
+def _load_encoder(settings: protocol.WorkerSettings) -> protocol.Prepare:
     from pegasus_runtime.bundle import open_bundle
     from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 
     encoder = OrtEncoder(open_bundle(settings.folder), threads=settings.threads)
 
-    def prepare(request: Request) -> Callable[[], Tokens]:
-        def encode() -> Tokens:
+    def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
+        def encode() -> protocol.Tokens:
             encoder.encode(request.sources)
             return [()] * len(request.sources)
 
@@ -69,4 +60,4 @@ def _load_encoder(settings: WorkerSettings) -> Prepare:
 
 if __name__ == "__main__":
     libraries = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13", "cuda-bindings")
-    sys.exit(run_worker(import_engine, ("pegasus-edge", "numpy", *libraries)))
+    sys.exit(protocol.run_worker(import_engine, ("pegasus-edge", "numpy", *libraries)))

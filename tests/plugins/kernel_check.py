@@ -83,10 +83,8 @@ def check_kernel(case: CheckCase, device: str) -> float:
         num_blocks = case.spec.num_blocks(case.length)
         rows = case.heads * num_blocks
         plan = rng.integers(0, num_blocks + 1, (rows, 3), dtype=np.int32)
-    query, key, value = (x.to(device) for x in tensors)
-    device_mask = torch.from_numpy(mask).to(device)
-    device_plan = None if plan is None else torch.from_numpy(plan).to(device)
-    got = attend(case.spec, query, key, value, device_mask, device_plan)
+    inputs = [*tensors, torch.from_numpy(mask), *([] if plan is None else [torch.from_numpy(plan)])]
+    got = attend(case.spec, *(x.to(device) for x in inputs))
     exact = [x.double().numpy() for x in tensors]
     expected = reference.attend(case.spec, exact[0], exact[1], exact[2], mask, plan)
     return float(np.abs(got.double().cpu().numpy() - expected).max())

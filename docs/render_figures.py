@@ -12,9 +12,9 @@ the table in it, where it has several):
 What stands between the two comments is replaced: never edit it, but run the benchmark again with
 `--json docs/figures/NAME.json`, and this script.
 
-    python benchmarks/render_figures.py             # or: make figures
-    python benchmarks/render_figures.py --check     # exit status 1 if a page is out of date
-    python benchmarks/render_figures.py --plots     # draw the plots of docs/figures anew, too
+    python docs/render_figures.py             # or: make figures
+    python docs/render_figures.py --check     # exit status 1 if a page is out of date
+    python docs/render_figures.py --plots     # draw the plots of docs/figures anew, too
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
 from harness.table import Table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/**/*.md", "plugins/*.md", "examples/*.md")
 _BLOCK = re.compile(r"(<!-- figures: (.*?) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 _CELL = re.compile(r"(<!-- figure: ([^|\n]*?)\|([^|\n]*?)\|([^|\n]*?)-->).*?(<!-- /figure -->)")
