@@ -19,7 +19,7 @@ import pytest
 from e2e.parity.cases import run_cases
 from e2e.parity.options import PROPERTY, parity_runs
 
-TOKENS_PER_CASE = 15  # fewer would say little
+TOKENS_PER_CASE = 17  # fewer would say little
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

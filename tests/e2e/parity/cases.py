@@ -38,10 +38,11 @@ from e2e.parity.checkpoints import (
     export_checkpoint,
     make_checkpoint,
 )
+from e2e.parity.outcome import Outcome
 from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
 from runtime.search.oracle import random_options, run_oracle
 
-__all__ = ["Mismatch", "Outcome", "run_cases"]
+__all__ = ["Mismatch", "run_cases"]
 
 SCORE_TOLERANCE = 1e-4
 CASES_PER_CHECKPOINT = 10
@@ -60,23 +61,6 @@ class Mismatch:
     theirs: list[Any]
     margin: float
     """Score of their best sequence less that of ours: near 0, two beams are tied."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """Counts over all cases."""
-
-    cases: int = 0
-    documents: int = 0
-    sequences: int = 0
-    tokens: int = 0
-    token_mismatches: int = 0
-    batch_mismatches: int = 0
-    largest_score_error: float = 0.0
-    """|ours - theirs| / max(1, |theirs|): a length_penalty of -2 multiplies scores by length²."""
-    score_mismatches: int = 0
-    """Documents over the tolerance, in comparison with transformers in float64 as well: random
-    weights are sharp, and float32 itself is off by nearly as much now and then."""
 
 
 def run_cases(

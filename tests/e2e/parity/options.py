@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from e2e.parity.cases import Outcome
 from e2e.parity.checkpoints import MODELS, TARGETS
+from e2e.parity.outcome import Outcome
 from harness.table import Column, Table
 
 __all__ = ["EXACTNESS", "PROPERTY", "parity_runs"]
@@ -95,6 +95,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _tell_parity(terminalreporter: Any, config: pytest.Config, found: list[Any]) -> None:
+    found = sorted(found, key=lambda each: str(each["name"]))  # processes end in any order
     outcomes = [(each["name"], Outcome(**each["outcome"])) for each in found]
     table = make_table(config.getoption("--parity-seed"), outcomes)
     seconds = math.fsum(each["seconds"] for each in found)
