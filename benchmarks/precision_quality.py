@@ -36,6 +36,7 @@ from harness.machine import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "examples"))
 
 from harness.table import Cell, Column, Table
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.errors import ExportError
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
@@ -145,7 +146,7 @@ def summarize_with_bundle(
         plans = PlanRequest(
             max_batch=MAX_DOCUMENTS_TOGETHER,
             onnx_only=on_host,
-            compute_capabilities=None if on_host else (),
+            build=BuildRequest(compute_capabilities=None if on_host else ()),
         )
     reads = setup.target == "trt" and precision == "int8"  # documents, for ranges of activations
     result = export_bundle(

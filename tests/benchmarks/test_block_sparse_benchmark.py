@@ -31,7 +31,6 @@ from harness.plots import draw_report
 from pegasus_plugins import reference
 from pegasus_plugins.kernel_file import KernelVariant
 from pegasus_plugins.tuning import Tuning, tune
-from pegasus_runtime.native.gpu import current_capability
 from plugins.kernel_check import TOLERANCES, check_table, gpu_cases, tiny_cases
 
 REPOSITORY = Path(__file__).resolve().parents[2]

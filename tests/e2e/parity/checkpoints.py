@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
+from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime import Summarizer
@@ -80,7 +81,8 @@ def export_checkpoint(folder: Path, positions: int, target: str) -> Summarizer:
             max_target_tokens=positions,
             max_batch=MAX_DOCUMENTS,
             onnx_only=True,
-            compute_capabilities=("8.0",) if target == "trt" else None,  # of kernels, not run here
+            # of kernels, not run here
+            build=BuildRequest(compute_capabilities=("8.0",) if target == "trt" else None),
         )
     output = folder / "bundle"
     export_bundle(
