@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pegasus_engines.plans.gpu import current_capability
 from safetensors.numpy import save_file
 
 import block_sparse
@@ -38,6 +37,7 @@ from harness.shapes import (
 )
 from harness.step_bytes import Storage, step_bytes
 from harness.table import Table, ratio
+from pegasus_runtime.native.gpu import current_capability
 
 OURS, PEER = "pegasus-edge-int8", "ctranslate2-int8"
 WORK = bench.SummaryWork(source_tokens=12, new_tokens=12, beams=2)
