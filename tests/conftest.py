@@ -1,22 +1,32 @@
-"""Checkpoints and bundles that many tests share: an export takes seconds, so each is made once."""
+"""Checkpoints and bundles that many tests share: an export takes seconds, so each is made once.
 
+Libraries that take seconds to import are imported where they are used: of the processes of a run,
+the one that only hands out the tests needs none of them.
+"""
+
+from __future__ import annotations
+
+import gc
 import os
 import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.tiny_checkpoint import write_tiny_checkpoint
-from pegasus_export.request.export import PlanRequest
-from pegasus_export.stages.export import ExportRequest, export_bundle
-from pegasus_runtime.bundle import PLAN_TARGETS
+from slow_tests import mark_slow, sort_longest_first
+
+if TYPE_CHECKING:
+    from made_once import MadeOnce
 
 pytest_plugins = ("e2e.parity.options",)
 
 ExportedBundle = Callable[..., Path]
 
+# Each process of a run has a core for itself; so have those that it starts.
+os.environ["OMP_NUM_THREADS"] = "1"
 # Kernels run on the CPU by Triton's interpreter, which has to be asked for before anything imports
 # Triton: transformers does. What compiles runs in a process of its own, without it.
 os.environ["TRITON_INTERPRET"] = "1"
@@ -29,45 +39,68 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_slow(items)
+    sort_longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not go through all of it again and again.
+
+    It took 3 to 7 % of an export, and 15 % of the first one.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Checkpoints and exports that all processes of this run share; read only."""
+    from made_once import MadeOnce
+
+    base = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ  # whose folder lies in that of the run
+    return MadeOnce(root=(base.parent if is_worker else base) / "made-once")
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(made_once: MadeOnce) -> Callable[[str], Path]:
     """architecture -> folder of a random checkpoint of it; read only."""
+    from exporter.tiny_checkpoint import write_tiny_checkpoint
 
     @cache
     def write(architecture: str) -> Path:
-        folder = tmp_path_factory.mktemp("checkpoints") / architecture
-        return write_tiny_checkpoint(folder, architecture=architecture)
+        return made_once.folder(
+            architecture, lambda folder: write_tiny_checkpoint(folder, architecture=architecture)
+        )
 
     return lambda architecture="PegasusForConditionalGeneration": write(architecture)
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(
-    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[[str], Path]
-) -> ExportedBundle:
+def tiny_bundle(made_once: MadeOnce, tiny_checkpoint: Callable[[str], Path]) -> ExportedBundle:
     """(architecture, target, precision) -> folder of its bundle; read only: copy to change it.
 
     Those for TensorRT are graphs, for 8 beams and batches of 4.
     """
-
-    @cache
-    def export(architecture: str, target: str, precision: str) -> Path:
-        output = tmp_path_factory.mktemp("bundles") / f"{architecture}-{target}-{precision}"
-        model = str(tiny_checkpoint(architecture))
-        plans = PlanRequest()
-        if target in PLAN_TARGETS:
-            plans = PlanRequest(onnx_only=True, num_beams=8, max_batch=4, max_target_tokens=48)
-        request = ExportRequest(
-            model=model, output=output, target=target, precision=precision, plans=plans
-        )
-        export_bundle(request)
-        return output
+    from pegasus_export.request.export import PlanRequest
+    from pegasus_runtime.bundle import PLAN_TARGETS
 
     def make(
         architecture: str = "PegasusForConditionalGeneration",
         target: str = "ort",
         precision: str = "fp32",
     ) -> Path:
-        return export(architecture, target, precision)
+        plans = PlanRequest()
+        if target in PLAN_TARGETS:
+            plans = PlanRequest(onnx_only=True, num_beams=8, max_batch=4, max_target_tokens=48)
+        result = made_once.export(
+            model=str(tiny_checkpoint(architecture)),
+            target=target,
+            precision=precision,
+            plans=plans,
+        )
+        return result.bundle.folder
 
     return make

@@ -7,7 +7,7 @@ older transformers than the oracle.
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,45 +28,71 @@ OPTIONS: list[dict[str, Any]] = [
 PROMPTS = [[0, 120, 131], [0, 140, 150]]
 
 GENERATE = """
-import json, sys, torch
+import torch
 from optimum import onnxruntime
-folder, loader, rows, options = json.loads(sys.stdin.read())
+folder, loader, rows, options = request
 model = getattr(onnxruntime, loader).from_pretrained(folder)
 longest = max(map(len, rows))
 ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
 mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-found = [model.generate(input_ids=ids, attention_mask=mask, **each).tolist() for each in options]
-print(json.dumps(found))
+answer = [model.generate(input_ids=ids, attention_mask=mask, **each).tolist() for each in options]
 """
 FEATURES = """
-import json, sys, torch
+import torch
 from optimum.onnxruntime import ORTModelForCustomTasks
-folder, ids, decoder_ids = json.loads(sys.stdin.read())
+folder, ids, decoder_ids = request
 model = ORTModelForCustomTasks.from_pretrained(folder)
 ids = torch.tensor(ids)
 output = model(
     input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=torch.tensor(decoder_ids)
 )
-states = output.last_hidden_state, output.encoder_last_hidden_state
-print(json.dumps([each.tolist() for each in states]))
+answer = [output.last_hidden_state.tolist(), output.encoder_last_hidden_state.tolist()]
 """
+ANSWER = "answer: "  # how its line begins, as libraries print too
+SERVE = f"""
+import json, sys
+for line in sys.stdin:
+    script, request = json.loads(line)
+    scope = dict(request=request)
+    exec(script, scope)
+    print({ANSWER!r} + json.dumps(scope["answer"]), flush=True)
+"""
+AskOptimum = Callable[[str, list[Any]], Any]
 
 
-def ask_optimum(script: str, request: list[Any]) -> Any:
+@pytest.fixture(scope="module")
+def ask_optimum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskOptimum]:
+    """(script, its request) -> its answer, from one process: its imports take seconds."""
     peer = find_peer("optimum")
     if peer is None:
         if os.environ.get("PEGASUS_EDGE_PEERS") == "required":
             pytest.fail("Optimum's environment is missing: make test sets it up")
         pytest.skip("Optimum's environment is missing: python benchmarks/peers.py optimum")
-    run = subprocess.run(
-        [peer.python, "-c", script],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
+    errors = tmp_path_factory.mktemp("optimum") / "errors.txt"
+    with (
+        errors.open("w") as file,
+        subprocess.Popen(
+            [peer.python, "-c", SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def ask(script: str, request: list[Any]) -> Any:
+            process.stdin.write(json.dumps([script, request]) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith(ANSWER):
+                    return json.loads(line.removeprefix(ANSWER))
+            pytest.fail(errors.read_text())
+
+        yield ask
+        process.stdin.close()
 
 
 def padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,6 +119,7 @@ def test_optimum_loads_the_onnx_target_and_generates_the_tokens_of_transformers(
     architecture: str,
     loader: str,
     rows: list[list[int]],
+    ask_optimum: AskOptimum,
     tiny_checkpoint: Callable[..., Path],
     tiny_bundle: Callable[..., Path],
 ) -> None:
@@ -110,7 +137,9 @@ def test_optimum_loads_the_onnx_target_and_generates_the_tokens_of_transformers(
 
 
 def test_optimum_runs_the_features_of_the_onnx_target(
-    tiny_checkpoint: Callable[..., Path], tiny_bundle: Callable[..., Path]
+    ask_optimum: AskOptimum,
+    tiny_checkpoint: Callable[..., Path],
+    tiny_bundle: Callable[..., Path],
 ) -> None:
     folder = str(tiny_bundle("PegasusModel", "onnx"))
     source, target = [[120, 131, 140, 1], [110, 111, 112, 1]], [[0, 130], [0, 140]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from e2e.parity.models import MODELS
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.request.export import PlanRequest
@@ -16,19 +17,12 @@ from pegasus_runtime import Summarizer
 __all__ = [
     "MAX_BEAMS",
     "MAX_DOCUMENTS",
-    "MODELS",
-    "TARGETS",
     "export_checkpoint",
     "make_checkpoint",
 ]
 
 MAX_DOCUMENTS = 4
 MAX_BEAMS = 32  # that are drawn, and that bundles of target ort take
-TARGETS = ("ort", "trt", "trt-rtx")
-MODELS = {
-    "pegasus": "PegasusForConditionalGeneration",
-    "bigbird": "BigBirdPegasusForConditionalGeneration",
-}
 WEIGHTS = ("safetensors", "safetensors-sharded", "bin", "bin-sharded", "bin-legacy")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.parity.checkpoints import MODELS, TARGETS
+from e2e.parity.models import MODELS, TARGETS
 from e2e.parity.outcome import Outcome
 from harness.table import Column, Table
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_once import MadeOnce
 from pegasus_export.request.export import PlanRequest
-from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
 from pegasus_runtime.sessions.device.engine import DeviceEngine
@@ -21,20 +21,15 @@ LENGTHS = [1, 4, 12, 13, 35, 36, 37, 40, 61, 96]  # blocks of 4, in full up to 3
 
 @pytest.fixture(scope="module", params=["hf-eval", "seeded"])
 def bundles(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_checkpoint: Callable[[str], Path],
+    request: pytest.FixtureRequest, made_once: MadeOnce, tiny_checkpoint: Callable[[str], Path]
 ) -> dict[str, Bundle]:
     """Of both targets, in one pattern."""
     return {
-        target: export_bundle(
-            ExportRequest(
-                model=str(tiny_checkpoint(SEQ2SEQ)),
-                output=tmp_path_factory.mktemp("bundles") / target,
-                target=target,
-                random_blocks=request.param,
-                plans=PlanRequest(onnx_only=True) if target == "trt-rtx" else PlanRequest(),
-            )
+        target: made_once.export(
+            model=str(tiny_checkpoint(SEQ2SEQ)),
+            target=target,
+            random_blocks=request.param,
+            plans=PlanRequest(onnx_only=True) if target == "trt-rtx" else PlanRequest(),
         ).bundle
         for target in ("ort", "trt-rtx")
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences
+from made_once import MadeOnce
 from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.command.main import main
@@ -27,24 +28,9 @@ TinyBundle = Callable[..., Path]
 DOCUMENTS = [CalibrationDocument(text=" ".join(tiny_sentences()[i : i + 4])) for i in (0, 4)]
 
 
-@pytest.fixture(scope="module")
-def exported(
-    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: TinyCheckpoint
-) -> Callable[[str], ExportResult]:
-    results: dict[str, ExportResult] = {}
-
-    def export(precision: str) -> ExportResult:
-        if precision not in results:
-            results[precision] = export_bundle(
-                ExportRequest(
-                    model=str(tiny_checkpoint()),
-                    output=tmp_path_factory.mktemp("precision") / precision,
-                    precision=precision,
-                )
-            )
-        return results[precision]
-
-    return export
+@pytest.fixture
+def exported(made_once: MadeOnce, tiny_checkpoint: TinyCheckpoint) -> Callable[[str], ExportResult]:
+    return lambda precision: made_once.export(model=str(tiny_checkpoint()), precision=precision)
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
