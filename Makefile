@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH_READY := $(VENV)/.installed-torch
 READY := $(VENV)/.installed
 TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
@@ -22,16 +23,23 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo lint format parity bench docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity bench docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
-test:  ## check style and types, then run all tests
+# Files go to the two processes in the order of tests/slow_tests.py, the longest first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test:  ## check style and types, then run all tests (10 min on 2 cores)
 	$(MAKE) --no-print-directory --jobs 2 lint docs $(OPTIMUM_READY) $(BUILD_READY)
-	PEGASUS_EDGE_PEERS=required $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	PEGASUS_EDGE_PEERS=required $(PYTEST)
+
+test-fast: $(TEST_READY)  ## after an edit: ruff, and the tests that take no seconds (90 s)
+	$(BIN)/ruff check --quiet
+	$(PYTEST) -m "not slow" --quiet
 
 demo: $(READY)  ## export the demo checkpoints, and summarize the example articles with them
 	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --output build/pegasus-mini --force
@@ -86,20 +94,24 @@ clean:  ## remove everything that make made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and alone, so that a CPU build found here is not traded for a larger one.
-$(READY): pyproject.toml constraints.txt
+$(TORCH_READY): constraints.txt
 	@$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit( \
 		\"Python %d.%d found, 3.10 or newer needed: make PYTHON=python3.12 …\" % sys.version_info[:2])"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) "$$(grep "^torch==" constraints.txt)"
+	@touch $@
+
+$(READY): pyproject.toml $(TORCH_READY)
 	$(PIP_INSTALL) --editable ".[cpu,export]" --constraint constraints.txt
 	@touch $@
 
-$(TEST_READY): $(READY)
+# All at once: it holds what $(READY) does.
+$(TEST_READY): pyproject.toml $(TORCH_READY)
 	@$(BIN)/python -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
 		\"Python %d.%d found, the tests need 3.11 or newer: make clean test PYTHON=python3.12\" \
 		% sys.version_info[:2])"
 	$(PIP_INSTALL) --editable ".[cpu,export,test,bench]" --constraint constraints.txt
-	@touch $@
+	@touch $(READY) $@
 
 # A wheel needs none of what the tests need: two small libraries, and those that they need.
 $(BUILD_READY): constraints.txt
