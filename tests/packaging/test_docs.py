@@ -40,7 +40,6 @@ WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to 
     "architecture.md",
     "contributing.md",
     "faithfulness.md",
-    "studies.md",
     "speed.md",
 }
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {

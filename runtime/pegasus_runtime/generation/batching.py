@@ -3,12 +3,15 @@
 Dimensions: S source, D model dim, H heads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pegasus_runtime.bundle import Architecture
 from pegasus_runtime.bundle.block_sparse import GLOBAL_BLOCKS, SEEN_BLOCKS
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "bytes_per_document", "encoder_bytes", "plan_batches"]
+__all__ = ["DEFAULT_BUDGET_BYTES", "Plan", "bytes_per_document", "encoder_bytes", "plan_batches"]
+
+Plan = Callable[[Mapping[int, int]], Sequence[Sequence[int]]]
+"""From the lengths of documents, in tokens and by number, to batches of numbers, longest first."""
 
 DEFAULT_BUDGET_BYTES = 5 * 2**28  # eight documents of 512 tokens at PEGASUS' full size
 _FLOAT_BYTES = 4

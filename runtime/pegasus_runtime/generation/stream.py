@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from pegasus_runtime.errors import GenerationInterrupted
+from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.failure import Errors, Failure, run_batches
 
-__all__ = ["WINDOW_DOCUMENTS", "Plan", "choose_batch", "collect_results", "run_stream"]
+__all__ = ["WINDOW_DOCUMENTS", "choose_batch", "collect_results", "run_stream"]
 
 WINDOW_DOCUMENTS = 256
 """Read ahead: sixteen batches, so that a batch spans a sixteenth of all lengths."""
 _WINDOW_TOKENS = 2**18  # of long documents fewer are read ahead
-
-Plan = Callable[[Mapping[int, int]], Sequence[Sequence[int]]]
-"""From the lengths of items, in tokens and by number, to batches of numbers, longest first."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
