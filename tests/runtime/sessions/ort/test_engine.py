@@ -1,6 +1,7 @@
 """The ONNX Runtime session against transformers: logits of random walks over beams."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 
@@ -415,6 +417,20 @@ def test_a_graph_that_is_no_onnx_is_an_error(copied: Path) -> None:
     opened = open_bundle(copied)
     (copied / "decoder_step.onnx").write_bytes(b"garbage")
     with pytest.raises(EngineError, match=r"decoder_step\.onnx: ONNX Runtime cannot load it: "):
+        OrtEngine(opened, threads=1)
+
+
+def test_weights_outside_the_bundle_are_not_read(copied: Path, tmp_path: Path) -> None:
+    """By ONNX Runtime 1.24 and later: see SECURITY.md."""
+    opened = open_bundle(copied)
+    (tmp_path / "outside.bin").write_bytes((copied / "weights.bin").read_bytes())
+    model = onnx.load(copied / "encoder.onnx", load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = os.path.relpath(tmp_path / "outside.bin", copied)
+    (copied / "encoder.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(EngineError, match="escapes model directory"):
         OrtEngine(opened, threads=1)
 
 
