@@ -1,4 +1,4 @@
-"""Which engines can be built: targets, precisions, and what is still to come."""
+"""Which engines can be built: targets, and the precisions of each."""
 
 from collections.abc import Mapping
 
@@ -43,11 +43,8 @@ def check_available(target: str, precision: str) -> Target:
     is_target = target not in _BUILT
     asked, known = (target, TARGETS) if is_target else (precision, PRECISIONS)
     what = f"target {asked!r}" if is_target else f"precision {asked!r}"
-    elsewhere = precision in {each for precisions in _BUILT.values() for each in precisions}
-    state = "is not built yet:"
+    state = f"is not built for target {target!r}:"
     if asked not in known:
         state = f"is not known{did_you_mean(asked, known, meanings=known) or ':'}"
-    elif elsewhere and not is_target:
-        state = f"is not built for target {target!r}:"
     offered = ", ".join(f"{name} at {' or '.join(each)}" for name, each in _BUILT.items())
     raise UnavailableError(f"{what} {state} this version offers {offered}")

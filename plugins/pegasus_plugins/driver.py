@@ -71,7 +71,7 @@ class AttentionShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionMemory:
-    """Addresses in device memory, each a multiple of 16; what lies there is in `README.md`.
+    """Addresses in device memory, each a multiple of 16; what lies there is in `plugins/README.md`.
 
     plan: 0 without one. workspace: of at least `AttentionLauncher.workspace_bytes`, or 0 if that
     is 0.
@@ -286,7 +286,7 @@ def _check_memory(memory: AttentionMemory, shape: AttentionShape, planned: Launc
 def _attend_arguments(
     spec: AttentionSpec, shape: AttentionShape, memory: AttentionMemory, planned: Launch
 ) -> list[_Argument]:
-    """In the order of `README.md`."""
+    """In the order of `plugins/README.md`."""
     has_plan = shape.variant.plan_columns > 0
     return [
         (_POINTER, memory.query),
@@ -309,7 +309,7 @@ def _attend_arguments(
 def _combine_arguments(
     spec: AttentionSpec, shape: AttentionShape, memory: AttentionMemory, planned: Launch
 ) -> list[_Argument]:
-    """In the order of `README.md`."""
+    """In the order of `plugins/README.md`."""
     return [
         (_POINTER, memory.workspace),
         (_POINTER, memory.key_mask),

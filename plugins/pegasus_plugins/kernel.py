@@ -1,10 +1,10 @@
 """Block-sparse attention in Triton: one pass over the blocks of keys that a tile of queries sees.
 
-The specification is in `README.md`, and so is the order of the arguments, which TensorRT's plugins
-rely on. A program computes TILE_M queries of one block; it walks over tiles of TILE_N keys with an
-online softmax (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135),
-so that neither scores nor gathered keys are ever in memory. Which block a step reads is arithmetic:
-0, i-1, i, i+1, N-1; there is no index but a plan's.
+The specification is in `plugins/README.md`, and so is the order of the arguments, which TensorRT's
+plugins rely on. A program computes TILE_M queries of one block; it walks over tiles of TILE_N keys
+with an online softmax (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022,
+arXiv:2205.14135), so that neither scores nor gathered keys are ever in memory. Which block a step
+reads is arithmetic: 0, i-1, i, i+1, N-1; there is no index but a plan's.
 
 Programs of the first and the last block, which read all keys, come first, and may share the work:
 each then keeps its share of the sums in `partial`, and `combine_splits` adds them up.

@@ -43,8 +43,8 @@ ALLOWED_OF_OURS = {
     ),
     "pegasus_engines": ("pegasus_plugins", "pegasus_runtime.native", *CONTRACT, *COMMANDS),
     "pegasus_plugins": (),
-    # TensorRT's plugin, which builds need too, for plans that call it (see README.md), and how CUDA
-    # is called, which the plugin's launches need without the runtime.
+    # TensorRT's plugin, which builds need too, for plans that call it (docs/architecture.md), and
+    # how CUDA is called, which the plugin's launches need without the runtime.
     "pegasus_runtime": ("pegasus_plugins.ways", "pegasus_plugins.cuda_calls"),
 }
 FORBIDDEN_LIBRARIES = {  # wherever in the package the import stands

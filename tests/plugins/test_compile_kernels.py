@@ -32,7 +32,7 @@ PARAMETERS = {
     (ATTEND, 3): [*[POINTER] * 5, *LAST_OF_ATTEND],
     (COMBINE, 0): [POINTER, POINTER, *[INTEGER] * 3, POINTER],
 }
-"""(kernel, columns of the plan) -> what README.md says that it is launched with."""
+"""(kernel, columns of the plan) -> what plugins/README.md says that it is launched with."""
 
 
 def run_command(*options: str | Path) -> subprocess.CompletedProcess[str]:
