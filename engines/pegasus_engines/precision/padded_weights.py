@@ -1,4 +1,4 @@
-"""The vocabulary as TensorRT's graphs have it: padded.
+"""Vocabulary and positions as TensorRT's graphs have them: padded.
 
 Tensor cores like sizes that are multiples of 8, and PEGASUS has 96103 tokens. Tokens that there
 are not have rows of zeros, and a bias that leaves them no probability.
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_engines.network import ENCODER_POSITIONS, FINAL_BIAS, TOKEN_TABLES
+from pegasus_runtime.bundle.block_sparse import whole_blocks
 
 __all__ = ["pad_rows", "padded_weights"]
 
@@ -32,7 +33,7 @@ def padded_weights(
         if name in TOKEN_TABLES:
             yield name, pad_rows(array, padded)
         elif name == ENCODER_POSITIONS and block_size is not None:
-            yield name, pad_rows(array, max(3 * block_size, len(array) + -len(array) % block_size))
+            yield name, pad_rows(array, whole_blocks(len(array), block_size))
         elif name != FINAL_BIAS:
             yield name, array
     bias = np.full(padded, np.finfo(np.float32).min, dtype=np.float32)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pegasus_runtime.bundle import PlanSpec, Profile
-from pegasus_runtime.bundle.block_sparse import MIN_BLOCKS
+from pegasus_runtime.bundle.block_sparse import whole_blocks
 from pegasus_runtime.errors import EngineError
 
 __all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder"]
@@ -32,7 +32,7 @@ class BlockRule:
 
     def least_length(self, source: int) -> int:
         """Whole blocks, three or more."""
-        return max(source + -source % self.block_size, MIN_BLOCKS * self.block_size)
+        return whole_blocks(source, self.block_size)
 
     def fits(self, profile: Profile, length: int, source: int) -> bool:
         """Whether a profile is for the attention that a source of so many tokens gets.
