@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pegasus_runtime.sessions.cuda.device import CudaDevice
 
-__all__ = ["OrtCudaGraph", "is_available", "open_cuda"]
+__all__ = ["CudaProviderGraph", "is_available", "open_cuda"]
 
 _PROVIDER = "CUDAExecutionProvider"
 
@@ -65,18 +65,18 @@ def open_cuda(bundle: Bundle) -> DeviceEngine:
                 f"{path}: ONNX Runtime fell back to the CPU: install the CUDA and cuDNN that it "
                 "was built for, or use provider cpu"
             )
-        graphs[name] = OrtCudaGraph(session, device)
+        graphs[name] = CudaProviderGraph(session, device)
     return DeviceEngine(bundle, device, graphs)
 
 
-class OrtCudaGraph:
+class CudaProviderGraph:
     """See `Graph`; any shapes will do."""
 
     def __init__(self, session: onnxruntime.InferenceSession, device: CudaDevice) -> None:
         self.session = session
         self.device = device
 
-    def prepare(self, views: Mapping[str, View]) -> OrtCudaRun:
+    def prepare(self, views: Mapping[str, View]) -> CudaProviderRun:
         """See `Graph`."""
         binding = self.session.io_binding()
         for value in self.session.get_inputs():
@@ -85,15 +85,15 @@ class OrtCudaGraph:
         for value in self.session.get_outputs():
             view = views[value.name]
             binding.bind_output(value.name, "cuda", 0, view.dtype, list(view.shape), view.address)
-        return OrtCudaRun(self, binding, views)
+        return CudaProviderRun(self, binding, views)
 
 
-class OrtCudaRun:
+class CudaProviderRun:
     """See `PreparedRun`; holds on to the memory that ONNX Runtime knows by address only."""
 
     def __init__(
         self,
-        graph: OrtCudaGraph,
+        graph: CudaProviderGraph,
         binding: onnxruntime.IOBinding,
         views: Mapping[str, View],
     ) -> None:
