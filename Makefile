@@ -65,7 +65,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
-bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
+bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents precision_quality; do \
 		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
 	done
