@@ -62,7 +62,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-parity: $(TEST_READY)  ## random options and checkpoints against transformers; CASES=500 for more
+parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of four runs
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
