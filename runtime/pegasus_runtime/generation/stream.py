@@ -29,6 +29,7 @@ def run_stream(
     length: Callable[[_Item], int],
     errors: Errors,
     on_done: Callable[[int], None],
+    on_read: Callable[[], None] = lambda: None,
     window: int = WINDOW_DOCUMENTS,
 ) -> Iterator[_Result | Failure]:
     """One result per item, in order, each as soon as it and those before it are there.
@@ -36,26 +37,31 @@ def run_stream(
     items: read as the window moves; a failure among them is its own result. run: a batch of items
     to their results. errors: see `run_batches`; where they are raised, a failure among the items
     is raised when its turn comes. on_done: called with the number of items that were just
-    finished. window: how many items are read ahead at most.
+    finished. on_read: called after each item that was read, and may end everything as `run` may.
+    window: how many items are read ahead at most.
 
-    Raises: what `run` raises, see `run_batches`. GenerationInterrupted has as `results` what was
-    finished and not given out yet, in order, with None for an item that was read and not finished.
+    Raises: what `run` raises, see `run_batches`; what the iterable raises, after the results of all
+    that it gave. GenerationInterrupted has as `results` what was finished and not given out yet, in
+    order, with None for an item that was read and not finished.
     """
     ahead = _Ahead[_Item, _Result](items, length, errors, window)
     while True:
         if ahead.oldest in ahead.done:
             yield ahead.give()
-        elif num_failed := ahead.read():
-            on_done(num_failed)
-        elif ahead.waiting:
-            lengths = {number: length(item) for number, item in ahead.waiting.items()}
-            try:
+            continue
+        try:
+            if num_failed := ahead.read(on_read):
+                on_done(num_failed)
+            elif ahead.waiting:
+                lengths = {number: length(item) for number, item in ahead.waiting.items()}
                 ahead.run(choose_batch(lengths, ahead.oldest, plan), run, on_done)
-            except GenerationInterrupted as err:
-                err.results = ahead.finished()
-                raise
-        else:
-            return
+            elif ahead.broken is not None:
+                raise ahead.broken
+            else:
+                return
+        except GenerationInterrupted as err:
+            err.results = ahead.finished()
+            raise
 
 
 def choose_batch(lengths: Mapping[int, int], oldest: int, plan: Plan) -> list[int]:
@@ -109,8 +115,10 @@ class _Ahead(Generic[_Item, _Result]):
         self.num_read = 0
         self.num_tokens = 0
         """Of those that wait."""
+        self.broken: Exception | None = None
+        """What the iterable raised, which ends it."""
 
-    def read(self) -> int:
+    def read(self, on_read: Callable[[], None]) -> int:
         """Reads on while there is room; how many of what was read are finished, as they failed."""
         num_failed = 0
         for item in self._unread():
@@ -121,6 +129,7 @@ class _Ahead(Generic[_Item, _Result]):
                 self.waiting[self.num_read] = item
                 self.num_tokens += self.length(item)
             self.num_read += 1
+            on_read()
         return num_failed
 
     def _unread(self) -> Iterator[_Item | Failure]:
@@ -128,11 +137,16 @@ class _Ahead(Generic[_Item, _Result]):
             self.num_read - self.oldest < self.window
             and (self.num_tokens < _WINDOW_TOKENS or not self.waiting)
             and not self._will_raise()
+            and self.broken is None
         ):
             try:
-                yield next(self.items)
+                item = next(self.items)
             except StopIteration:
                 return
+            except Exception as err:
+                self.broken = err
+                return
+            yield item
 
     def _will_raise(self) -> bool:
         """Whether the last item ends everything, so that none behind it need be read."""

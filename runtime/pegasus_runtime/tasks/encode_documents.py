@@ -29,18 +29,26 @@ def encode_all(
 
 
 def encode_each(
-    encode: Encode, documents: Iterable[str | Encoding], errors: Errors
+    encode: Encode,
+    documents: Iterable[str | Encoding],
+    errors: Errors,
+    *,
+    check: Callable[[Encoding], None] = lambda encoding: None,
 ) -> Iterator[Encoding | Failure]:
     """One after another, when asked for; what is encoded already stays as it is.
 
-    The error of a failure names the document where errors will be raised.
+    check: raises InputError for what is encoded already, and not as the bundle needs it. The error
+    of a failure names the document where errors will be raised.
     """
     for number, each in enumerate(documents):
-        if isinstance(each, Encoding):
-            yield each
-            continue
         try:
-            yield encode(each)
+            if isinstance(each, Encoding):
+                check(each)
+                encoding = each
+            else:
+                encoding = encode(each)
         except InputError as err:
             named = InputError(f"document {number}: {err}") if errors == "raise" else err
             yield record_failure(number, named)
+        else:
+            yield encoding

@@ -6,26 +6,31 @@ from numbers import Integral
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import InputError
 
-__all__ = ["check_source"]
+__all__ = ["check_source", "check_token_ids"]
 
 
 def check_source(number: int, source: Sequence[int], manifest: Manifest) -> None:
     """Checks the ids of one document, `number` from 0 up. Raises: InputError."""
+    check_token_ids(f"source {number}", source, manifest)
+
+
+def check_token_ids(name: str, source: Sequence[int], manifest: Manifest) -> None:
+    """Checks the ids of one document; name: what to call it. Raises: InputError."""
     limit, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
     if not isinstance(source, Sequence) or not all(isinstance(token, Integral) for token in source):
         raise InputError(
-            f"source {number} is no sequence of integers: give one list of token ids per document"
+            f"{name} is no sequence of integers: give one list of token ids per document"
         )
     if not source:
-        raise InputError(f"source {number} has no tokens: give at least EOS")
+        raise InputError(f"{name} has no tokens: give at least EOS")
     if len(source) > limit:
         raise InputError(
-            f"source {number} has {len(source)} tokens, the bundle takes {limit}: shorten it, or "
+            f"{name} has {len(source)} tokens, the bundle takes {limit}: shorten it, or "
             f"export with --max-source-tokens {len(source)}"
         )
     outside = [token for token in source if not 0 <= token < vocab_size]
     if outside:
         raise InputError(
-            f"source {number} has token {outside[0]}, the vocabulary ends at {vocab_size - 1}: "
+            f"{name} has token {outside[0]}, the vocabulary ends at {vocab_size - 1}: "
             "encode it with this bundle's tokenizer"
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -26,7 +27,7 @@ from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.source import check_source
+from pegasus_runtime.tasks.source import check_source, check_token_ids
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -182,26 +183,37 @@ class Summarizer(Closing):
         batch_size: runs no more documents together (default: as many as memory allows). window:
         fewer give the first summary sooner where documents come slowly.
         on_progress: told the number of all documents only where they have a `len`, otherwise how
-        many were read. timeout_s: from the call on, whoever takes the time.
+        many were read. cancel, timeout_s: looked at before each step, and after each document that
+        is read; timeout_s is from the call on, whoever takes the time.
         The other arguments are those of `summarize`.
 
         Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
-        that of a document when its turn comes. GenerationInterrupted, which has as `results` what
+        that of a document when its turn comes; and what the iterable raises, after the summaries of
+        all that it gave. GenerationInterrupted, which has as `results` what
         was finished and not given out yet, None for what was not finished.
         """
         check_errors(errors)
         if isinstance(documents, str):
             raise OptionsError("documents is one text, expected several: call summarize, or [text]")
-        for name, value in (("batch_size", batch_size), ("window", window)):
-            if value is not None and value < 1:
-                raise OptionsError(f"{name} is {value}, expected an integer from 1 up")
+        if batch_size is not None:
+            _check_count("batch_size", batch_size)
+        _check_count("window", window)
         total = len(documents) if isinstance(documents, Sized) else None
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         encodings = encode_each(
-            partial(self.encode, truncate=truncate), watch.see(documents), errors
+            partial(self.encode, truncate=truncate),
+            watch.see(documents),
+            errors,
+            check=self._check_encoding,
         )
         return self._summarize_encodings(
-            encodings, options, errors, watch, batch_size=batch_size, window=window
+            encodings,
+            options,
+            errors,
+            watch,
+            on_read=watch.check,
+            batch_size=batch_size,
+            window=window,
         )
 
     def _summarize_encodings(
@@ -211,6 +223,7 @@ class Summarizer(Closing):
         errors: Errors,
         watch: Watch,
         *,
+        on_read: Callable[[], None] = lambda: None,
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
     ) -> Iterator[Summary | Failure]:
@@ -232,6 +245,7 @@ class Summarizer(Closing):
             length=lambda encoding: len(encoding.token_ids),
             errors=errors,
             on_done=watch.count,
+            on_read=on_read,
             window=window,
         )
 
@@ -356,6 +370,9 @@ class Summarizer(Closing):
             return record_failure(number, err)
         return source
 
+    def _check_encoding(self, encoding: Encoding) -> None:
+        check_token_ids("encoding", encoding.token_ids, self.bundle.manifest)
+
     def _summary(
         self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float
     ) -> Summary:
@@ -376,6 +393,11 @@ class Summarizer(Closing):
             seconds=seconds,
             alternatives=tuple(others),
         )
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise OptionsError(f"{name} is {value!r}, expected an integer from 1 up")
 
 
 def _check_bundle(bundle: Bundle) -> None:

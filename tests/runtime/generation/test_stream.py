@@ -157,8 +157,86 @@ def test_what_the_iterable_raises_is_raised() -> None:
 
     stream = Stream([])
     stream.read = broken  # type: ignore[method-assign]
+    given: list[int] = []
     with pytest.raises(KeyError, match="lost"):
-        list(stream())
+        given.extend(stream())
+    assert given == [-5]  # what it gave before is not lost
+    assert stream.done == [1]
+
+
+def test_reading_may_be_ended_after_each_item() -> None:
+    read: list[int] = []
+
+    def check() -> None:
+        read.append(len(read))
+        if len(read) == 3:
+            raise GenerationInterrupted("generation was cancelled")
+
+    results = run_stream(
+        iter([5, failure(1), 6, 7]),
+        Stream([]).run,
+        Stream([]).plan,
+        length=lambda item: item,
+        errors="return",
+        on_done=lambda count: None,
+        on_read=check,
+    )
+    with pytest.raises(GenerationInterrupted) as caught:
+        next(results)
+    nothing, failed, also_nothing = caught.value.results
+    assert (nothing, also_nothing) == (None, None)
+    assert isinstance(failed, Failure)
+    assert len(read) == 3
+
+
+@given(
+    st.lists(st.one_of(st.integers(1, 50), st.none()), min_size=1, max_size=40),
+    st.integers(1, 9),
+    st.integers(0, 60),
+    st.booleans(),
+)
+def test_what_is_given_and_what_an_interruption_has_make_up_all_that_was_read(
+    lengths: list[int | None], window: int, moment: int, ends_while_reading: bool
+) -> None:
+    items = [failure(at) if each is None else each for at, each in enumerate(lengths)]
+    stream, moments = Stream(items, bad=13, window=window), iter(range(99))
+    run = stream.run
+
+    def check() -> None:
+        if next(moments) == moment:
+            raise GenerationInterrupted("generation was cancelled")
+
+    def run_or_end(batch: Sequence[int]) -> list[int]:
+        check()
+        return run(batch)
+
+    results = run_stream(
+        stream.read(),
+        run_or_end,
+        stream.plan,
+        length=lambda item: item,
+        errors="return",
+        on_done=stream.done.append,
+        on_read=check if ends_while_reading else lambda: None,
+        window=window,
+    )
+    known: list[Any] = []
+    try:
+        for result in results:
+            known.append(result)
+    except GenerationInterrupted as err:
+        known.extend(err.results)
+        assert len(known) == stream.num_read
+    else:
+        assert len(known) == len(items)
+        assert None not in known
+    for place, result in enumerate(known):
+        if isinstance(result, Failure):
+            assert result.document == place
+            assert lengths[place] in (None, 13)
+        else:
+            assert result in (None, -(lengths[place] or 0))
+    assert sum(stream.done) <= sum(each is not None for each in known)
 
 
 def test_an_interruption_says_what_was_finished_and_not_given_out() -> None:

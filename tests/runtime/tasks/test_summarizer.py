@@ -31,7 +31,7 @@ from pegasus_runtime import (
 from pegasus_runtime.bundle import SCHEMA_VERSION, Bundle
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.sessions.ort.engine import OrtEngine
-from pegasus_runtime.tokenizer import Newlines, Tokenizer
+from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
 from runtime.search.oracle import run_oracle
 
 ARCHITECTURE = "PegasusForConditionalGeneration"
@@ -476,6 +476,35 @@ def test_each_takes_what_encode_gives(summarizer: Summarizer) -> None:
     assert list(summarizer.summarize_each(mixed)) == summarizer.summarize(documents)
 
 
+@pytest.mark.parametrize(
+    ("token_ids", "message"),
+    [
+        ((), "encoding has no tokens: give at least EOS"),
+        ((5, -1), "encoding has token -1, the vocabulary ends at"),
+        ((5,) * 999, "encoding has 999 tokens, the bundle takes"),
+    ],
+)
+def test_each_refuses_encodings_that_are_not_of_this_bundle(
+    summarizer: Summarizer, token_ids: tuple[int, ...], message: str
+) -> None:
+    foreign = Encoding(token_ids=token_ids, truncated=False, num_tokens_before=1)
+    good, bad = summarizer.summarize_each(["A boat.", foreign], errors="return")
+    assert isinstance(good, Summary)
+    assert error_of(bad).startswith(message)
+    with pytest.raises(InputError, match=f"^document 1: {message}"):
+        list(summarizer.summarize_each(["A boat.", foreign]))
+
+
+def test_each_looks_at_cancel_and_the_time_while_it_reads(summarizer: Summarizer) -> None:
+    refused, endless = itertools.repeat(""), itertools.repeat("A boat.")
+    with pytest.raises(GenerationInterrupted, match="cancelled"):
+        list(summarizer.summarize_each(refused, errors="return", cancel=CountdownCancel(9)))
+    found = summarizer.summarize_each(endless, timeout_s=0)
+    with pytest.raises(GenerationInterrupted, match="longer than 0 s") as caught:
+        next(found)
+    assert caught.value.results == (None,)
+
+
 def test_each_raises_when_the_turn_of_a_document_comes(summarizer: Summarizer) -> None:
     found = summarizer.summarize_each(["A boat.", "", "A bridge."])
     assert isinstance(next(found), Summary)
@@ -501,10 +530,13 @@ def test_each_tells_how_many_are_done_of_those_that_are_known(summarizer: Summar
 def test_each_refuses_at_once_what_can_never_run(summarizer: Summarizer) -> None:
     with pytest.raises(OptionsError, match="num_beams is 33"):
         summarizer.summarize_each([], GenerationOptions(num_beams=33))
-    with pytest.raises(OptionsError, match=r"^batch_size is 0, expected an integer from 1 up$"):
-        summarizer.summarize_each([], batch_size=0)
-    with pytest.raises(OptionsError, match=r"^window is 0, expected an integer from 1 up$"):
-        summarizer.summarize_each([], window=0)
+    for wrong in (0, True, 2.5, float("nan"), "3"):
+        number: Any = wrong
+        says = rf"is {wrong!r}, expected an integer from 1 up$"
+        with pytest.raises(OptionsError, match=rf"^batch_size {says}"):
+            summarizer.summarize_each([], batch_size=number)
+        with pytest.raises(OptionsError, match=rf"^window {says}"):
+            summarizer.summarize_each([], window=number)
     with pytest.raises(OptionsError, match="errors is 'ignore'"):
         summarizer.summarize_each([], errors="ignore")  # type: ignore[arg-type]
     with pytest.raises(OptionsError, match="documents is one text, expected several"):
