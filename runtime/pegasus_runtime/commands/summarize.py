@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.commands.console import (
@@ -70,8 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _is_missing(name: str, refused: _Refused) -> bool:
     """Whether there is no such file, which is reported before the bundle is loaded."""
-    path = Path(name)
-    if name == "-" or (path.exists() and not path.is_dir()):
+    if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):  # Path's may raise
         return False
     return _read(name, refused) is None
 

@@ -383,6 +383,7 @@ def test_documents_that_cannot_be_summarised_are_refused(
         write(tmp_path / "blank.txt", " \n\t "): empty,
         latin: "not UTF-8 (byte 3): convert it, e.g. with iconv -t UTF-8",
         tmp_path / "missing.txt": "cannot be read: No such file or directory: check the path",
+        tmp_path / ("x" * 300): "cannot be read: File name too long: check the path",
         tmp_path: "cannot be read: Is a directory: check the path",
         long: f"source has {token_count(long)} tokens, the bundle takes 96: shorten it, pass "
         f"truncate=True (--truncate), or export with --max-source-tokens {token_count(long)}",
