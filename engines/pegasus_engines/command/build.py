@@ -1,6 +1,7 @@
 """pegasus-build: the plans of a bundle of graphs, on the device that will run them."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def run_build(graphs: Path, arguments: argparse.Namespace, progress: Progress) -
     arguments: --output, --force, --json and --quiet, and those of `add_build_options`.
     Raises: EngineError, BundleError.
     """
-    output = arguments.output or graphs.with_name(f"{graphs.name}-plans")
+    output = arguments.output or _default_output(graphs)
     differences: dict[str, tuple[OutputDifference, ...]] = {}
 
     def compare(bundle: Bundle, plans: Path) -> None:
@@ -92,6 +93,12 @@ def run_build(graphs: Path, arguments: argparse.Namespace, progress: Progress) -
     elif not arguments.quiet:
         print_plans(bundle, output)
     print_differences(differences)
+
+
+def _default_output(graphs: Path) -> Path:
+    """The folder beside the graphs, also of such as `.`, which have their names elsewhere."""
+    named = graphs if graphs.name not in ("", "..") else Path(os.path.realpath(graphs))
+    return named.parent / f"{named.name}-plans"
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 Nothing here needs torch or onnx: it is what runs on the Jetson.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def build_bundle(
             f"{graphs} is for target {target}, which has no plans: export with --target "
             f"{' or '.join(PLAN_TARGETS)}, and --onnx-only"
         )
+    _check_output(graphs, output)
     options = choose_options(target, request)
     try:
         with write_bundle(output, force=force) as staging:
@@ -69,6 +71,15 @@ def build_bundle(
             f"{output} cannot be written ({err.strerror or err}): free some space, or choose "
             "another folder"
         ) from err
+
+
+def _check_output(graphs: Path, output: Path) -> None:
+    """Whether the graphs stay where they are. Raises: BundleError."""
+    source, replaced = Path(os.path.realpath(graphs)), Path(os.path.realpath(output))
+    if source.is_relative_to(replaced):
+        raise BundleError(
+            f"{output} has the graphs to build from, which stay: choose another folder"
+        )
 
 
 def choose_options(target: str, request: BuildRequest) -> BuildOptions:

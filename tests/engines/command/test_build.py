@@ -95,6 +95,24 @@ def test_an_output_that_exists_is_replaced_if_that_is_asked_for(
     assert err == ""
 
 
+@pytest.mark.parametrize("output", ["graphs", ".", "graphs/../graphs"])
+def test_graphs_are_never_replaced(graphs: Path, capsys: Captured, output: str) -> None:
+    replaced = graphs.parent / output
+    says = "has the graphs to build from, which stay: choose another folder"
+    assert_refused(capsys, graphs, *GPU, "--force", "--output", replaced, says=says)
+    assert open_bundle(graphs).manifest.plans is None
+
+
+def test_plans_of_the_current_folder_stand_beside_it(
+    graphs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(graphs)
+    assert main([".", *GPU, "--quiet"]) == 0
+    assert open_bundle(graphs.with_name("graphs-plans")).manifest.plans is not None
+    assert main(["/", *GPU]) == 2
+    assert_one_line(capsys.readouterr().err, "not a bundle: / has no manifest.json")
+
+
 def test_it_needs_neither_torch_nor_onnx_nor_what_else_a_device_may_lack(graphs: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT, str(graphs), *GPU, "--json"], capture_output=True, text=True
