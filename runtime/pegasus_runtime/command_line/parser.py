@@ -46,6 +46,7 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith(_UNRECOGNIZED):
             message += self._suggest_options(message.removeprefix(_UNRECOGNIZED))
+        message = " ".join(message.splitlines())
         end = " " if message.endswith("?") else ": "
         self.exit(EXIT_INPUT, f"{self.prog}: error: {message}{end}see {self.prog} --help\n")
 

@@ -61,6 +61,16 @@ def test_a_hint_ends_the_message_with_a_question(parser: ArgumentParser, capsys:
     )
 
 
+def test_a_newline_in_what_is_refused_makes_no_second_line(
+    parser: ArgumentParser, capsys: Captured
+) -> None:
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--shiny=a\nb"])
+    assert capsys.readouterr().err == (
+        "pegasus-test: error: unrecognized arguments: --shiny=a b: see pegasus-test --help\n"
+    )
+
+
 def test_known_arguments_are_parsed(parser: ArgumentParser) -> None:
     found = parser.parse_args(["a", "--provider", "cuda", "--size", "32"])
     assert (found.files, found.provider, found.size) == (["a"], "cuda", 32)
