@@ -5,13 +5,14 @@ neighbours in length are found, and nobody waits for long.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Generic, TypeVar
 
-from pegasus_runtime.errors import GenerationInterrupted
+from pegasus_runtime.errors import GenerationInterrupted, OptionsError
 from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.failure import Errors, Failure, run_batches
 
-__all__ = ["WINDOW_DOCUMENTS", "choose_batch", "collect_results", "run_stream"]
+__all__ = ["WINDOW_DOCUMENTS", "check_count", "choose_batch", "collect_results", "run_stream"]
 
 WINDOW_DOCUMENTS = 256
 """Read ahead: sixteen batches, so that a batch spans a sixteenth of all lengths."""
@@ -62,6 +63,12 @@ def run_stream(
         except GenerationInterrupted as err:
             err.results = ahead.finished()
             raise
+
+
+def check_count(name: str, value: object) -> None:
+    """Of documents. Raises: OptionsError."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise OptionsError(f"{name} is {value!r}, expected an integer from 1 up")
 
 
 def choose_batch(lengths: Mapping[int, int], oldest: int, plan: Plan) -> list[int]:

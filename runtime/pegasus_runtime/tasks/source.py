@@ -5,17 +5,23 @@ from numbers import Integral
 
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import InputError
+from pegasus_runtime.tokenizer import Encoding
 
-__all__ = ["check_source", "check_token_ids"]
+__all__ = ["check_encoding", "check_source"]
 
 
 def check_source(number: int, source: Sequence[int], manifest: Manifest) -> None:
     """Checks the ids of one document, `number` from 0 up. Raises: InputError."""
-    check_token_ids(f"source {number}", source, manifest)
+    _check_token_ids(f"source {number}", source, manifest)
 
 
-def check_token_ids(name: str, source: Sequence[int], manifest: Manifest) -> None:
-    """Checks the ids of one document; name: what to call it. Raises: InputError."""
+def check_encoding(encoding: Encoding, manifest: Manifest) -> None:
+    """Checks what somebody else encoded. Raises: InputError."""
+    _check_token_ids("encoding", encoding.token_ids, manifest)
+
+
+def _check_token_ids(name: str, source: Sequence[int], manifest: Manifest) -> None:
+    """Checks the ids of one document; name: what to call it."""
     limit, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
     if not isinstance(source, Sequence) or not all(isinstance(token, Integral) for token in source):
         raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -16,6 +15,7 @@ from pegasus_runtime.generation.failure import Errors, Failure, check_errors, re
 from pegasus_runtime.generation.loop import Hypothesis, generate
 from pegasus_runtime.generation.stream import (
     WINDOW_DOCUMENTS,
+    check_count,
     collect_results,
     run_stream,
 )
@@ -27,7 +27,7 @@ from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.source import check_source, check_token_ids
+from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -183,29 +183,25 @@ class Summarizer(Closing):
         batch_size: runs no more documents together (default: as many as memory allows). window:
         fewer give the first summary sooner where documents come slowly.
         on_progress: told the number of all documents only where they have a `len`, otherwise how
-        many were read. cancel, timeout_s: looked at before each step, and after each document that
-        is read; timeout_s is from the call on, whoever takes the time.
+        many were read. cancel, timeout_s: looked at after each document that is read, too;
+        timeout_s is from the call on, whoever takes the time.
         The other arguments are those of `summarize`.
 
         Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
         that of a document when its turn comes; and what the iterable raises, after the summaries of
-        all that it gave. GenerationInterrupted, which has as `results` what
-        was finished and not given out yet, None for what was not finished.
+        all that it gave. GenerationInterrupted, which has as `results` what was finished and not
+        given out yet, None for what was not finished.
         """
         check_errors(errors)
         if isinstance(documents, str):
             raise OptionsError("documents is one text, expected several: call summarize, or [text]")
-        if batch_size is not None:
-            _check_count("batch_size", batch_size)
-        _check_count("window", window)
+        check_count("batch_size", 1 if batch_size is None else batch_size)
+        check_count("window", window)
         total = len(documents) if isinstance(documents, Sized) else None
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        encodings = encode_each(
-            partial(self.encode, truncate=truncate),
-            watch.see(documents),
-            errors,
-            check=self._check_encoding,
-        )
+        encode = partial(self.encode, truncate=truncate)
+        check = partial(check_encoding, manifest=self.bundle.manifest)
+        encodings = encode_each(encode, watch.see(documents), errors, check=check)
         return self._summarize_encodings(
             encodings,
             options,
@@ -370,9 +366,6 @@ class Summarizer(Closing):
             return record_failure(number, err)
         return source
 
-    def _check_encoding(self, encoding: Encoding) -> None:
-        check_token_ids("encoding", encoding.token_ids, self.bundle.manifest)
-
     def _summary(
         self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float
     ) -> Summary:
@@ -393,11 +386,6 @@ class Summarizer(Closing):
             seconds=seconds,
             alternatives=tuple(others),
         )
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-        raise OptionsError(f"{name} is {value!r}, expected an integer from 1 up")
 
 
 def _check_bundle(bundle: Bundle) -> None:

@@ -100,7 +100,7 @@ def test_graphs_are_never_replaced(graphs: Path, capsys: Captured, output: str) 
     replaced = graphs.parent / output
     says = "has the graphs to build from, which stay: choose another folder"
     assert_refused(capsys, graphs, *GPU, "--force", "--output", replaced, says=says)
-    assert open_bundle(graphs).manifest.plans is None
+    assert sorted(graphs.rglob("*.onnx"))
 
 
 def test_plans_of_the_current_folder_stand_beside_it(
