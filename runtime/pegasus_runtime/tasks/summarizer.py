@@ -183,9 +183,8 @@ class Summarizer(Closing):
         batch_size: runs no more documents together (default: as many as memory allows). window:
         fewer give the first summary sooner where documents come slowly.
         on_progress: told the number of all documents only where they have a `len`, otherwise how
-        many were read. cancel, timeout_s: looked at after each document that is read, too;
-        timeout_s is from the call on, whoever takes the time.
-        The other arguments are those of `summarize`.
+        many were read. cancel, timeout_s: looked at after each document is read, too; timeout_s
+        counts from the call on, whoever takes the time. Other arguments are those of `summarize`.
 
         Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
         that of a document when its turn comes; and what the iterable raises, after the summaries of
