@@ -57,33 +57,50 @@ def draw_house(floors: Mapping[str, Floors]) -> str:
     buildings = [
         Building(name=_name(folder), folder=folder, floors=floors[folder]) for folder in folders
     ]
-    tallest = max(len(building.floors) for building in buildings)
-    ground = MARGIN + ROOF_HEIGHT + tallest * FLOOR_HEIGHT
-    width = sum(building.width + 3 * MARGIN for building in buildings) + MARGIN
-    height = ground + GROUND_HEIGHT + 2 * MARGIN
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
-        "<title>The house: rooms of each package, floor by floor; imports go down</title>",
-        "<style>text{font-family:ui-sans-serif,system-ui,sans-serif;font-size:14px;fill:#22303c;"
-        "text-anchor:middle}.name{font-weight:600}.note{font-size:12px;fill:#5b6b78}</style>",
-        f'<rect width="{width}" height="{height}" rx="10" fill="#f6f4ee"/>',
-    ]
-    left = MARGIN
-    for building in buildings:
-        lines += _draw_building(building, left, ground)
+    packages = [each for each in buildings if each.folder.count("/") == 1]
+    rooms = [each for each in buildings if each not in packages]
+    width = max(map(_row_width, (packages, rooms)))
+    lines: list[str] = []
+    bottom = MARGIN
+    for row, words in (
+        (packages, "the bundle on disk: manifest.json, graphs or plans, weights, tokenizer"),
+        (rooms, "rooms that have floors of their own"),
+    ):
+        ground = bottom + ROOF_HEIGHT + max(len(each.floors) for each in row) * FLOOR_HEIGHT
+        lines += _draw_row(row, words, width, ground)
+        bottom = ground + GROUND_HEIGHT + MARGIN
+    height = bottom + MARGIN
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            f'width="{width}" height="{height}" role="img">',
+            "<title>The house: rooms of each package, floor by floor; imports go down</title>",
+            "<style>text{font-family:ui-sans-serif,system-ui,sans-serif;font-size:14px;"
+            "fill:#22303c;text-anchor:middle}.name{font-weight:600}"
+            ".note{font-size:12px;fill:#5b6b78}</style>",
+            f'<rect width="{width}" height="{height}" rx="10" fill="#f6f4ee"/>',
+            *lines,
+            f'<text class="note" x="{width // 2}" y="{height - 14}">imports go down, never up or '
+            "across; a test prints the edge that does not</text>",
+            "</svg>\n",
+        ]
+    )
+
+
+def _row_width(row: list[Building]) -> int:
+    return sum(building.width + 3 * MARGIN for building in row) + MARGIN
+
+
+def _draw_row(row: list[Building], words: str, width: int, ground: int) -> Iterator[str]:
+    left = MARGIN + (width - _row_width(row)) // 2
+    for building in row:
+        yield from _draw_building(building, left, ground)
         left += building.width + 3 * MARGIN
-    middle = width // 2
-    lines += [
+    yield (
         f'<rect x="{MARGIN}" y="{ground}" width="{width - 2 * MARGIN}" height="{GROUND_HEIGHT}" '
-        'rx="3" fill="#7c8f6b"/>',
-        f'<text x="{middle}" y="{ground + 25}" style="fill:#ffffff">the bundle on disk: '
-        "manifest.json, graphs or plans, weights, tokenizer</text>",
-        f'<text class="note" x="{middle}" y="{height - 14}">imports go down, never up or '
-        "across; a test prints the edge that does not</text>",
-        "</svg>",
-    ]
-    return "\n".join(lines) + "\n"
+        'rx="3" fill="#7c8f6b"/>'
+    )
+    yield f'<text x="{width // 2}" y="{ground + 25}" style="fill:#ffffff">{words}</text>'
 
 
 def _draw_building(building: Building, left: int, ground: int) -> Iterator[str]:
