@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -51,12 +53,22 @@ def share(array: npt.NDArray[Any]) -> SharedArray:
     return SharedArray(array=array, value=onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
 
+# What is as large gets pages of its own, which the system has back when the array goes: batches
+# differ in size, and in the heap they leave holes that it keeps.
+_OWN_PAGES_BYTES = 2**20
+_PRIVATE = {} if os.name == "nt" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+
+
 def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Zeros. Raises: EngineError if there is not enough memory."""
+    num_bytes = 4 * math.prod(shape)
     try:
-        return np.zeros(shape, dtype=np.float32)
-    except MemoryError as err:
-        mib = 4 * math.prod(shape) // 2**20
+        if num_bytes < _OWN_PAGES_BYTES:
+            return np.zeros(shape, dtype=np.float32)
+        pages = mmap.mmap(-1, num_bytes, **_PRIVATE)
+        return np.frombuffer(pages, dtype=np.float32).reshape(shape)
+    except (MemoryError, OSError, OverflowError) as err:
+        mib = num_bytes // 2**20
         raise EngineError(
             f"no memory for {mib} MiB of keys and values: ask for fewer beams or a smaller "
             "max_length, or give shorter documents"
