@@ -10,6 +10,7 @@ Of a network as it was traced, in fp32:
 - add_final_bias.py     the head's bias, which hides tokens that there are not
 - quantize_products.py  integers in front of products, for TensorRT
 - check_gemm.py         what such products look like
+- register_tensor.py    how either of the two adds a tensor
 - halve_graph.py        fp16, but for log-probabilities
 - share_tables.py       tables of several graphs as inputs
 

@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pegasus_engines.precision.passes.check_gemm import check_gemm
+from pegasus_engines.precision.passes.register_tensor import register_tensor
 from pegasus_engines.precision.recipe import Layer, PrecisionRecipe, find_layers
 from pegasus_engines.precision.symmetric import GROUP_SIZE, input_scale
 
@@ -93,8 +94,8 @@ class _Rewriter:
         precision = "int4" if is_int4 else "int8"
         attributes = {"axis": 1, "block_size": GROUP_SIZE} if is_int4 else {"axis": 0}
         self.opset = max(self.opset, _OPSETS[precision])
-        integers = self._initializer(self.stored[f"{module}.{precision}"])
-        scale = self._initializer(self.stored[f"{module}.scale"])
+        integers = register_tensor(self.graph, self.stored[f"{module}.{precision}"])
+        scale = register_tensor(self.graph, self.stored[f"{module}.scale"])
         node = ir.node("DequantizeLinear", [integers, scale], attributes, name=f"{module}.dequant")
         return self._insert(node, f"{module}.weight.dequantized", weight, before)
 
@@ -104,8 +105,8 @@ class _Rewriter:
             return known
         name = f"{value.name}.{len(self._rounded)}"
         constants = [
-            self._initializer(ir.tensor(input_scale(largest), name=f"{name}.scale")),
-            self._initializer(ir.tensor(np.int8(0), name=f"{name}.zero")),
+            register_tensor(self.graph, ir.tensor(input_scale(largest), name=f"{name}.scale")),
+            register_tensor(self.graph, ir.tensor(np.int8(0), name=f"{name}.zero")),
         ]
         quantize = ir.node("QuantizeLinear", [value, *constants], name=f"{name}.quantize")
         integers = self._insert(quantize, f"{name}.int8", value, before)
@@ -122,13 +123,3 @@ class _Rewriter:
         output.type = ir.TensorType(ir.DataType.FLOAT)
         self.graph.insert_before(before, [node])
         return output
-
-    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
-        value = ir.Value(
-            name=tensor.name,
-            shape=ir.Shape(tensor.shape.numpy()),
-            type=ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
-        self.graph.register_initializer(value)
-        return value

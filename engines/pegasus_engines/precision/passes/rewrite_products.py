@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from pegasus_engines.precision.int4 import BLOCK_SIZE
 from pegasus_engines.precision.passes.check_gemm import check_gemm
+from pegasus_engines.precision.passes.register_tensor import register_tensor
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
 __all__ = ["rewrite_products"]
@@ -197,12 +198,13 @@ class _Rewriter:
     def _initializer(self, name: str) -> ir.Value:
         """The graph's value of a stored tensor."""
         known = self.graph.initializers.get(name)
-        return known or self._register(self.stored[name])
+        return known or register_tensor(self.graph, self.stored[name])
 
     def _view(self, name: str, view_name: str, shape: Sequence[int]) -> ir.Value:
         """The same bytes of the file under another name and shape."""
         stored = self.stored[name]
-        return self._register(
+        return register_tensor(
+            self.graph,
             ir.ExternalTensor(
                 stored.location,
                 stored.offset,
@@ -211,15 +213,5 @@ class _Rewriter:
                 shape=ir.Shape(shape),
                 name=view_name,
                 base_dir=stored.base_dir,
-            )
+            ),
         )
-
-    def _register(self, tensor: ir.ExternalTensor) -> ir.Value:
-        value = ir.Value(
-            name=tensor.name,
-            shape=ir.Shape(tensor.shape.numpy()),
-            type=ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
-        self.graph.register_initializer(value)
-        return value
