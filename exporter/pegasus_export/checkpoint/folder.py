@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.config import PegasusConfig, read_config, read_json_object
+from pegasus_export.checkpoint.generation import read_generation
 from pegasus_export.checkpoint.hub import download_checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 
@@ -21,42 +22,6 @@ __all__ = [
     "hash_source",
     "open_checkpoint",
 ]
-
-# What transformers reads from a config.json that has no generation_config.json beside it.
-_GENERATION_KEYS: Final = (
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "bos_token_id",
-    "decoder_start_token_id",
-    "diversity_penalty",
-    "do_sample",
-    "early_stopping",
-    "encoder_no_repeat_ngram_size",
-    "encoder_repetition_penalty",
-    "eos_token_id",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "exponential_decay_length_penalty",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "length_penalty",
-    "max_length",
-    "max_new_tokens",
-    "min_length",
-    "min_new_tokens",
-    "no_repeat_ngram_size",
-    "num_beam_groups",
-    "num_beams",
-    "num_return_sequences",
-    "pad_token_id",
-    "remove_invalid_values",
-    "repetition_penalty",
-    "suppress_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "typical_p",
-)
 
 _WEIGHT_NAMES: Final[tuple[tuple[str, Literal["safetensors", "bin"]], ...]] = (
     ("model.safetensors", "safetensors"),
@@ -137,7 +102,7 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         )
     fields = read_json_object(config_path)
     architecture = _check_architecture(fields, config_path)
-    generation = _read_generation(folder, fields)
+    generation = read_generation(folder, fields)
     spiece = folder / "spiece.model"
     return Checkpoint(
         name=name,
@@ -168,17 +133,6 @@ def _check_architecture(fields: Mapping[str, Any], path: Path) -> str:
             f"{path} has architectures {names!r}, expected one of {', '.join(offered)}"
         )
     return str(names[0])
-
-
-def _read_generation(folder: Path, config_fields: Mapping[str, Any]) -> dict[str, object]:
-    path = folder / "generation_config.json"
-    if path.is_file():
-        settings = read_json_object(path)
-    else:
-        settings = {key: config_fields[key] for key in _GENERATION_KEYS if key in config_fields}
-    for key in ("transformers_version", "_from_model_config"):
-        settings.pop(key, None)
-    return {key: value for key, value in settings.items() if value is not None}
 
 
 def find_weight_files(folder: Path) -> WeightFiles:
