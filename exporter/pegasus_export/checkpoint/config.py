@@ -1,16 +1,19 @@
-"""The facts about a PEGASUS or BigBirdPegasus network that its config.json must state.
+"""The facts about a PEGASUS or BigBirdPegasus network that its config.json states.
 
-Nothing is filled in from defaults, with two exceptions (see `_tie_word_embeddings` and `_labels`):
-the defaults of transformers' PegasusConfig (gelu, 12 layers, unscaled embeddings, 50265 tokens) are
-not those of the published checkpoints.
+What it leaves out is what transformers' class has (`config_fields`), but for the activation and the
+scale of the embeddings of PEGASUS: transformers' gelu, unscaled, are not what the published
+checkpoints have, and nothing else would show it.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeGuard, cast
+from typing import Any, Final, TypeGuard, cast
 
+from pegasus_export.checkpoint.activation_names import ACTIVATIONS, WITH_WEIGHTS, Activation
+from pegasus_export.checkpoint.config_fields import fill_class_defaults, read_config_fields
+from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.errors import CheckpointError
 from pegasus_runtime.bundle.block_sparse import longest_full
 
@@ -22,15 +25,6 @@ __all__ = [
     "read_config",
     "read_json_object",
 ]
-
-Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-ACTIVATIONS: Final[Mapping[str, Activation]] = {
-    "relu": "relu",
-    "gelu": "gelu",
-    "gelu_new": "gelu_new",
-    "silu": "silu",
-    "swish": "silu",
-}
 
 # Field -> the largest value that is not taken for damage.
 _SIZES: Final[Mapping[str, int]] = {
@@ -50,6 +44,7 @@ _BIGBIRD: Final = "bigbird_pegasus"
 _BIGBIRD_REQUIRED: Final = ("attention_type", "block_size", "num_random_blocks", "use_bias")
 _ATTENTION_TYPES: Final = ("block_sparse", "original_full")
 _MOST_BLOCKS: Final = 100_000
+_MOST_LABELS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,39 +90,19 @@ class PegasusConfig:
     block_sparse: BlockSparse | None = None
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was read otherwise than it stands in the file, for the user to know."""
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file whose outermost value is an object.
+def read_config(path: Path) -> PegasusConfig:
+    """Read a config.json written by transformers 4 or 5, or by hand.
 
-    Raises CheckpointError if it cannot be read or is anything else.
+    Its token ids are those that the network goes by; generation has its own (`token_ids`). Raises
+    CheckpointError that lists every missing field and every impossible value.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as err:
-        raise CheckpointError(
-            f"{path} cannot be read ({err.strerror}): check the folder, or download it again"
-        ) from err
-    except (ValueError, RecursionError) as err:
-        raise CheckpointError(f"{path} is not valid JSON ({err}): download it again") from err
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{path} holds a JSON {type(content).__name__}, expected an object: download it again"
-        )
-    return content
-
-
-def read_config(path: Path, generation: Mapping[str, object] | None = None) -> PegasusConfig:
-    """Read a config.json written by transformers 4 or 5.
-
-    Token ids in generation, the content of generation_config.json, go before those in config.json:
-    transformers generates with them. Raises CheckpointError that lists every missing field and
-    every impossible value.
-    """
-    fields = read_json_object(path)
-    for name in _TOKEN_IDS:
-        if generation is not None and generation.get(name) is not None:
-            fields[name] = generation[name]
+    read = read_config_fields(path)
+    filled = fill_class_defaults(read.values)
+    fields = filled.values
     problems = _find_problems(fields)
     if problems:
         raise CheckpointError(
@@ -141,13 +116,14 @@ def read_config(path: Path, generation: Mapping[str, object] | None = None) -> P
         scale_embedding=fields["scale_embedding"],
         pad_token_id=fields["pad_token_id"],
         eos_token_ids=_eos_token_ids(fields),
-        decoder_start_token_id=fields["decoder_start_token_id"],
+        decoder_start_token_id=_single(fields["decoder_start_token_id"]),
         tie_word_embeddings=_tie_word_embeddings(fields),
         attention_bias=fields["use_bias"] if is_bigbird else True,
         learned_positions=is_bigbird,
         block_sparse=_block_sparse(fields) if is_bigbird else None,
         labels=_labels(fields),
         problem_type=fields.get("problem_type"),
+        notes=(*read.notes, *filled.notes),
     )
 
 
@@ -165,8 +141,26 @@ def _block_sparse(fields: Mapping[str, Any]) -> BlockSparse | None:
 
 def _labels(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the classes; transformers leaves them out where they are its own two."""
-    names = fields.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    return tuple(names[str(index)] for index in range(len(names)))
+    names, count = fields.get("id2label"), fields.get("num_labels")
+    if not _has_labels(names):
+        names = {}
+    if not names or (_is_integer(count, 1, _MOST_LABELS) and count != len(names)):
+        return tuple(f"LABEL_{index}" for index in range(count or 2))
+    return tuple(str(names[str(index)]) for index in range(len(names)))
+
+
+def _has_labels(names: object) -> bool:
+    return (
+        isinstance(names, dict)
+        and set(names) == {str(index) for index in range(len(names))}
+        and all(isinstance(name, str | int) for name in names.values())
+    )
+
+
+def _is_classifier(fields: Mapping[str, Any]) -> bool:
+    """Whether labels are read at all: other checkpoints may have any."""
+    names = fields.get("architectures")
+    return isinstance(names, list) and "BigBirdPegasusForSequenceClassification" in names
 
 
 def _find_problems(fields: Mapping[str, Any]) -> list[str]:
@@ -175,6 +169,7 @@ def _find_problems(fields: Mapping[str, Any]) -> list[str]:
     required = (*_REQUIRED, *_BIGBIRD_REQUIRED) if _is_bigbird(fields) else _REQUIRED
     missing = [name for name in required if name not in present]
     problems = [f"{', '.join(missing)} missing"] if missing else []
+    problems += _find_contradictions(present)
     problems += [
         f"{name} is {_show(present[name])}, expected an integer from 1 to {largest}"
         for name, largest in _SIZES.items()
@@ -203,15 +198,29 @@ def _find_sparse_problems(present: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _find_contradictions(present: Mapping[str, Any]) -> list[str]:
+    """Fields that transformers itself cannot run the architecture with, or that vary the layers."""
+    problems = []
+    if present.get("is_encoder_decoder") is False and any(
+        "ForConditionalGeneration" in str(name)
+        for name in present.get("architectures") or ["ForConditionalGeneration"]
+    ):
+        problems.append("is_encoder_decoder is false, expected true of an encoder and a decoder")
+    if present.get("per_layer_config"):
+        problems.append("per_layer_config is given, expected layers that are all alike")
+    return problems
+
+
 def _find_label_problems(present: Mapping[str, Any]) -> list[str]:
-    names = present.get("id2label", {"0": ""})
-    good = (
-        isinstance(names, dict)
-        and set(names) == {str(index) for index in range(len(names))}
-        and all(isinstance(name, str) for name in names.values())
-    )
+    if not _is_classifier(present):
+        return []
+    names, count = present.get("id2label", {"0": ""}), present.get("num_labels", 1)
+    problems = []
+    if not _has_labels(names) or not names:
+        problems.append(f"id2label is {_show(names)}, expected names under 0, 1, 2 ...")
+    if not _is_integer(count, 1, _MOST_LABELS):
+        problems.append(f"num_labels is {_show(count)}, expected from 1 to {_MOST_LABELS}")
     problem_type = present.get("problem_type", "")
-    problems = [] if good else [f"id2label is {_show(names)}, expected names under 0, 1, 2 ..."]
     if not isinstance(problem_type, str):
         problems.append(f"problem_type is {_show(problem_type)}, expected a text")
     return problems
@@ -224,7 +233,12 @@ def _find_flag_problems(present: Mapping[str, Any]) -> list[str]:
         if name in present and not isinstance(present[name], bool)
     ]
     activation = present.get("activation_function", "relu")
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+    if activation in WITH_WEIGHTS:
+        problems.append(
+            f"activation_function is {_show(activation)}, whose weights are not read, expected "
+            "one without"
+        )
+    elif not isinstance(activation, str) or activation not in ACTIVATIONS:
         problems.append(
             f"activation_function is {_show(activation)}, expected one of {', '.join(ACTIVATIONS)}"
         )
@@ -251,12 +265,19 @@ def _find_token_problems(present: Mapping[str, Any]) -> list[str]:
     problems = []
     for name in _TOKEN_IDS:
         value = present.get(name, 0)
-        many = name == "eos_token_id" and isinstance(value, list)
+        many = isinstance(value, list) and (
+            name == "eos_token_id" or (name == "decoder_start_token_id" and len(value) == 1)
+        )
         ids = value if many else [value]
         if not ids or not all(_is_integer(one, 0, largest) for one in ids):
             kind = "an integer or a list of integers" if name == "eos_token_id" else "an integer"
             problems.append(f"{name} is {_show(value)}, expected {kind} from 0 to {largest}")
     return problems
+
+
+def _single(value: Any) -> int:
+    """The id of a list that holds no other."""
+    return cast(int, value[0] if isinstance(value, list) else value)
 
 
 def _eos_token_ids(fields: Mapping[str, Any]) -> tuple[int, ...]:

@@ -8,9 +8,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Final, Literal
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
-from pegasus_export.checkpoint.config import PegasusConfig, read_config, read_json_object
+from pegasus_export.checkpoint.config import PegasusConfig, read_config
+from pegasus_export.checkpoint.config_fields import read_config_fields
 from pegasus_export.checkpoint.generation import read_generation
 from pegasus_export.checkpoint.hub import download_checkpoint
+from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.errors import CheckpointError, UnsupportedError
 
 __all__ = [
@@ -100,7 +102,7 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         raise CheckpointError(
             f"{folder} has no config.json: give the folder that save_pretrained wrote"
         )
-    fields = read_json_object(config_path)
+    fields = read_config_fields(config_path).values
     architecture = _check_architecture(fields, config_path)
     generation = read_generation(folder, fields)
     spiece = folder / "spiece.model"
@@ -109,7 +111,7 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         folder=folder,
         model_type=fields["model_type"],
         architecture=architecture,
-        config=read_config(config_path, generation),
+        config=read_config(config_path),
         generation=generation,
         weights=find_weight_files(folder),
         spiece=spiece if spiece.is_file() else None,

@@ -1,21 +1,34 @@
-"""A checkpoint's own generation settings, under transformers' names."""
+"""A checkpoint's own generation settings, as transformers' GenerationConfig has them.
+
+Source: transformers 5.23, GenerationConfig.from_pretrained and from_model_config.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pegasus_export.checkpoint.config import read_json_object
+from pegasus_export.checkpoint.json_object import read_json_object
 
-__all__ = ["read_generation"]
+__all__ = ["GENERATION_KEYS", "read_generation"]
 
-# What transformers reads from a config.json that has no generation_config.json beside it.
-_GENERATION_KEYS: Final = (
+GENERATION_KEYS: Final = (
+    "assistant_confidence_threshold",
+    "assistant_early_exit",
+    "assistant_ensemble_weight",
+    "assistant_lookbehind",
     "bad_words_ids",
     "begin_suppress_tokens",
     "bos_token_id",
+    "cache_config",
+    "cache_implementation",
+    "compile_config",
+    "constraints",
+    "continuous_batching_config",
     "decoder_start_token_id",
+    "disable_compile",
     "diversity_penalty",
     "do_sample",
+    "dola_layers",
     "early_stopping",
     "encoder_no_repeat_ngram_size",
     "encoder_repetition_penalty",
@@ -23,35 +36,78 @@ _GENERATION_KEYS: Final = (
     "epsilon_cutoff",
     "eta_cutoff",
     "exponential_decay_length_penalty",
+    "force_words_ids",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "guidance_scale",
+    "is_assistant",
     "length_penalty",
+    "low_memory",
+    "max_cache_len",
     "max_length",
+    "max_matching_ngram_size",
     "max_new_tokens",
+    "max_time",
     "min_length",
     "min_new_tokens",
+    "min_p",
     "no_repeat_ngram_size",
+    "num_assistant_tokens",
+    "num_assistant_tokens_schedule",
     "num_beam_groups",
     "num_beams",
     "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_logits",
+    "output_scores",
     "pad_token_id",
+    "penalty_alpha",
+    "prefill_chunk_size",
+    "prompt_lookup_num_tokens",
     "remove_invalid_values",
+    "renormalize_logits",
     "repetition_penalty",
+    "return_dict_in_generate",
+    "sequence_bias",
+    "speculation_type",
+    "stop_strings",
     "suppress_tokens",
+    "target_lookbehind",
     "temperature",
+    "token_healing",
+    "top_h",
     "top_k",
     "top_p",
     "typical_p",
+    "use_cache",
+    "use_mtp",
+    "watermarking_config",
 )
+"""All that transformers knows; a test holds them against the installed version."""
+
+_NESTED: Final = ("decoder", "generator", "text_config")
+_RECORDS: Final = ("transformers_version", "_from_model_config", "_commit_hash")
 
 
 def read_generation(folder: Path, config_fields: Mapping[str, Any]) -> dict[str, object]:
-    """What generation_config.json sets, or else config.json; raises CheckpointError if damaged."""
+    """What generation_config.json sets, or else config.json; raises CheckpointError if damaged.
+
+    Names that transformers does not know are among those of the former only. Null is not set.
+    """
     path = folder / "generation_config.json"
-    if path.is_file():
-        settings = read_json_object(path)
-    else:
-        settings = {key: config_fields[key] for key in _GENERATION_KEYS if key in config_fields}
-    for key in ("transformers_version", "_from_model_config"):
-        settings.pop(key, None)
-    return {key: value for key, value in settings.items() if value is not None}
+    settings = read_json_object(path) if path.is_file() else _from_config(config_fields)
+    return {
+        key: value for key, value in settings.items() if value is not None and key not in _RECORDS
+    }
+
+
+def _from_config(fields: Mapping[str, Any]) -> dict[str, object]:
+    settings = {key: fields[key] for key in GENERATION_KEYS if fields.get(key) is not None}
+    is_forced = fields.get("force_bos_token_to_be_generated")  # of transformers before 4.11
+    if is_forced and "bos_token_id" in settings:
+        settings["forced_bos_token_id"] = settings["bos_token_id"]
+    nested = next((fields[name] for name in _NESTED if fields.get(name)), None)
+    if isinstance(nested, Mapping):
+        settings = {key: nested[key] for key in GENERATION_KEYS if key in nested} | settings
+    return settings

@@ -156,6 +156,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         target=arguments.target,
         precision=arguments.precision,
         task=arguments.task,
+        task_params=arguments.task_params,
         max_source_tokens=arguments.max_source_tokens,
         random_blocks=arguments.random_blocks,
         block_sparse=arguments.block_sparse,
@@ -213,6 +214,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(Task),
         metavar="TASK",
         help="what it does, see below (default: what the architecture in config.json is made for)",
+    )
+    add(
+        "--task-params",
+        metavar="NAME",
+        help="take the generation settings of this task in task_specific_params of config.json, "
+        "such as summarization_cnn_dailymail of google/pegasus-large (default: the checkpoint's "
+        "own settings alone; an unknown NAME lists those that there are)",
     )
     add(
         "--max-source-tokens",

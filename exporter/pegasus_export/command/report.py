@@ -27,6 +27,7 @@ def summarize_result(result: "ExportResult") -> dict[str, object]:
         "files": {name: record.bytes for name, record in sorted(manifest.files.items())},
         "recipe": manifest.recipe,
         "verification": manifest.verification,
+        "notes": list(result.notes),
     }
 
 
@@ -39,6 +40,8 @@ def print_tables(result: "ExportResult", output: Path) -> None:
         f"{output}: {manifest.task}, target {manifest.target}, {manifest.precision}",
         soft_wrap=True,
     )
+    for note in result.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     _print_files(console, manifest)
     _print_checks(console, result)
     if result.changes is not None:

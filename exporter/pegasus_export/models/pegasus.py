@@ -16,7 +16,6 @@ Source: Zhang et al. 2020, "PEGASUS" (arXiv:1912.08777); pre-LN, sinusoidal posi
 Heads: transformers, BigBirdPegasusForSequenceClassification and ...ForQuestionAnswering.
 """
 
-import math
 from collections.abc import Callable
 from typing import cast
 
@@ -26,34 +25,14 @@ from torch.nn import functional
 
 from pegasus_export.checkpoint.architectures import Parts
 from pegasus_export.checkpoint.config import PegasusConfig
+from pegasus_export.models.activations import ACTIVATIONS
 
-__all__ = ["ACTIVATIONS", "CrossAttend", "Pegasus", "SelfAttend"]
+__all__ = ["CrossAttend", "Pegasus", "SelfAttend"]
 
 SelfAttend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query, key, value), each [N, D] -> [N, D]."""
 CrossAttend = Callable[[int, Tensor], Tensor]
 """(layer, query [N, D]) -> [N, D]."""
-
-
-# GELUs are in the order of operators that ONNX Runtime recognises, to make one operator of them.
-
-
-def _gelu(hidden: Tensor) -> Tensor:
-    return hidden * 0.5 * (1.0 + torch.erf(hidden / math.sqrt(2)))
-
-
-def _gelu_new(hidden: Tensor) -> Tensor:
-    inner = math.sqrt(2 / math.pi) * (hidden + 0.044715 * torch.pow(hidden, 3.0))
-    return hidden * 0.5 * (1.0 + torch.tanh(inner))
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
-    "gelu": _gelu,
-    "gelu_new": _gelu_new,
-    "silu": functional.silu,
-}
-"""Of the feed-forward layers, by transformers' names."""
 
 
 class Pegasus(nn.Module):

@@ -42,6 +42,8 @@ class ExportRequest:
     precision: str = "fp32"
     task: str | None = None
     """None: the one that the checkpoint's architecture is made for."""
+    task_params: str | None = None
+    """The task in task_specific_params of config.json whose generation settings it takes."""
     max_source_tokens: int | None = None
     """None: the checkpoint's number of positions."""
     random_blocks: str = "hf-eval"

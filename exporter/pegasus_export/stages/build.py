@@ -35,7 +35,6 @@ from pegasus_runtime.bundle import (
     Manifest,
     Source,
     Task,
-    TokenIds,
 )
 from pegasus_runtime.version import __version__
 
@@ -99,12 +98,12 @@ class Builder:
             graphs={},
             tables={},
             tokenizer=prepared.tokenizer,
-            token_ids=_token_ids(checkpoint),
+            token_ids=prepared.tokens,
             limits=prepared.limits,
             plans=prepared.plans,
             source=Source(name=checkpoint.name, sha256=""),
             recipe=recipe.describe(),
-            generation=_generation(prepared),
+            generation=_json_mapping(prepared.defaults),
             tools={
                 "pegasus-edge": __version__,
                 **{name: importlib.metadata.version(name) for name in _TOOLS},
@@ -164,30 +163,6 @@ def _classifier(checkpoint: Checkpoint, task: Task) -> ClassifierSpec | None:
     elif problem == "multi_label_classification" or len(labels) == 1:
         activation = "sigmoid"
     return ClassifierSpec(labels=labels, activation=activation)
-
-
-def _token_ids(checkpoint: Checkpoint) -> TokenIds:
-    config = checkpoint.config
-    return TokenIds(
-        pad_token_id=config.pad_token_id,
-        eos_token_ids=config.eos_token_ids,
-        decoder_start_token_id=config.decoder_start_token_id,
-    )
-
-
-def _generation(prepared: Prepared) -> dict[str, JsonValue]:
-    """The checkpoint's defaults, within what plans were asked to hold."""
-    defaults = _json_mapping(prepared.checkpoint.generation)
-    if prepared.plans is not None:
-        limits = prepared.limits
-        for name, limit in (
-            ("num_beams", limits.max_beams),
-            ("max_length", limits.max_target_tokens),
-        ):
-            value = defaults.get(name)
-            if isinstance(value, int):
-                defaults[name] = min(value, limit)
-    return defaults
 
 
 def _json_mapping(values: Mapping[str, object]) -> dict[str, JsonValue]:

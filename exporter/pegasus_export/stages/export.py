@@ -56,6 +56,8 @@ class ExportResult:
     changes: TokenChanges | None
     """What a lower precision changed in the summaries; None for fp32."""
     seconds: float
+    notes: tuple[str, ...] = ()
+    """On what of the checkpoint was read otherwise than it stands there."""
 
 
 def export_bundle(
@@ -73,11 +75,11 @@ def export_bundle(
             options = choose_options(target, request.plans.build) if has_plans else None
         with write_bundle(request.output, force=request.force) as staging:
             if options is None:
-                bundle, measured, changes = _fill(staging, request, target, progress)
+                bundle, measured, changes, notes = _fill(staging, request, target, progress)
             else:
                 graphs = staging.path / "onnx"
                 with write_bundle(graphs) as inner:
-                    bundle, measured, changes = _fill(inner, request, target, progress)
+                    bundle, measured, changes, notes = _fill(inner, request, target, progress)
                 with _unsupported():
                     manifest = fill_with_plans(bundle, staging, options, progress, check)
                 shutil.rmtree(graphs)
@@ -94,12 +96,14 @@ def export_bundle(
             "or choose another folder"
         ) from err
     seconds = time.perf_counter() - start
-    return ExportResult(bundle=bundle, measured=measured, changes=changes, seconds=seconds)
+    return ExportResult(
+        bundle=bundle, measured=measured, changes=changes, seconds=seconds, notes=notes
+    )
 
 
 def _fill(
     staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
-) -> tuple[Bundle, Sequence[Measured], TokenChanges | None]:
+) -> tuple[Bundle, Sequence[Measured], TokenChanges | None, tuple[str, ...]]:
     with progress("read checkpoint"):
         prepared = prepare(request, target, staging.path)
     if prepared.recipe.is_half:
@@ -136,7 +140,7 @@ def _fill(
     figures = _verification(measured, changes)
     with progress("publish"):
         manifest = dataclasses.replace(manifest, verification=figures)
-        return staging.commit(manifest), measured, changes
+        return staging.commit(manifest), measured, changes, prepared.notes
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def plan_limits(checkpoint: Checkpoint, request: PlanRequest, max_source_tokens:
     """
     positions = checkpoint.config.max_position_embeddings
     beams = request.num_beams or _whole(checkpoint, "num_beams") or _DEFAULT_BEAMS
-    longest = request.max_target_tokens or _whole(checkpoint, "max_length")
+    longest = request.max_target_tokens or _longest_target(checkpoint)
     target = longest or min(_DEFAULT_TARGET_TOKENS, positions)
     for name, value, least, most in (
         ("--num-beams", beams, 1, _MAX_BEAMS),
@@ -64,6 +64,12 @@ def plan_spec(checkpoint: Checkpoint, limits: Limits, plugin: PluginSpec | None)
         sparse=sparse,
     )
     return PlanSpec(num_beams=limits.max_beams, profiles=profiles, plugin=plugin)
+
+
+def _longest_target(checkpoint: Checkpoint) -> int | None:
+    """The start token and max_new_tokens, which go before max_length."""
+    new_tokens = _whole(checkpoint, "max_new_tokens")
+    return _whole(checkpoint, "max_length") if new_tokens is None else 1 + new_tokens
 
 
 def _whole(checkpoint: Checkpoint, name: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
 from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_task
+from pegasus_export.stages.defaults import fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_runtime.bundle import (
@@ -24,10 +25,10 @@ from pegasus_runtime.bundle import (
     PlanSpec,
     Target,
     Task,
+    TokenIds,
     TokenizerSpec,
 )
 from pegasus_runtime.errors import BundleError
-from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tokenizer import Tokenizer
 
 __all__ = ["Prepared", "prepare"]
@@ -58,6 +59,11 @@ class Prepared:
     plugin: ChosenPlugin | None
     """That plans call, if they do."""
     random_blocks: str
+    tokens: TokenIds
+    defaults: Mapping[str, object]
+    """Of generation, within the limits."""
+    notes: tuple[str, ...]
+    """On what was read otherwise than the files say it."""
     documents: tuple[CalibrationDocument, ...]
     """To compare precisions on; none for fp32, and for tasks that summarise nothing."""
 
@@ -69,7 +75,8 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     """
     checkpoint = open_checkpoint(request.model, revision=request.revision)
     task = resolve_task(checkpoint.architecture, request.task)
-    _check_generation(checkpoint, task)
+    settled = settle_defaults(checkpoint, task, task_params=request.task_params)
+    checkpoint = settled.checkpoint
     _check_source_limit(request, task)
     _check_sparse(request, checkpoint)
     _check_classifier(checkpoint, task)
@@ -80,11 +87,14 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         limits = plan_limits(checkpoint, request.plans, max_source_tokens)
     else:
         limits = any_size_limits(checkpoint, max_source_tokens)
+    defaults: Mapping[str, object] = checkpoint.generation
+    if task == "summarization" and target != "onnx":  # which others run
+        defaults = fit_defaults(settled, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = _copy_tokenizer(checkpoint, folder, task)
     if target == "onnx":
-        _copy_companions(checkpoint, folder)
+        _copy_companions(checkpoint, settled.original, folder)
     pegasus = load_pegasus(
         checkpoint,
         max_source_tokens=max_source_tokens,
@@ -108,6 +118,9 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         plans=plan_spec(checkpoint, limits, plugin_spec) if has_plans else None,
         plugin=plugin,
         random_blocks=request.random_blocks,
+        tokens=settled.tokens,
+        defaults=defaults,
+        notes=settled.notes,
         documents=documents,
     )
 
@@ -182,17 +195,6 @@ def _check_classifier(checkpoint: Checkpoint, task: Task) -> None:
         )
 
 
-def _check_generation(checkpoint: Checkpoint, task: Task) -> None:
-    if task not in ("summarization", "text-generation"):
-        return
-    names = unsupported_defaults(checkpoint.generation)
-    if names:
-        raise UnsupportedError(
-            f"{checkpoint.name} generates with {', '.join(names)}, which pegasus-edge does not "
-            "offer: remove it from generation_config.json (or config.json) to export without it"
-        )
-
-
 def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
     if checkpoint.spiece is None:
         if task not in _NEEDS_TOKENIZER:
@@ -215,10 +217,12 @@ def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> Tokeniz
     return TokenizerSpec(file="spiece.model", layout=layout, offset=TOKENIZER_OFFSETS[layout])
 
 
-def _copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
+def _copy_companions(
+    checkpoint: Checkpoint, generation: Mapping[str, object], folder: Path
+) -> None:
     """The small files that other people's loaders look for beside the graphs."""
     for name in _COMPANIONS:
         if (checkpoint.folder / name).is_file():
             shutil.copyfile(checkpoint.folder / name, folder / name)
-    text = json.dumps(dict(checkpoint.generation), indent=2)
+    text = json.dumps(dict(generation), indent=2)
     (folder / "generation_config.json").write_text(text + "\n", encoding="utf-8")

@@ -340,7 +340,7 @@ class Summarizer(Closing):
                 lengths.add(min(profile["source"][1], manifest.limits.max_source_tokens))
                 batches.add(profile["batch"][1])
         settings = self.resolve(GenerationOptions(max_new_tokens=3, min_new_tokens=0, min_length=0))
-        eos = manifest.token_ids.eos_token_ids[0]
+        eos = self._tokenizer.eos_token_id  # of a source: a checkpoint may have none of summaries
         for length in sorted(lengths):
             for batch in sorted(batches):
                 generate(self._open_engine(), [[eos] * length] * batch, settings)

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 import transformers
+from transformers.activations import ACT2CLS
 
-from pegasus_export.checkpoint.config import (
-    ACTIVATIONS,
-    PegasusConfig,
-    read_config,
-    read_json_object,
-)
+from pegasus_export.checkpoint.activation_names import WITH_WEIGHTS
+from pegasus_export.checkpoint.config import ACTIVATIONS, PegasusConfig, read_config
+from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.errors import CheckpointError
 
 # google/pegasus-xsum, as transformers 4 wrote it: no tie_word_embeddings, fields of every age.
@@ -50,6 +48,17 @@ XSUM: dict[str, Any] = {
     "use_cache": True,
     "vocab_size": 96103,
 }
+SIZES = (
+    "vocab_size",
+    "d_model",
+    "encoder_layers",
+    "decoder_layers",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "max_position_embeddings",
+)
 
 
 def _write(folder: Path, **changes: Any) -> Path:
@@ -100,32 +109,119 @@ def test_a_file_of_transformers_5_is_read_even_where_it_holds_class_defaults(
     assert config.eos_token_ids == tuple(changes.get("eos_token_id", [1]))
 
 
-def test_token_ids_of_the_generation_settings_go_first(tmp_path: Path) -> None:
-    path = _write(tmp_path, pad_token_id=..., decoder_start_token_id=None)
-    generation = {"pad_token_id": 3, "decoder_start_token_id": 4, "eos_token_id": [5, 1, 5]}
-    config = read_config(path, generation)
-    assert (config.pad_token_id, config.decoder_start_token_id) == (3, 4)
-    assert config.eos_token_ids == (5, 1)
-    assert read_config(_write(tmp_path), {"eos_token_id": None}).eos_token_ids == (1,)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation_is_read_and_swish_is_silu(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ACT2CLS)
+def test_an_activation_is_read_unless_it_has_weights(tmp_path: Path, name: str) -> None:
+    if name in WITH_WEIGHTS:
+        expected = f'activation_function is "{name}", whose weights are not read, expected one wit'
+        assert expected in _problem(tmp_path, activation_function=name)
+        return
     config = read_config(_write(tmp_path, activation_function=name))
-    assert config.activation_function == {"swish": "silu"}.get(name, name)
+    assert config.activation_function == ACTIVATIONS[name]
 
 
-def test_all_missing_fields_are_listed(tmp_path: Path) -> None:
+def test_names_of_activations_are_transformers() -> None:
+    assert set(ACT2CLS) == {*ACTIVATIONS, *WITH_WEIGHTS}
+
+
+def test_fields_that_neither_weights_nor_published_checkpoints_tell_are_listed(
+    tmp_path: Path,
+) -> None:
     message = _problem(
         tmp_path, d_model=..., scale_embedding=None, eos_token_id=..., activation_function=...
     )
-    assert "d_model, activation_function, scale_embedding, eos_token_id missing" in message
+    assert "network: activation_function, scale_embedding missing; correct it" in message
+    message = _problem(tmp_path, d_model=None, vocab_size=None)
+    assert "vocab_size, d_model missing" in message
 
 
-def test_an_empty_object_lists_every_field(tmp_path: Path) -> None:
+def test_an_empty_object_lists_them(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"vocab_size, .*, decoder_start_token_id, eos_tok"):
+    with pytest.raises(CheckpointError, match="network: activation_function, scale_embedding miss"):
         read_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus"])
+def test_what_is_left_out_is_what_transformers_has(tmp_path: Path, model_type: str) -> None:
+    fields = {"model_type": model_type}
+    if model_type == "pegasus":
+        fields |= {"activation_function": "relu", "scale_embedding": True}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    config = read_config(tmp_path / "config.json")
+    oracle = transformers.AutoConfig.from_pretrained(tmp_path)
+    for name in (*SIZES, "scale_embedding", "activation_function", "tie_word_embeddings"):
+        assert getattr(config, name) == getattr(oracle, name), name
+    for name in ("pad_token_id", "decoder_start_token_id"):
+        assert getattr(config, name) == getattr(oracle, name), name
+    assert config.eos_token_ids == (oracle.eos_token_id,)
+    if model_type == "bigbird_pegasus":
+        assert config.attention_bias is oracle.use_bias
+        assert config.block_sparse is not None
+        assert config.block_sparse.block_size == oracle.block_size
+        assert config.block_sparse.num_random_blocks == oracle.num_random_blocks
+    (note,) = config.notes
+    assert note.startswith("config.json leaves out d_model, ")
+    assert f"vocab_size {oracle.vocab_size}" in note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": 512, "d_model": ...},
+        {"num_attention_heads": 8},
+        {"num_hidden_layers": 12},
+        {"num_hidden_layers": 12, "encoder_layers": ...},
+    ],
+)
+def test_other_names_of_fields_hold_as_in_transformers(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    config = read_config(_write(tmp_path, **changes))
+    oracle = transformers.AutoConfig.from_pretrained(tmp_path)
+    for name in SIZES:
+        assert getattr(config, name) == getattr(oracle, name), name
+    contradicts = not any(value is ... for value in changes.values())
+    assert bool(config.notes) is contradicts
+    if contradicts:
+        assert "holds, as in transformers" in config.notes[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id2label": {"0": "no", "1": "yes"}},
+        {"id2label": {"0": "no", "1": "yes"}, "num_labels": 3},
+        {"num_labels": 5},
+        {"num_labels": 2, "id2label": {"0": "no", "1": "yes"}},
+        {},
+    ],
+)
+def test_labels_are_those_of_transformers(tmp_path: Path, changes: dict[str, Any]) -> None:
+    config = read_config(_write(tmp_path, **changes))
+    oracle = transformers.AutoConfig.from_pretrained(tmp_path)
+    assert config.labels == tuple(oracle.id2label[i] for i in range(len(oracle.id2label)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"id2label": {"0": "a", "2": "b"}}, 'id2label is {"0": "a", "2": "b"}, expected names'),
+        ({"id2label": ["a"]}, 'id2label is ["a"], expected names under 0, 1, 2'),
+        ({"num_labels": 0}, "num_labels is 0, expected from 1 to"),
+        ({"problem_type": 3}, "problem_type is 3, expected a text"),
+    ],
+)
+def test_labels_are_looked_at_where_they_are_used(
+    tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    classifier = {"architectures": ["BigBirdPegasusForSequenceClassification"]}
+    assert expected in _problem(tmp_path, **classifier, **changes)
+    if "problem_type" not in changes:
+        assert read_config(_write(tmp_path, **changes)).labels
+
+
+def test_a_wrong_name_of_padding_is_no_obstacle(tmp_path: Path) -> None:
+    assert read_config(_write(tmp_path, pad_token_id=-1)).pad_token_id == 0
+    assert read_config(_write(tmp_path, decoder_start_token_id=[4])).decoder_start_token_id == 4
 
 
 @pytest.mark.parametrize(
@@ -136,7 +232,7 @@ def test_an_empty_object_lists_every_field(tmp_path: Path) -> None:
         ("d_model", True, "true"),
         ("d_model", 10**30, "1" + "0" * 30),
         ("vocab_size", "96103", '"96103"'),
-        ("encoder_layers", 0, "0"),
+        ("decoder_layers", 0, "0"),
         ("decoder_ffn_dim", -4096, "-4096"),
         ("encoder_attention_heads", [16], "[16]"),
         ("max_position_embeddings", {"a": "b" * 99}, '{"a": "b'),
@@ -155,7 +251,9 @@ def test_an_impossible_size_is_shown(tmp_path: Path, name: str, value: Any, show
         ({"encoder_attention_heads": 24}, "expected a multiple of encoder_attention_heads (24)"),
         ({"decoder_attention_heads": 24}, "expected a multiple of decoder_attention_heads (24)"),
         ({"d_model": 1023, "encoder_attention_heads": 1}, "d_model is 1023, expected an even"),
-        ({"activation_function": "tanh"}, 'activation_function is "tanh", expected one of relu'),
+        ({"activation_function": "elu"}, 'activation_function is "elu", expected one of relu'),
+        ({"is_encoder_decoder": False}, "is_encoder_decoder is false, expected true of an encod"),
+        ({"per_layer_config": {"0": {"d_model": 8}}}, "per_layer_config is given, expected laye"),
         ({"activation_function": 3}, "activation_function is 3, expected one of relu"),
         ({"activation_function": ["relu"]}, 'activation_function is ["relu"], expected one of'),
         ({"scale_embedding": 1}, "scale_embedding is 1, expected true or false"),
@@ -176,9 +274,9 @@ def test_an_impossible_value_is_refused(
 
 def test_one_message_lists_every_problem(tmp_path: Path) -> None:
     message = _problem(
-        tmp_path, d_model=..., vocab_size=0, activation_function="x", eos_token_id=-1
+        tmp_path, scale_embedding=..., vocab_size=0, activation_function="x", eos_token_id=-1
     )
-    assert "d_model missing; vocab_size is 0" in message
+    assert "scale_embedding missing; vocab_size is 0" in message
     assert 'activation_function is "x"' in message
     assert "eos_token_id is -1" in message
     assert message.endswith("correct it, or download the checkpoint again")

@@ -95,7 +95,7 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
             r"has architectures .*, expected one of BigBirdPegasusForConditionalGeneration, ",
         ),
         ({"model_type": "bart"}, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus'"),
-        ({"model_type": ...}, "has model_type None, expected 'pegasus'"),
+        ({"model_type": ..., "architectures": ...}, "has model_type None, expected 'pegasus'"),
         ({"architectures": ["PegasusForSpeech"]}, r"has architectures \['PegasusForSpeech'\], exp"),
         ({"architectures": "PegasusModel"}, "has architectures 'PegasusModel', expected one of"),
         ({"architectures": [["PegasusModel"]]}, "expected one of PegasusForConditionalGeneration"),
@@ -108,6 +108,28 @@ def test_another_architecture_is_refused(
     _edit(tmp_path, **changes)
     with pytest.raises(UnsupportedError, match=expected):
         open_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "read_as"),
+    [
+        ("MyPegasusForConditionalGeneration", "PegasusForConditionalGeneration"),
+        ("PegasusForConditionalGenerationWithCopy", "PegasusForConditionalGeneration"),
+        ("TFPegasusModel", "PegasusModel"),
+    ],
+)
+@pytest.mark.parametrize("model_type", ["pegasus", ...])
+def test_a_subclass_is_what_it_is_named_after(
+    tmp_path: Path, name: str, read_as: str, model_type: Any
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    _edit(tmp_path, architectures=[name], model_type=model_type)
+    checkpoint = open_checkpoint(str(tmp_path))
+    assert (checkpoint.architecture, checkpoint.model_type) == (read_as, "pegasus")
+    expected = [f"architectures has {name}: read as {read_as}"]
+    if model_type is ...:
+        expected.append(f"config.json leaves out model_type: pegasus, as of {read_as}")
+    assert list(checkpoint.config.notes) == expected
 
 
 @pytest.mark.parametrize("value", [..., None, []])
@@ -148,7 +170,7 @@ def test_without_that_file_they_are_those_that_transformers_takes_from_the_confi
     _edit(tmp_path, forced_eos_token_id=forced_eos, **settings)
     oracle = transformers.PegasusForConditionalGeneration.from_pretrained(tmp_path)
     expected = oracle.generation_config.to_dict()
-    for key in ("transformers_version", "_from_model_config", "use_cache"):
+    for key in ("transformers_version", "_from_model_config"):
         del expected[key]
     assert open_checkpoint(str(tmp_path)).generation == {
         key: value for key, value in expected.items() if value is not None

@@ -137,11 +137,11 @@ def _malicious_pickle(folder: Path) -> None:
 
 
 def _fields_missing(folder: Path) -> None:
-    _edit_config(folder, d_model=..., scale_embedding=...)
+    _edit_config(folder, activation_function=..., scale_embedding=...)
 
 
 def _fields_impossible(folder: Path) -> None:
-    _edit_config(folder, d_model=33, vocab_size=-1, activation_function="tanh")
+    _edit_config(folder, d_model=33, vocab_size=-1, activation_function="elu")
 
 
 def _no_json(folder: Path) -> None:
@@ -172,8 +172,8 @@ def _no_tokenizer(folder: Path) -> None:
         (_garbage_bin, r"pytorch_model\.bin is damaged.*: "),
         (_malicious_bin, r"is damaged, or asks to run code .*mkdir.*: use a \.safetensors file"),
         (_malicious_pickle, r"is damaged, or asks to run code .*mkdir.*: use a \.safetensors file"),
-        (_fields_missing, r"config\.json does not describe a PEGASUS network: d_model, scale_emb"),
-        (_fields_impossible, r"vocab_size is -1, expected .*; activation_function is .tanh., exp"),
+        (_fields_missing, r"config\.json does not describe a PEGASUS network: activation_func"),
+        (_fields_impossible, r"vocab_size is -1, expected .*; activation_function is .elu., expe"),
         (_no_json, r"config\.json is not valid JSON .*: download it again"),
         (_wrong_shape, r"tensors of another shape: .*fc1\.\w+ is .*, expected .*: check that both"),
         (_missing_layer, r"26 tensors missing: .*: check that both are of one model"),
@@ -456,6 +456,7 @@ def test_json_describes_the_bundle_and_nothing_else_is_printed(
         "recipe": {},
         "files": {name: file.bytes for name, file in manifest.files.items()},
         "verification": manifest.verification,
+        "notes": [],
     }
 
 

@@ -206,8 +206,10 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
 
 def test_generation_defaults_that_are_not_offered_are_refused(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(tmp_path / "checkpoint")
-    _edit(folder / "generation_config.json", typical_p=0.5, num_beam_groups=2)
-    match = "generates with num_beam_groups, typical_p, which pegasus-edge does not offer: remove"
+    _edit(folder / "generation_config.json", guidance_scale=1.5, num_beam_groups=2)
+    match = (
+        "generates with guidance_scale, num_beam_groups, which pegasus-edge does not offer: remove"
+    )
     _refused(tmp_path, folder, UnsupportedError, match)
 
 
