@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from pegasus_engines.command.report import print_differences
 from pegasus_engines.targets import PRECISIONS, TARGETS, UnavailableError, check_available
+from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.command.plan_options import (
     PLAN_TARGETS_HELP,
@@ -20,6 +21,7 @@ from pegasus_export.command.report import print_tables, summarize_result
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
+from pegasus_export.stages.defaults import settle_defaults
 from pegasus_runtime.bundle import Task
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
 from pegasus_runtime.command_line.messages import fail
@@ -184,7 +186,10 @@ def _check_early(request: ExportRequest) -> None:
         read_calibration(request.calibration)
     model = os.path.expanduser(request.model)
     if model.startswith((".", os.sep)) or os.path.exists(model):  # what may be a hub id, later
-        open_checkpoint(request.model, revision=request.revision)
+        checkpoint = open_checkpoint(request.model, revision=request.revision)
+        tasks = ARCHITECTURES[checkpoint.architecture].tasks
+        task = next((each for each in tasks if each == request.task), tasks[0])
+        settle_defaults(checkpoint, task, task_params=request.task_params)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,154 @@
+"""What a bundle generates with: settled at export, as transformers has it, or refused by name."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from exporter.tiny_checkpoint import write_tiny_checkpoint
+from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.command.main import main
+from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.stages.defaults import fit_defaults, settle_defaults
+from pegasus_runtime import GenerationOptions, Summarizer
+from pegasus_runtime.bundle import Limits, open_bundle
+
+SOURCES = [[110, 131, 150, 160, 171, 1], [140, 120, 1]]
+
+
+def _edit(path: Path, **changes: Any) -> None:
+    """A change to ... removes the field."""
+    fields = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in fields.items() if value is not ...}))
+
+
+def _checkpoint(folder: Path, *, config: dict[str, Any], **generation: Any) -> Path:
+    write_tiny_checkpoint(folder)
+    _edit(folder / "config.json", **config)
+    _edit(folder / "generation_config.json", **generation)
+    return folder
+
+
+def _transformers(folder: Path, source: Sequence[int], **options: Any) -> list[int]:
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    mask = torch.ones(1, len(source), dtype=torch.long)
+    found = model.generate(torch.tensor([source]), attention_mask=mask, **options)
+    row: list[int] = found[0, 1:].tolist()
+    return row
+
+
+TASKS = {"summarization_short": {"max_length": 9, "num_beams": 2, "max_position_embeddings": 48}}
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "arguments", "noted"),
+    [
+        (
+            {"task_specific_params": TASKS},
+            {"max_length": 9, "num_beams": 2, "temperature": 0.0},
+            ["--task-params", "summarization_short"],
+            "note: of task_specific_params summarization_short, max_position_embeddings 48 is left",
+        ),
+        (
+            {"activation_function": "quick_gelu"},
+            {"eos_token_id": ..., "forced_eos_token_id": ..., "max_length": 12, "min_length": ...},
+            [],
+            "note: no eos_token_id among the generation settings: summaries go on to max_length",
+        ),
+        (
+            {"activation_function": "mish", "num_attention_heads": 4},
+            {"decoder_start_token_id": ..., "bos_token_id": 7, "early_stopping": 1},
+            [],
+            "note: config.json has num_attention_heads 4 and encoder_attention_heads 2",
+        ),
+    ],
+    ids=["task", "no-eos", "start-of-bos"],
+)
+def test_a_bundle_has_the_tokens_that_its_files_ask_for(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    config: dict[str, Any],
+    generation: dict[str, Any],
+    arguments: list[str],
+    noted: str,
+) -> None:
+    folder = _checkpoint(tmp_path / "checkpoint", config=config, **generation)
+    output = tmp_path / "bundle"
+    assert main(["--model", str(folder), "--output", str(output), *arguments]) == 0
+    assert noted in capsys.readouterr().out
+    with Summarizer.load(output) as summarizer:
+        summarizer.warm_up()
+        for options in ({}, {"num_beams": 4}, {"num_beams": 1}):
+            found = summarizer.generate(SOURCES, GenerationOptions(**options))
+            for source, hypotheses in zip(SOURCES, found, strict=True):
+                expected = _transformers(folder, source, **options)
+                assert list(hypotheses[0].token_ids) == expected, options
+
+
+def test_the_original_settings_go_to_other_peoples_loaders(tmp_path: Path) -> None:
+    folder = _checkpoint(tmp_path / "checkpoint", config={}, early_stopping=1, temperature=0.0)
+    output = tmp_path / "bundle"
+    arguments = ["--model", str(folder), "--output", str(output), "--target", "onnx", "--quiet"]
+    assert main(arguments) == 0
+    written = json.loads((output / "generation_config.json").read_text())
+    assert (written["early_stopping"], written["temperature"]) == (1, 0.0)
+    assert open_bundle(output).manifest.generation["early_stopping"] is False
+
+
+@pytest.mark.parametrize(
+    ("generation", "match"),
+    [
+        (
+            {"guidance_scale": 1.5},
+            "generates with guidance_scale, which pegasus-edge does not offer",
+        ),
+        (
+            {"length_penalty": 20.0},
+            "cannot run: length_penalty is 20.0, expected a number from -10",
+        ),
+        ({"bad_words_ids": [[9999]]}, "settings that cannot run: bad_words_ids has token 9999"),
+        ({"num_beams": 64}, "settings that cannot run: num_beams is 64, the bundle takes 32"),
+        ({"num_return_sequences": 9}, "cannot run: num_return_sequences is 9, expected at most"),
+    ],
+)
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_cannot_run_is_refused_in_fp32_too_and_before_torch_is_loaded(
+    tmp_path: Path, generation: dict[str, Any], match: str, alone: bool
+) -> None:
+    folder = _checkpoint(tmp_path, config={}, **generation)
+    if alone:
+        settings = json.loads((folder / "generation_config.json").read_text())
+        _edit(folder / "config.json", **settings)
+        (folder / "generation_config.json").unlink()
+    limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
+    with pytest.raises((CheckpointError, UnsupportedError), match=match):
+        fit_defaults(
+            settle_defaults(open_checkpoint(str(folder)), "summarization"), limits, clip=False
+        )
+
+
+def test_task_params_are_for_tasks_that_generate(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(tmp_path, architecture="PegasusModel")
+    with pytest.raises(
+        UnsupportedError, match="--task-params is for tasks that generate, this one"
+    ):
+        settle_defaults(open_checkpoint(str(folder)), "feature-extraction", task_params="x")
+
+
+def test_a_task_that_is_not_there_is_refused_early(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _checkpoint(tmp_path / "checkpoint", config={"task_specific_params": TASKS})
+    output = tmp_path / "bundle"
+    arguments = ["--model", str(folder), "--output", str(output), "--task-params", "summ"]
+    assert main(arguments) == 2
+    assert "config.json has summarization_short: did you mean" in capsys.readouterr().err
+    assert not output.exists()
+    settled = settle_defaults(open_checkpoint(str(folder)), "summarization")
+    assert settled.notes == (
+        "config.json has settings for tasks, --task-params: summarization_short",
+    )
