@@ -29,6 +29,7 @@ from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tasks.warm_up import run_all_sizes
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
 
 if TYPE_CHECKING:
@@ -333,17 +334,7 @@ class Summarizer(Closing):
         TensorRT for RTX compiles its kernels when a size first runs; see `kernel_cache` of `load`.
         Raises: EngineError.
         """
-        manifest = self.bundle.manifest
-        lengths, batches = {2}, {1}
-        if manifest.plans is not None:
-            for profile in manifest.plans.profiles["decoder_step"]:
-                lengths.add(min(profile["source"][1], manifest.limits.max_source_tokens))
-                batches.add(profile["batch"][1])
-        settings = self.resolve(GenerationOptions(max_new_tokens=3, min_new_tokens=0, min_length=0))
-        eos = manifest.token_ids.eos_token_ids[0]
-        for length in sorted(lengths):
-            for batch in sorted(batches):
-                generate(self._open_engine(), [[eos] * length] * batch, settings)
+        run_all_sizes(self._open_engine(), self.bundle.manifest)
 
     def close(self) -> None:
         """Lets go of the engine and its memory."""
