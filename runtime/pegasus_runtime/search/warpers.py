@@ -51,11 +51,12 @@ def warp_scores(scores: Scores, settings: SearchSettings) -> Scores:
 def keep_top_h(scores: Scores, top_h: float) -> Scores:
     """Keeps the most likely of the 100 best tokens that have top_h of these tokens' entropy."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP_H_TOKENS]
-    probs = _softmax(np.take_along_axis(scores, order, axis=1))
+    best = np.take_along_axis(scores, order, axis=1)
+    log_probs = normalize(best)
+    probs = _softmax(best)
     with np.errstate(divide="ignore", invalid="ignore"):  # of a token that is not possible: NaN
         terms = -probs * np.log(probs)
-    entropy = np.nansum(terms, axis=1, keepdims=True)
-    kept = np.cumsum(terms, axis=1) <= entropy * np.float32(top_h)
+    kept = np.cumsum(terms, axis=1) <= _entropy(log_probs, probs) * np.float32(top_h)
     kept[:, 0] = True
     removed = np.ones(scores.shape, np.bool_)
     np.put_along_axis(removed, order, ~kept, axis=1)
@@ -112,11 +113,18 @@ def keep_above_eta(scores: Scores, epsilon: float, keep: int = 1) -> Scores:
     """Keeps tokens above the lesser of epsilon and sqrt(epsilon) * exp(-entropy)."""
     log_probs = normalize(scores)
     probs = _softmax(scores)
-    lowest = np.finfo(np.float32).min
-    entropy = -(np.maximum(log_probs, lowest) * probs).sum(axis=1, keepdims=True)
+    entropy = _entropy(log_probs, probs)
     least = np.float32(epsilon)
     eta = np.minimum(least, np.sqrt(least) * np.exp(-entropy))
     return _rule_out(scores, (probs < eta) & (scores < _nth_best(scores, keep)))
+
+
+def _entropy(log_probs: Scores, probs: Scores) -> Scores:
+    """[N, 1] as torch.distributions.Categorical has it, which is not the sum of p * log(p) in fp32:
+    near 1, a probability is known better by its logarithm."""
+    lowest = np.finfo(np.float32).min
+    entropy: Scores = -(np.maximum(log_probs, lowest) * probs).sum(axis=1, keepdims=True)
+    return entropy
 
 
 def _softmax(scores: Scores) -> Scores:
