@@ -101,8 +101,8 @@ class GenerationOptions:
     remove_invalid_values: bool | None = None
     """What n-grams, bad words and lengths ban is as unlikely as can be, but not impossible."""
     decoder_input_ids: Sequence[int] | None = None
-    """How every summary begins, with or without the start token; max_length and min_length count
-    it, and so does `Hypothesis.token_ids`; empty is off."""
+    """How every summary begins, with or without the start token (see `Summarizer.encode_prefix`);
+    max_length and min_length count it, and `Hypothesis.token_ids` has it; empty is off."""
     token_scores: bool | None = None
     """Whether hypotheses have `token_scores`; the bundle has no default for it."""
 

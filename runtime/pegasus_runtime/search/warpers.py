@@ -52,11 +52,10 @@ def keep_top_h(scores: Scores, top_h: float) -> Scores:
     """Keeps the most likely of the 100 best tokens that have top_h of these tokens' entropy."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP_H_TOKENS]
     best = np.take_along_axis(scores, order, axis=1)
-    log_probs = normalize(best)
     probs = _softmax(best)
     with np.errstate(divide="ignore", invalid="ignore"):  # of a token that is not possible: NaN
         terms = -probs * np.log(probs)
-    kept = np.cumsum(terms, axis=1) <= _entropy(log_probs, probs) * np.float32(top_h)
+    kept = np.cumsum(terms, axis=1) <= _entropy(best) * np.float32(top_h)
     kept[:, 0] = True
     removed = np.ones(scores.shape, np.bool_)
     np.put_along_axis(removed, order, ~kept, axis=1)
@@ -111,19 +110,22 @@ def keep_above_epsilon(scores: Scores, epsilon: float, keep: int = 1) -> Scores:
 
 def keep_above_eta(scores: Scores, epsilon: float, keep: int = 1) -> Scores:
     """Keeps tokens above the lesser of epsilon and sqrt(epsilon) * exp(-entropy)."""
-    log_probs = normalize(scores)
     probs = _softmax(scores)
-    entropy = _entropy(log_probs, probs)
+    entropy = _entropy(scores)
     least = np.float32(epsilon)
     eta = np.minimum(least, np.sqrt(least) * np.exp(-entropy))
     return _rule_out(scores, (probs < eta) & (scores < _nth_best(scores, keep)))
 
 
-def _entropy(log_probs: Scores, probs: Scores) -> Scores:
-    """[N, 1] as torch.distributions.Categorical has it, which is not the sum of p * log(p) in fp32:
-    near 1, a probability is known better by its logarithm."""
+def _entropy(scores: Scores) -> Scores:
+    """[N, 1] as torch.distributions.Categorical has it, roundings included: of scores far from 0
+    and a token that is nearly sure, they are most of it."""
+    best = scores.max(axis=1, keepdims=True)
+    log_probs = scores - (best + np.log(np.exp(scores - best).sum(axis=1, keepdims=True)))
     lowest = np.finfo(np.float32).min
-    entropy: Scores = -(np.maximum(log_probs, lowest) * probs).sum(axis=1, keepdims=True)
+    entropy: Scores = -(np.maximum(log_probs, lowest) * _softmax(log_probs)).sum(
+        axis=1, keepdims=True
+    )
     return entropy
 
 

@@ -321,6 +321,13 @@ class Summarizer(Closing):
         limit = self.bundle.manifest.limits.max_source_tokens
         return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
 
+    def encode_prefix(self, text: str) -> tuple[int, ...]:
+        """A text that summaries are to begin with, as `GenerationOptions.decoder_input_ids`.
+
+        Raises: InputError.
+        """
+        return self._tokenizer.encode(text).token_ids[:-1]  # without EOS
+
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
         """The options over the checkpoint's defaults, concrete and checked.
 
@@ -364,6 +371,7 @@ class Summarizer(Closing):
                 text=self._tokenizer.decode(hypothesis.token_ids),
                 token_ids=hypothesis.token_ids,
                 score=hypothesis.score,
+                token_scores=hypothesis.token_scores,
                 truncated=encoding.truncated,
             )
             for hypothesis in hypotheses
@@ -372,6 +380,7 @@ class Summarizer(Closing):
             text=best.text,
             token_ids=best.token_ids,
             score=best.score,
+            token_scores=best.token_scores,
             truncated=best.truncated,
             seconds=seconds,
             alternatives=tuple(others),
