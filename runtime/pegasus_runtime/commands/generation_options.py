@@ -21,7 +21,8 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
         "generation options",
         "Those left out take the checkpoint's defaults; names and meanings are\nHugging Face's.",
     )
-    _add_generation_options(group)
+    _add_length_options(group)
+    _add_score_options(group)
     _add_sampling_options(parser.add_argument_group("with --do-sample, a token is drawn from"))
     tokens = parser.add_argument_group(
         "generation options on token ids",
@@ -31,7 +32,7 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
     _add_prefix_options(tokens)
 
 
-def _add_generation_options(group: argparse._ArgumentGroup) -> None:
+def _add_length_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--num-beams", type=int, metavar="N", help="beams, up to 32; 1 is greedy search")
     add("--max-length", type=int, metavar="N", help="most tokens, start token included")
@@ -46,6 +47,10 @@ def _add_generation_options(group: argparse._ArgumentGroup) -> None:
         help="stop at --num-beams finished summaries (true), when a better one is unlikely "
         "(false), or when none is possible (never)",
     )
+
+
+def _add_score_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--no-repeat-ngram-size", type=int, metavar="N", help="no N-gram twice; 0 is off")
     add(
         "--encoder-no-repeat-ngram-size",
