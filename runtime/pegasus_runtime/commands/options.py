@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from pegasus_runtime.command_line.parser import ArgumentParser
-from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.commands.generation_options import add_generation_options
 from pegasus_runtime.sessions.open_engine import PROVIDERS
-from pegasus_runtime.spelling import did_you_mean
 
 __all__ = [
     "COMMAND",
@@ -15,7 +14,6 @@ __all__ = [
     "add_engine_options",
     "make_parser",
     "positive",
-    "read_options",
 ]
 
 COMMAND = "pegasus-summarize"
@@ -41,13 +39,6 @@ exit codes:
 """
 
 
-def read_options(arguments: argparse.Namespace) -> GenerationOptions:
-    """The generation options that were given. Raises: OptionsError."""
-    names = GenerationOptions.__dataclass_fields__
-    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
-    return GenerationOptions(**given)
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The parser, with the help that it prints."""
     parser = ArgumentParser(
@@ -61,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_documents(
         parser,
         json_fields="file, text, score, tokens, truncated, seconds (a batch's time shared out) "
-        "and, with --num-return-sequences, alternatives",
+        "and, with --token-scores, token_scores; with --num-return-sequences, alternatives",
     )
     _add_reading_options(parser)
     add_engine_options(parser)
@@ -84,19 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="documents run together at most (default: as many as memory allows, up to 16)",
     )
-    _add_generation_options(
-        parser.add_argument_group(
-            "generation options",
-            "Those left out take the checkpoint's defaults; names and meanings are\n"
-            "Hugging Face's.",
-        )
-    )
-    _add_token_options(
-        parser.add_argument_group(
-            "generation options on token ids",
-            "IDS is a list such as 413,615, of ids as --json prints them.",
-        )
-    )
+    add_generation_options(parser)
     return parser
 
 
@@ -150,83 +129,7 @@ def _add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_generation_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--num-beams", type=int, metavar="N", help="beams, up to 32; 1 is greedy search")
-    add("--max-length", type=int, metavar="N", help="most tokens, start token included")
-    add("--max-new-tokens", type=int, metavar="N", help="most new tokens; beats --max-length")
-    add("--min-length", type=int, metavar="N", help="fewest tokens, start token included")
-    add("--min-new-tokens", type=int, metavar="N", help="fewest new tokens; beats --min-length")
-    add("--length-penalty", type=float, metavar="X", help="above 0 favours longer summaries")
-    add(
-        "--early-stopping",
-        type=_early_stopping,
-        metavar="{true,false,never}",
-        help="stop at --num-beams finished summaries (true), when a better one is unlikely "
-        "(false), or when none is possible (never)",
-    )
-    add("--no-repeat-ngram-size", type=int, metavar="N", help="no N-gram twice; 0 is off")
-    add(
-        "--encoder-no-repeat-ngram-size",
-        type=int,
-        metavar="N",
-        help="no N-gram copied from the document; 0 is off",
-    )
-    add(
-        "--repetition-penalty",
-        type=float,
-        metavar="X",
-        help="above 1 makes tokens that were used less likely; 1 is off",
-    )
-    add(
-        "--num-return-sequences",
-        type=int,
-        metavar="N",
-        help="summaries per document, best first, a line each: up to --num-beams, or samples",
-    )
-    add(
-        "--do-sample",
-        action=argparse.BooleanOptionalAction,
-        help="draw tokens at random; needs --num-beams 1",
-    )
-    add("--temperature", type=float, metavar="X", help="sampling: below 1 is less random")
-    add("--top-k", type=int, metavar="N", help="sampling: the N likeliest tokens; 0 is all")
-    add("--top-p", type=float, metavar="X", help="sampling: the likeliest tokens up to X together")
-    add("--seed", type=int, metavar="N", help="sampling: the same seed, the same summaries")
-
-
-def _add_token_options(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add(
-        "--bad-words-ids",
-        type=_token_ids,
-        action="append",
-        metavar="IDS",
-        help="a sequence that must not occur; may be given again for another",
-    )
-    add("--suppress-tokens", type=_token_ids, metavar="IDS", help="never generated")
-    add("--begin-suppress-tokens", type=_token_ids, metavar="IDS", help="not generated first")
-    add("--forced-bos-token-id", type=int, metavar="ID", help="generated first")
-    add("--forced-eos-token-id", type=int, metavar="ID", help="generated at --max-length")
-
-
-def _early_stopping(text: str) -> bool | str:
-    choices: dict[str, bool | str] = {"true": True, "false": False, "never": "never"}
-    if text not in choices:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}, expected true, false or never{did_you_mean(text, choices)}"
-        )
-    return choices[text]
-
-
 def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from 1 up")
     return int(text)
-
-
-def _token_ids(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(token) for token in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected token ids such as 413,615") from None

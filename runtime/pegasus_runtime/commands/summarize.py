@@ -8,6 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.commands.console import (
@@ -17,7 +18,8 @@ from pegasus_runtime.commands.console import (
     read_document,
     run_command,
 )
-from pegasus_runtime.commands.options import COMMAND, make_parser, read_options
+from pegasus_runtime.commands.generation_options import read_options
+from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
 from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
@@ -63,9 +65,19 @@ def _run(arguments: argparse.Namespace) -> int:
         provider=arguments.provider,
         kernel_cache=arguments.kernel_cache,
     ) as summarizer:
+        if arguments.decoder_prefix is not None:
+            prefix = _encode_prefix(summarizer, arguments.decoder_prefix)
+            options = replace(options, decoder_input_ids=prefix)
         summarizer.resolve(options)  # before anyone types a document
         _summarize_all(summarizer, names, options, arguments, refused)
     return refused.code
+
+
+def _encode_prefix(summarizer: Summarizer, text: str) -> tuple[int, ...]:
+    try:
+        return summarizer.encode_prefix(text)
+    except InputError as err:
+        raise InputError(f"--decoder-prefix: {err}") from err
 
 
 def _is_missing(name: str, refused: _Refused) -> bool:
@@ -164,12 +176,15 @@ def _print(name: str, summary: Summary, *, as_json: bool) -> None:
 
 
 def _record(summary: Summary) -> dict[str, object]:
-    return {
+    record: dict[str, object] = {
         "text": summary.text,
         "score": summary.score,
         "tokens": list(summary.token_ids),
         "truncated": summary.truncated,
     }
+    if summary.token_scores is not None:
+        record["token_scores"] = list(summary.token_scores)
+    return record
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ import numpy.typing as npt
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.search import beam, sampling
-from pegasus_runtime.search.candidates import StepPlan, plan_step, top_candidates
+from pegasus_runtime.search.beam_sampling import draw_continuations
+from pegasus_runtime.search.candidates import (
+    StepPlan,
+    plan_step,
+    processed_log_probs,
+    top_candidates,
+)
 from pegasus_runtime.search.departure import (
     done_documents,
     plan_staying,
@@ -19,9 +25,12 @@ from pegasus_runtime.search.departure import (
     take_beams,
     take_samples,
 )
-from pegasus_runtime.search.processors import index_source_ngrams
+from pegasus_runtime.search.draws import seed_generators
+from pegasus_runtime.search.prefix import prefix_inputs
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.sources import index_source
+from pegasus_runtime.search.state import BeamState
 
 __all__ = ["Hypothesis", "generate"]
 
@@ -50,16 +59,19 @@ def generate(
 def _search_beams(
     engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
 ) -> list[list[Hypothesis]]:
-    decoding = _start(engine, sources, settings)
-    ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
+    decoding = _start(engine, sources, settings, on_step)
+    indexed = [index_source(ids, settings) for ids in sources]
+    generators = seed_generators(sources, settings.seed, 1) if settings.do_sample else []
     found: dict[int, list[Hypothesis]] = {}
     state = beam.initial_state(len(sources), settings)
     while len(state.documents):
         on_step(state.length)
-        indexes = [ngrams[document] for document in state.documents]
-        plan = plan_step(beam.row_history(state), indexes, settings)
+        plan = plan_step(
+            beam.row_history(state), [indexed[each] for each in state.documents], settings
+        )
         scores = _run_model(decoding, beam.row_inputs(state), plan, settings)
-        state = beam.step(state, top_candidates(plan, scores, settings), settings)
+        continuations = _continue_beams(state, plan, scores, generators, settings)
+        state = beam.step(state, continuations, settings)
         if state.done.any():
             ended = take_beams(state, np.flatnonzero(state.done))
             found.update(zip(ended.documents.tolist(), beam.finalize(ended, settings), strict=True))
@@ -67,19 +79,35 @@ def _search_beams(
     return [found[document] for document in range(len(sources))]
 
 
+def _continue_beams(
+    state: BeamState,
+    plan: StepPlan,
+    scores: StepScores | None,
+    generators: Sequence[np.random.Generator],
+    settings: SearchSettings,
+) -> beam.Continuations:
+    if not settings.do_sample:
+        return beam.rank_candidates(state, top_candidates(plan, scores, settings), settings)
+    drawing = [generators[each] for each in state.documents]
+    return draw_continuations(state, processed_log_probs(plan, scores, settings), drawing, settings)
+
+
 def _sample_rows(
     engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
 ) -> list[list[Hypothesis]]:
-    decoding = _start(engine, sources, settings)
-    ngrams = [index_source_ngrams(ids, settings.encoder_no_repeat_ngram_size) for ids in sources]
-    generators = sampling.seed_generators(sources, settings)
+    decoding = _start(engine, sources, settings, on_step)
+    indexed = [index_source(ids, settings) for ids in sources]
+    generators = seed_generators(sources, settings.seed, settings.rows_per_document)
     found: dict[int, list[Hypothesis]] = {}
     state = sampling.initial_samples(len(sources), settings)
     while len(state.documents):
         on_step(state.length)
-        indexes = [ngrams[document] for document in state.documents]
         drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]
-        plan = plan_step(sampling.sample_history(state, settings), indexes, settings)
+        plan = plan_step(
+            sampling.sample_history(state, settings),
+            [indexed[each] for each in state.documents],
+            settings,
+        )
         scores = _run_model(decoding, sampling.sample_inputs(state, settings), plan, settings)
         choice = sampling.choose_tokens(state, plan, scores, drawing, settings)
         state = sampling.append_tokens(state, choice, settings)
@@ -100,10 +128,18 @@ def _keep_staying(decoding: Decoding, done: npt.NDArray[np.bool_]) -> npt.NDArra
     return staying
 
 
-def _start(engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings) -> Decoding:
-    return engine.start(
+def _start(
+    engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
+) -> Decoding:
+    """Encodes, and feeds all of the prompt but its last token."""
+    decoding = engine.start(
         sources, rows_per_document=settings.rows_per_document, max_length=settings.max_length
     )
+    for length, (tokens, parents) in enumerate(prefix_inputs(len(sources), settings), start=1):
+        on_step(length)
+        scores = decoding.step(tokens, parents, num_candidates=1, full=False)
+        _check_scores(scores, length)
+    return decoding
 
 
 def _run_model(
@@ -118,12 +154,16 @@ def _run_model(
         return None
     tokens, parents = inputs
     scores = decoding.step(tokens, parents, num_candidates=plan.num_candidates, full=plan.full)
+    _check_scores(scores, length)
+    return scores
+
+
+def _check_scores(scores: StepScores, length: int) -> None:
     if np.isnan(scores.top_scores[:, 0]).any():
         raise EngineError(
             f"the engine returned NaN scores for token {length}: the precision of the bundle does "
             "not hold for this input, use one with higher precision"
         )
-    return scores
 
 
 def _ignore_step(length: int) -> None:

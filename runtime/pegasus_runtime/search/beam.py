@@ -14,10 +14,18 @@ import numpy.typing as npt
 from pegasus_runtime.decoding.candidates import Candidates
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.score import Hypothesis, penalize_length
-from pegasus_runtime.search.settings import PROMPT_LENGTH, SearchSettings
+from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState
 
-__all__ = ["finalize", "initial_state", "row_history", "row_inputs", "step"]
+__all__ = [
+    "Continuations",
+    "finalize",
+    "initial_state",
+    "rank_candidates",
+    "row_history",
+    "row_inputs",
+    "step",
+]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -26,10 +34,25 @@ _NEVER = np.float32(-1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ranked:
-    """The C best continuations of each document, best first."""
+class Continuations:
+    """C continuations of each document: the best, best first, or those drawn, in that order."""
+
+    scores: npt.NDArray[np.float32]
+    """[B, C] summed over the row, the new token's included."""
+    token_scores: npt.NDArray[np.float32]
+    """[B, C] the new token's alone."""
+    parents: npt.NDArray[np.int64]
+    """[B, C] the row that each continues."""
+    tokens: npt.NDArray[np.int64]
+    """[B, C]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Extended:
+    """The rows that the continuations make, in their order."""
 
     sequences: npt.NDArray[np.int64]  # [B, C, T]
+    token_scores: npt.NDArray[np.float32]  # [B, C, T or 0]
     scores: npt.NDArray[np.float32]  # [B, C]
     parents: npt.NDArray[np.int64]  # [B, C]
     ends: npt.NDArray[np.bool_]  # [B, C] EOS, or max_length reached
@@ -39,26 +62,31 @@ def initial_state(num_documents: int, settings: SearchSettings) -> BeamState:
     """One real row per document, and K-1 that no continuation is taken from."""
     shape = (num_documents, settings.num_beams)
     sequences = np.full((*shape, settings.max_length), settings.tokens.pad, np.int64)
-    sequences[:, :, 0] = settings.tokens.decoder_start
+    sequences[:, :, : settings.prompt_length] = settings.prompt
+    token_scores = np.zeros(
+        (*shape, settings.max_length if settings.token_scores else 0), np.float32
+    )
     scores = np.full(shape, _NEVER, np.float32)
     scores[:, 0] = 0.0
     return BeamState(
-        length=PROMPT_LENGTH,
+        length=settings.prompt_length,
         documents=np.arange(num_documents),
         sequences=sequences,
         scores=scores,
         parents=np.zeros(shape, np.int64),
         finished_sequences=sequences,
-        finished_lengths=np.full(shape, PROMPT_LENGTH, np.int64),
+        finished_lengths=np.full(shape, settings.prompt_length, np.int64),
         finished_scores=np.full(shape, _NEVER, np.float32),
         is_finished=np.zeros(shape, np.bool_),
+        token_scores=token_scores,
+        finished_token_scores=token_scores,
         done=np.zeros(num_documents, np.bool_),
     )
 
 
 def row_history(state: BeamState) -> npt.NDArray[np.int64]:
-    """The rows of the next model call, [B, L] at first and [B*K, L] after."""
-    rows = state.sequences[:, : 1 if state.length == PROMPT_LENGTH else None, : state.length]
+    """The rows of the next model call, [B, 1] of the start token alone and [B*K, L] after."""
+    rows = state.sequences[:, : 1 if state.length == 1 else None, : state.length]
     return rows.reshape(-1, state.length)  # [B, K, L] -> [B*K, L]
 
 
@@ -67,94 +95,110 @@ def row_inputs(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
     """Tokens and parents of the next model call."""
     tokens = row_history(state)[:, -1]
-    return tokens, None if state.length == PROMPT_LENGTH else state.parents
+    return tokens, None if state.length == 1 else state.parents
 
 
-def step(state: BeamState, candidates: Candidates, settings: SearchSettings) -> BeamState:
-    """Extends every row by a token; `candidates` hold the C best tokens of each row.
-
-    No document of the state may be done.
-    """
-    ranked = _rank_continuations(state, candidates, settings)
-    running = _keep_running(state, ranked, settings)
-    finished = _keep_finished(running, ranked, settings)
-    return _check_done(finished, ranked, settings)
+def step(state: BeamState, continuations: Continuations, settings: SearchSettings) -> BeamState:
+    """Extends every row by a token. No document of the state may be done."""
+    extended = _extend(state, continuations, settings)
+    running = _keep_running(state, extended, settings)
+    finished = _keep_finished(running, extended, settings)
+    return _check_done(finished, extended, settings)
 
 
-def _rank_continuations(
+def rank_candidates(
     state: BeamState, candidates: Candidates, settings: SearchSettings
-) -> _Ranked:
+) -> Continuations:
+    """The C best continuations of each document, of the C best tokens of each of its rows."""
     batch_size, num_beams, _ = state.sequences.shape
     per_row = candidates.ids.shape[1]
     # At the first step the one row of a document stands for its K equal rows.
     ids = candidates.ids.reshape(batch_size, -1, per_row)  # [B*K, C] -> [B, K, C]
     ids = np.broadcast_to(ids, (batch_size, num_beams, per_row))
-    scores = candidates.scores.reshape(batch_size, -1, per_row) + state.scores[:, :, None]
+    own = candidates.scores.reshape(batch_size, -1, per_row)
+    scores = own + state.scores[:, :, None]
+    token_scores = np.broadcast_to(own, scores.shape).reshape(batch_size, -1)
     beams = np.arange(num_beams)[None, :, None]
     flat_index = (beams * settings.vocab_size + ids).reshape(batch_size, -1)
     scores = scores.reshape(batch_size, -1)  # [B, K, C] -> [B, K*C]
     order = np.lexsort((flat_index, -scores), axis=1)[:, : settings.num_candidates]
-    flat_index = _gather(flat_index, order)  # [B, K*C] -> [B, C]
-    parents, tokens = np.divmod(flat_index, settings.vocab_size)
-    sequences = _gather(state.sequences, parents)  # [B, K, T] -> [B, C, T]
-    sequences[:, :, state.length] = tokens
-    return _Ranked(
-        sequences=sequences,
+    parents, tokens = np.divmod(_gather(flat_index, order), settings.vocab_size)  # [B, C]
+    return Continuations(
         scores=_gather(scores, order),
+        token_scores=_gather(token_scores, order),
         parents=parents,
-        ends=np.isin(tokens, settings.tokens.eos) | (state.length + 1 >= settings.max_length),
+        tokens=tokens,
     )
 
 
-def _keep_running(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> BeamState:
-    scores = _rule_out(ranked.scores, ranked.ends)
+def _extend(state: BeamState, found: Continuations, settings: SearchSettings) -> _Extended:
+    sequences = _gather(state.sequences, found.parents)  # [B, K, T] -> [B, C, T]
+    sequences[:, :, state.length] = found.tokens
+    token_scores = _gather(state.token_scores, found.parents)
+    if settings.token_scores:
+        token_scores[:, :, state.length] = found.token_scores
+    return _Extended(
+        sequences=sequences,
+        token_scores=token_scores,
+        scores=found.scores,
+        parents=found.parents,
+        ends=np.isin(found.tokens, settings.tokens.eos) | (state.length + 1 >= settings.max_length),
+    )
+
+
+def _keep_running(state: BeamState, extended: _Extended, settings: SearchSettings) -> BeamState:
+    scores = _rule_out(extended.scores, extended.ends)
     best = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_beams]  # [B, K]
-    first = state.length == PROMPT_LENGTH
-    parents = np.zeros_like(best) if first else _gather(ranked.parents, best)
+    # After the first call of the model there is one row per document to continue.
+    parents = np.zeros_like(best) if state.length == 1 else _gather(extended.parents, best)
     return replace(
         state,
         length=state.length + 1,
-        sequences=_gather(ranked.sequences, best),
+        sequences=_gather(extended.sequences, best),
         scores=_gather(scores, best),
+        token_scores=_gather(extended.token_scores, best),
         parents=parents,
     )
 
 
-def _keep_finished(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> BeamState:
+def _keep_finished(state: BeamState, extended: _Extended, settings: SearchSettings) -> BeamState:
     """Merges rows that ended now into the K best finished ones; `state.length` counts the token."""
-    scores = penalize_length(ranked.scores, state.length - PROMPT_LENGTH, settings.length_penalty)
+    generated = state.length - settings.prompt_length
+    scores = penalize_length(extended.scores, generated, settings.length_penalty)
     # Only the K best continuations may finish: the others are there to keep K rows running.
-    ended = ranked.ends & (np.arange(ranked.ends.shape[1]) < settings.num_beams)
+    ended = extended.ends & (np.arange(extended.ends.shape[1]) < settings.num_beams)
     scores = np.concatenate([state.finished_scores, _rule_out(scores, ~ended)], axis=1)  # [B, K+C]
     best = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_beams]  # [B, K]
-    sequences = np.concatenate([state.finished_sequences, ranked.sequences], axis=1)
+    sequences = np.concatenate([state.finished_sequences, extended.sequences], axis=1)
     lengths = np.concatenate(
-        [state.finished_lengths, np.full_like(ranked.parents, state.length)], axis=1
+        [state.finished_lengths, np.full_like(extended.parents, state.length)], axis=1
     )
+    token_scores = np.concatenate([state.finished_token_scores, extended.token_scores], axis=1)
     is_finished = np.concatenate([state.is_finished, ended], axis=1)
     return replace(
         state,
         finished_sequences=_gather(sequences, best),
         finished_lengths=_gather(lengths, best),
         finished_scores=_gather(scores, best),
+        finished_token_scores=_gather(token_scores, best),
         is_finished=_gather(is_finished, best),
     )
 
 
-def _check_done(state: BeamState, ranked: _Ranked, settings: SearchSettings) -> BeamState:
+def _check_done(state: BeamState, extended: _Extended, settings: SearchSettings) -> BeamState:
     """Decides which documents cannot improve any more, or need not."""
     reachable = state.length
     if settings.early_stopping == "never" and settings.length_penalty > 0:
         reachable = settings.max_length
     best_running = penalize_length(
-        state.scores[:, :1], reachable - PROMPT_LENGTH, settings.length_penalty
+        state.scores[:, :1], reachable - settings.prompt_length, settings.length_penalty
     )
     worst_finished = np.where(
         state.is_finished, state.finished_scores.min(axis=1, keepdims=True), _NEVER
     )
     improvable = (best_running > worst_finished).any(axis=1)
     satisfied = state.is_finished.all(axis=1) & (settings.early_stopping is True)
-    return replace(state, done=np.asarray(~improvable | satisfied | ranked.ends.all(axis=1)))
+    return replace(state, done=np.asarray(~improvable | satisfied | extended.ends.all(axis=1)))
 
 
 def _rule_out(
@@ -177,15 +221,10 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
     returned = []
     for document in range(len(state.done)):
         hypotheses = [
-            Hypothesis(token_ids=tuple(sequence[PROMPT_LENGTH:length]), score=score)
-            for sequence, length, score, finished in zip(
-                state.finished_sequences[document].tolist(),
-                state.finished_lengths[document].tolist(),
-                state.finished_scores[document].tolist(),
-                state.is_finished[document].tolist(),
-                strict=True,
-            )
-            if finished and not _stands_for_none(score, length, settings)
+            _hypothesis(state, document, row, settings)
+            for row in range(settings.num_beams)
+            if state.is_finished[document, row]
+            and not _stands_for_none(state, document, row, settings)
         ]
         if not hypotheses:
             raise OptionsError(
@@ -196,7 +235,21 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
     return returned
 
 
-def _stands_for_none(score: float, length: int, settings: SearchSettings) -> bool:
+def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSettings) -> Hypothesis:
+    length = state.finished_lengths[document, row]
+    generated = slice(settings.prompt_length, length)
+    scores = state.finished_token_scores[document, row, generated]
+    return Hypothesis(
+        token_ids=tuple(state.finished_sequences[document, row, 1:length].tolist()),
+        score=float(state.finished_scores[document, row]),
+        token_scores=tuple(scores.tolist()) if settings.token_scores else None,
+    )
+
+
+def _stands_for_none(state: BeamState, document: int, row: int, settings: SearchSettings) -> bool:
     """Whether a finished row goes back to one of the K-1 rows that were none at the start."""
-    log_prob: float = score * (length - PROMPT_LENGTH) ** settings.length_penalty
-    return log_prob < float(_NEVER) / 2
+    generated = int(state.finished_lengths[document, row]) - settings.prompt_length
+    log_prob = float(state.finished_scores[document, row]) * np.float_power(
+        generated, settings.length_penalty
+    )
+    return bool(log_prob < float(_NEVER) / 2)

@@ -2,7 +2,7 @@
 
 A step without processors needs the C best tokens per row, which the engine selects. Bans do not
 look at scores: with M of them, the best C of the C + M best remain exact. A forced token needs no
-scores at all. Only the repetition penalty, sampling and long ban lists take all V of them.
+scores at all. Penalties, sampling and long ban lists take all V of them.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,33 @@ import numpy.typing as npt
 from pegasus_runtime.decoding.candidates import Candidates, select_top
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.search.penalties import (
+    add_biases,
+    favour_end,
+    favour_source,
+    normalize,
+    penalize_repetition,
+    replace_invalid,
+)
 from pegasus_runtime.search.processors import (
     Scores,
-    SourceNgrams,
     Tokens,
     ban_tokens,
     collect_bans,
     force_tokens,
     forced_tokens,
-    penalize_repetition,
+    suppressed_tokens,
 )
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.sources import Source
+from pegasus_runtime.search.warpers import warp_scores
 
 __all__ = [
     "StepPlan",
     "full_log_probs",
     "plan_step",
     "process_scores",
+    "processed_log_probs",
     "top_candidates",
 ]
 
@@ -43,6 +53,8 @@ class StepPlan:
 
     history: npt.NDArray[np.int64]
     """[N, L] the rows so far, start token included."""
+    sources: Sequence[Source]
+    """One entry per document."""
     forced: tuple[int, ...]
     """The only possible tokens: then no score is looked at."""
     bans: npt.NDArray[np.int64]
@@ -53,9 +65,7 @@ class StepPlan:
     """Whether all log-probabilities are needed."""
 
 
-def plan_step(
-    history: Tokens, sources: Sequence[SourceNgrams], settings: SearchSettings
-) -> StepPlan:
+def plan_step(history: Tokens, sources: Sequence[Source], settings: SearchSettings) -> StepPlan:
     """Says what the step after these rows [N, L] needs; `sources` holds one entry per document."""
     vocab_size = settings.vocab_size
     wanted = min(settings.num_candidates, vocab_size)
@@ -63,26 +73,76 @@ def plan_step(
     if forced:
         no_bans = np.empty((len(history), 0), np.int64)
         return StepPlan(
-            history=history, forced=forced, bans=no_bans, num_candidates=wanted, full=False
+            history=history,
+            sources=sources,
+            forced=forced,
+            bans=no_bans,
+            num_candidates=wanted,
+            full=False,
         )
     bans = collect_bans(history, sources, settings)
     num_bans = bans.shape[1]
     full = (
-        settings.repetition_penalty != 1.0
-        or settings.do_sample
+        settings.looks_at_scores
+        or (settings.token_scores and settings.num_beams == 1)  # which are normalised over all
         or num_bans > min(_MAX_DROPPED, vocab_size - wanted)
     )
-    num_candidates = wanted if full else wanted + num_bans
-    return StepPlan(history=history, forced=(), bans=bans, num_candidates=num_candidates, full=full)
+    return StepPlan(
+        history=history,
+        sources=sources,
+        forced=(),
+        bans=bans,
+        num_candidates=wanted if full else wanted + num_bans,
+        full=full,
+    )
 
 
 def process_scores(scores: Scores, plan: StepPlan, settings: SearchSettings) -> Scores:
-    """Applies all processors to scores [N, V]."""
+    """Applies all processors, and the warpers where tokens are drawn, to scores [N, V]."""
     if plan.forced:
-        return force_tokens(scores, plan.forced)
+        scores = force_tokens(scores, plan.forced)
+    else:
+        scores = _penalize(scores, plan, settings)
+        scores = ban_tokens(scores, plan.bans) if plan.bans.shape[1] else scores
+    if settings.changes_forced:
+        scores = _change_forced(scores, plan, settings)
+    if settings.do_sample:
+        scores = warp_scores(scores, settings)
+    return normalize(scores) if settings.renormalize_logits else scores
+
+
+def _penalize(scores: Scores, plan: StepPlan, settings: SearchSettings) -> Scores:
+    if settings.sequence_bias:
+        scores = add_biases(scores, plan.history, settings.sequence_bias)
+    if settings.encoder_repetition_penalty != 1.0:
+        scores = favour_source(scores, plan.sources, settings.encoder_repetition_penalty)
     if settings.repetition_penalty != 1.0:
         scores = penalize_repetition(scores, plan.history, settings.repetition_penalty)
-    return ban_tokens(scores, plan.bans) if plan.bans.shape[1] else scores
+    return scores
+
+
+def _change_forced(scores: Scores, plan: StepPlan, settings: SearchSettings) -> Scores:
+    """What comes between forced and suppressed tokens; the latter stay impossible."""
+    length = plan.history.shape[1]
+    if settings.remove_invalid_values:
+        scores = replace_invalid(scores)
+    if settings.exponential_decay is not None:
+        start, factor = settings.exponential_decay
+        if length > start:
+            scores = favour_end(scores, settings.tokens.eos, factor, length - start)
+    suppressed = np.array([suppressed_tokens(length, settings)], np.int64)
+    return ban_tokens(scores, np.repeat(suppressed, len(scores), axis=0))
+
+
+def processed_log_probs(
+    plan: StepPlan, scores: StepScores | None, settings: SearchSettings
+) -> Scores:
+    """[N, V] what beam search chooses by; `scores` may be None at a forced step."""
+    if plan.forced:
+        scores_before = np.zeros((len(plan.history), settings.vocab_size), np.float32)
+    else:
+        scores_before = full_log_probs(_needed(scores))
+    return process_scores(scores_before, plan, settings)
 
 
 def top_candidates(
@@ -90,13 +150,17 @@ def top_candidates(
 ) -> Candidates:
     """The best C continuations of each row; `scores` may be None at a forced step."""
     wanted = min(settings.num_candidates, settings.vocab_size)
+    if plan.full or (plan.forced and settings.changes_forced):
+        return select_top(processed_log_probs(plan, scores, settings), wanted)
     if plan.forced:
         return _forced_candidates(plan, wanted)
+    return _drop_banned(_needed(scores), plan, wanted)
+
+
+def _needed(scores: StepScores | None) -> StepScores:
     if scores is None:
         raise EngineError("a step that forces no token has no scores: run the engine for it")
-    if plan.full:
-        return select_top(process_scores(full_log_probs(scores), plan, settings), wanted)
-    return _drop_banned(scores, plan, wanted)
+    return scores
 
 
 def full_log_probs(scores: StepScores) -> Scores:

@@ -44,6 +44,7 @@ def take_samples(state: SampleState, documents: Int64) -> SampleState:
         sequences=state.sequences[rows],
         lengths=state.lengths[rows],
         log_probs=state.log_probs[rows],
+        token_scores=state.token_scores[rows],
         done=state.done[rows],
     )
 

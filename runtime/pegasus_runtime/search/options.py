@@ -1,19 +1,25 @@
 """What a caller may ask of generation, in Hugging Face's names and meanings."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
-from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.search.checks import (
+    check_biases,
+    check_choice,
+    check_decay,
+    check_finite,
+    check_integer,
+    check_number,
+    check_positive,
+    check_tokens,
+    check_words,
+)
 
 __all__ = ["EarlyStopping", "GenerationOptions"]
 
 EarlyStopping = bool | Literal["never"]
-
-_MAX_PENALTY = 10.0  # 4096**10 is still finite in fp32
-_UNSET_HINT = "leave it out for the bundle's default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +27,15 @@ class GenerationOptions:
     """Options of one generation; None means: take the bundle's default.
 
     As in transformers, `max_new_tokens` wins over `max_length` and `min_new_tokens` over
-    `min_length`, and both lengths count the start token. `num_beams` above 1 is beam search;
-    1 is greedy search, or sampling with `do_sample`. Raises OptionsError.
+    `min_length`, and both lengths count the start token. `num_beams` above 1 is beam search, 1 is
+    greedy search; with `do_sample`, both draw their tokens. Raises OptionsError.
 
     >>> GenerationOptions(num_beams=4, length_penalty=0.8).num_beams
     4
     """
 
     num_beams: int | None = None
-    """Beams; 1 is greedy search or sampling."""
+    """Beams; 1 is greedy search, or sampling row by row."""
     max_length: int | None = None
     """Most tokens of a hypothesis, start token included."""
     max_new_tokens: int | None = None
@@ -62,7 +68,7 @@ class GenerationOptions:
     num_return_sequences: int | None = None
     """Hypotheses per document: at most num_beams, or any number of samples."""
     do_sample: bool | None = None
-    """Draw tokens at random (num_beams 1 only)."""
+    """Draw tokens at random; with beams, continuations of all of them."""
     temperature: float | None = None
     """Sampling: logits are divided by this."""
     top_k: int | None = None
@@ -72,84 +78,62 @@ class GenerationOptions:
     seed: int | None = None
     """Sampling: the same seed and document give the same samples; None draws a new seed."""
 
+    min_p: float | None = None
+    """Sampling: only tokens at least this likely, times the likeliest; 0 is off."""
+    top_h: float | None = None
+    """Sampling: only the most likely of 100 tokens that together have this much of the entropy."""
+    typical_p: float | None = None
+    """Sampling: only the most typical tokens that together have this probability; 1 is off."""
+    epsilon_cutoff: float | None = None
+    """Sampling: only tokens of at least this probability; 0 is off."""
+    eta_cutoff: float | None = None
+    """Sampling: like epsilon_cutoff, and lower where many tokens are likely; 0 is off."""
+    encoder_repetition_penalty: float | None = None
+    """Above 1, tokens of the source become likelier; 1 is off."""
+    exponential_decay_length_penalty: Sequence[float] | None = None
+    """(start, factor): EOS becomes likelier, by factor ** n, n tokens after `start` generated
+    ones; an empty sequence is off."""
+    sequence_bias: Mapping[tuple[int, ...], float] | Sequence[Sequence[Any]] | None = None
+    """Token sequences and what is added to the score of their last token where it would complete
+    them: {(413, 615): -2.5}, or pairs; -inf bans; empty is off."""
+    renormalize_logits: bool | None = None
+    """Scores are log-probabilities again after all other options."""
+    remove_invalid_values: bool | None = None
+    """What n-grams, bad words and lengths ban is as unlikely as can be, but not impossible."""
+    decoder_input_ids: Sequence[int] | None = None
+    """How every summary begins, with or without the start token (see `Summarizer.encode_prefix`);
+    max_length and min_length count it, and `Hypothesis.token_ids` has it; empty is off."""
+    token_scores: bool | None = None
+    """Whether hypotheses have `token_scores`; the bundle has no default for it."""
+
     def __post_init__(self) -> None:
         for name in ("num_beams", "max_new_tokens", "num_return_sequences"):
-            _check_integer(name, getattr(self, name), 1)
-        _check_integer("max_length", self.max_length, 2)
+            check_integer(name, getattr(self, name), 1)
+        check_integer("max_length", self.max_length, 2)
         for name in ("min_length", "min_new_tokens", "top_k", "seed"):
-            _check_integer(name, getattr(self, name), 0)
+            check_integer(name, getattr(self, name), 0)
         for name in ("no_repeat_ngram_size", "encoder_no_repeat_ngram_size"):
-            _check_integer(name, getattr(self, name), 0)
-        _check_number("length_penalty", self.length_penalty, -_MAX_PENALTY, _MAX_PENALTY)
-        _check_number("top_p", self.top_p, 0.0, 1.0)
-        _check_positive("repetition_penalty", self.repetition_penalty)
-        _check_positive("temperature", self.temperature)
-        _check_choice("early_stopping", self.early_stopping, (True, False, "never"))
-        _check_choice("do_sample", self.do_sample, (True, False))
-        _check_integer("forced_bos_token_id", self.forced_bos_token_id, 0)
+            check_integer(name, getattr(self, name), 0)
+        check_finite("length_penalty", self.length_penalty)
+        for name in ("top_p", "min_p", "epsilon_cutoff", "eta_cutoff"):
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        for name in ("top_h", "typical_p"):
+            check_positive(name, getattr(self, name), 1.0)
+        for name in ("repetition_penalty", "encoder_repetition_penalty", "temperature"):
+            check_positive(name, getattr(self, name))
+        check_choice("early_stopping", self.early_stopping, (True, False, "never"))
+        for name in ("do_sample", "renormalize_logits", "remove_invalid_values", "token_scores"):
+            check_choice(name, getattr(self, name), (True, False))
+        self._check_token_ids()
+
+    def _check_token_ids(self) -> None:
+        check_integer("forced_bos_token_id", self.forced_bos_token_id, 0)
         if isinstance(self.forced_eos_token_id, Integral):
-            _check_integer("forced_eos_token_id", self.forced_eos_token_id, 0)
+            check_integer("forced_eos_token_id", self.forced_eos_token_id, 0)
         else:
-            _check_tokens("forced_eos_token_id", self.forced_eos_token_id)
-        _check_tokens("suppress_tokens", self.suppress_tokens)
-        _check_tokens("begin_suppress_tokens", self.begin_suppress_tokens)
-        _check_bad_words(self.bad_words_ids)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _reject(name: str, value: object, expected: str) -> OptionsError:
-    return OptionsError(f"{name} is {value!r}, expected {expected}: correct it or {_UNSET_HINT}")
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        raise _reject(name, value, f"an integer from {least} up")
-
-
-def _check_number(name: str, value: float | None, least: float, most: float) -> None:
-    if value is not None and not (_is_number(value) and least <= value <= most):
-        raise _reject(name, value, f"a number from {least:g} to {most:g}")
-
-
-def _check_positive(name: str, value: float | None) -> None:
-    if value is not None and not (_is_number(value) and value > 0):
-        raise _reject(name, value, "a finite number above 0")
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    # `in` alone would take 1 for True.
-    if value is not None and not any(type(value) is type(c) and value == c for c in choices):
-        raise _reject(name, value, " or ".join(repr(choice) for choice in choices))
-
-
-def _is_tokens(value: object) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str | bytes)
-        and all(_is_integer(token) and token >= 0 for token in value)
-    )
-
-
-def _check_tokens(name: str, value: object) -> None:
-    if value is not None and not _is_tokens(value):
-        raise _reject(name, value, "a sequence of token ids")
-
-
-def _check_bad_words(value: object) -> None:
-    if value is None:
-        return
-    if (
-        not isinstance(value, Sequence)
-        or isinstance(value, str | bytes)
-        or not all(_is_tokens(word) and len(word) > 0 for word in value)
-    ):
-        raise _reject("bad_words_ids", value, "a sequence of non-empty sequences of token ids")
+            check_tokens("forced_eos_token_id", self.forced_eos_token_id)
+        for name in ("suppress_tokens", "begin_suppress_tokens", "decoder_input_ids"):
+            check_tokens(name, getattr(self, name))
+        check_words("bad_words_ids", self.bad_words_ids)
+        check_biases("sequence_bias", self.sequence_bias)
+        check_decay("exponential_decay_length_penalty", self.exponential_decay_length_penalty)

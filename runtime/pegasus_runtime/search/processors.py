@@ -1,26 +1,26 @@
 """Logits processors: what may follow a row, apart from what the model thinks.
 
-transformers applies them in this order: repetition penalty, repeated n-grams, source n-grams, bad
-words, early EOS, forced BOS, forced EOS, suppressed tokens. All but the first are of two kinds that
+transformers applies them in this order: sequence bias, penalties of source tokens and repetition,
+repeated n-grams, source n-grams, bad words, early EOS, forced BOS, forced EOS, invalid values,
+decay, suppressed tokens; then warpers, where tokens are drawn; then renormalisation. These here
 look at no score: they ban tokens (-inf), or force one (all others -inf, itself 0). Bans commute, a
-forced token overrides them, and settings hold no forced token that is suppressed: so a step is
-one penalty and then bans, or nothing but its forced tokens.
+forced token overrides them, and settings hold no forced token that is suppressed: so without the
+others (`penalties`, `warpers`) a step is nothing but bans, or nothing but its forced tokens.
 
-In beam search they see log-probabilities, in greedy search and sampling raw logits; the two differ
-in the sign that the repetition penalty looks at. Bans are token ids [N, M], -1 where a row has
-fewer.
+In beam search they see log-probabilities, otherwise raw logits; the two differ in the sign that
+penalties look at. Bans are token ids [N, M], -1 where a row has fewer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.sources import Source
 
 __all__ = [
     "Scores",
-    "SourceNgrams",
     "Tokens",
     "ban_tokens",
     "collect_bans",
@@ -29,23 +29,11 @@ __all__ = [
     "find_source_ngram_ends",
     "force_tokens",
     "forced_tokens",
-    "index_source_ngrams",
-    "penalize_repetition",
+    "suppressed_tokens",
 ]
 
 Scores = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
-SourceNgrams = Mapping[tuple[int, ...], tuple[int, ...]]
-"""n-1 tokens of a source -> the tokens that follow them somewhere in it."""
-
-
-def penalize_repetition(scores: Scores, history: Tokens, penalty: float) -> Scores:
-    """Divides positive and multiplies negative scores [N, V] of tokens in history [N, L]."""
-    seen = np.take_along_axis(scores, history, axis=1)  # [N, V] -> [N, L]
-    factor = np.float32(penalty)
-    penalized = scores.copy()
-    np.put_along_axis(penalized, history, np.where(seen < 0, seen * factor, seen / factor), axis=1)
-    return penalized
 
 
 def ban_tokens(scores: Scores, bans: Tokens) -> Scores:
@@ -72,9 +60,14 @@ def forced_tokens(length: int, settings: SearchSettings) -> tuple[int, ...]:
     return ()
 
 
-def collect_bans(
-    history: Tokens, sources: Sequence[SourceNgrams], settings: SearchSettings
-) -> Tokens:
+def suppressed_tokens(length: int, settings: SearchSettings) -> tuple[int, ...]:
+    """What is banned after rows of `length` tokens after all that may force or favour a token."""
+    if length == settings.begin_suppress_length:
+        return settings.suppress_tokens + settings.begin_suppress_tokens
+    return settings.suppress_tokens
+
+
+def collect_bans(history: Tokens, sources: Sequence[Source], settings: SearchSettings) -> Tokens:
     """Everything that may not follow the rows [N, L], whatever the scores: [N, M], -1 filled."""
     num_rows, length = history.shape
     by_row = [
@@ -83,11 +76,9 @@ def collect_bans(
         find_bad_word_ends(history, [word for word in settings.bad_words_ids if len(word) > 1]),
     ]
     everywhere = {word[0] for word in settings.bad_words_ids if len(word) == 1}
-    everywhere.update(settings.suppress_tokens)
+    everywhere.update(suppressed_tokens(length, settings))
     if length < settings.min_length:
         everywhere.update(settings.tokens.eos)
-    if length == settings.begin_suppress_length:
-        everywhere.update(settings.begin_suppress_tokens)
     shared = np.broadcast_to(np.array(sorted(everywhere), np.int64), (num_rows, len(everywhere)))
     return np.concatenate([shared, _pack_left(np.concatenate(by_row, axis=1))], axis=1)
 
@@ -109,20 +100,7 @@ def find_repeated_ngram_ends(history: Tokens, size: int) -> Tokens:
     return np.where(repeats, windows[:, :, -1], -1)
 
 
-def index_source_ngrams(source: Sequence[int], size: int) -> SourceNgrams:
-    """The n-grams of one document, by their first n-1 tokens.
-
-    The document's own ids, EOS included, no padding. (transformers takes the padded row, and so
-    also bans n-grams of padding in the shorter documents of a batch.)
-    """
-    ends: dict[tuple[int, ...], set[int]] = {}
-    for start in range(len(source) + 1 - size if size else 0):
-        *prefix, end = source[start : start + size]
-        ends.setdefault(tuple(prefix), set()).add(end)
-    return {prefix: tuple(sorted(found)) for prefix, found in ends.items()}
-
-
-def find_source_ngram_ends(history: Tokens, sources: Sequence[SourceNgrams], size: int) -> Tokens:
+def find_source_ngram_ends(history: Tokens, sources: Sequence[Source], size: int) -> Tokens:
     """Tokens that would make the rows [N, L] hold an n-gram of their document."""
     num_rows, length = history.shape
     if size == 0 or length + 1 < size:
@@ -130,7 +108,7 @@ def find_source_ngram_ends(history: Tokens, sources: Sequence[SourceNgrams], siz
     rows_per_document = num_rows // len(sources)
     suffixes = history[:, length + 1 - size :].tolist()
     ends = [
-        sources[row // rows_per_document].get(tuple(suffix), ())
+        sources[row // rows_per_document].ngrams.get(tuple(suffix), ())
         for row, suffix in enumerate(suffixes)
     ]
     bans = np.full((num_rows, max(map(len, ends))), -1, np.int64)

@@ -1,24 +1,33 @@
 """Options, the bundle's defaults and Hugging Face's rules, resolved into concrete settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.search.defaults import SAMPLING_OPTIONS, effective_defaults
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import (
-    PROMPT_LENGTH,
+    Biases,
     SearchLimits,
     SearchSettings,
     SpecialTokens,
 )
+from pegasus_runtime.search.unsupported import unsupported_defaults
+from pegasus_runtime.search.vocabulary import check_vocabulary
 
 __all__ = ["resolve_for_manifest", "resolve_options"]
 
 _DEFAULT_NEW_TOKENS = 20  # transformers: GenerationConfig._get_default_generation_params
 _DEFAULT_TOP_K = 50
-_NEUTRAL_FOR_SAMPLING = {"temperature": (1,), "top_k": (0, _DEFAULT_TOP_K), "top_p": (1,)}
+_NEUTRAL_FOR_SAMPLING = {
+    "top_k": (0, _DEFAULT_TOP_K),
+    "min_p": (0,),
+    "epsilon_cutoff": (0,),
+    "eta_cutoff": (0,),
+}
+"""Besides 1, what a caller may say without sampling, as it is no request."""
 
 
 def resolve_for_manifest(options: GenerationOptions, manifest: Manifest) -> SearchSettings:
@@ -49,16 +58,17 @@ def resolve_options(
 ) -> SearchSettings:
     """Merges options over the checkpoint's generation config over transformers' own defaults.
 
-    `defaults` has generation-config names; names that are no option are not looked at here (see
-    `unsupported_defaults`). Raises OptionsError for what cannot be met.
+    `defaults` has generation-config names; those without effect beside the options are ignored
+    (see `effective_defaults`). Raises OptionsError for what cannot be met.
     """
-    bundled = _options_from_defaults(defaults)
-    _check_not_overruled(options, bundled)
-    merged = replace(bundled, **_explicit(options))
+    explicit = _explicit(options)
+    _check_not_overruled(explicit, defaults)
+    merged = _merge(explicit, effective_defaults(defaults, explicit), limits)
     settings = _settings_from_options(merged, tokens, limits)
+    _check_offered(settings, defaults)
     _check_strategy(settings, options, limits)
     _check_lengths(settings, limits)
-    _check_vocabulary(settings, merged)
+    check_vocabulary(settings, merged)
     return settings
 
 
@@ -67,37 +77,69 @@ def _explicit(options: GenerationOptions) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _options_from_defaults(defaults: Mapping[str, object]) -> GenerationOptions:
-    names = {field.name for field in fields(GenerationOptions)} - {"seed"}
-    values: dict[str, Any] = {name: defaults[name] for name in names if name in defaults}
+def _merge(
+    explicit: Mapping[str, Any], bundled: Mapping[str, Any], limits: SearchLimits
+) -> GenerationOptions:
+    # transformers looks for suppressed tokens in the vocabulary, where it does not find these.
+    within = {
+        name: _within(bundled[name], limits.vocab_size)
+        for name in ("suppress_tokens", "begin_suppress_tokens")
+        if name in bundled
+    }
     try:
-        return GenerationOptions(**values)
-    except OptionsError as err:
+        return GenerationOptions(**{**bundled, **within, **explicit})
+    except OptionsError as err:  # the caller's have been checked when they were made
         raise OptionsError(f"the bundle's generation defaults are unusable: {err}") from err
 
 
-def _check_not_overruled(options: GenerationOptions, bundled: GenerationOptions) -> None:
+def _within(tokens: Any, vocab_size: int) -> Any:
+    if not isinstance(tokens, Sequence) or not all(isinstance(token, int) for token in tokens):
+        return tokens  # to be refused
+    return [token for token in tokens if 0 <= token < vocab_size]
+
+
+def _check_not_overruled(explicit: Mapping[str, Any], defaults: Mapping[str, object]) -> None:
     """transformers lets a default max_new_tokens beat the caller's max_length, with a warning."""
     for length, winner in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
-        asked, default = getattr(options, length), getattr(bundled, winner)
-        if asked is not None and default is not None and getattr(options, winner) is None:
+        default = defaults.get(winner)
+        if length in explicit and default is not None and winner not in explicit:
             raise OptionsError(
-                f"{length} {asked} would have no effect, the bundle's default {winner} {default} "
-                f"wins over it: set {winner} instead"
+                f"{length} {explicit[length]} would have no effect, the bundle's default {winner} "
+                f"{default} wins over it: set {winner} instead"
             )
+
+
+def _check_offered(settings: SearchSettings, defaults: Mapping[str, object]) -> None:
+    """A default may be without effect in the checkpoint's own strategy, and not in this one."""
+    strategy = {
+        "num_beams": settings.num_beams,
+        "do_sample": settings.do_sample,
+        "top_k": settings.top_k if settings.do_sample else defaults.get("top_k"),
+    }
+    names = unsupported_defaults({**defaults, **strategy})
+    if names:
+        raise OptionsError(
+            f"the checkpoint sets {', '.join(names)}, which num_beams {settings.num_beams} would "
+            "bring into effect and this version does not offer: use the bundle's own num_beams, "
+            "or export the checkpoint without it"
+        )
 
 
 def _settings_from_options(
     merged: GenerationOptions, tokens: SpecialTokens, limits: SearchLimits
 ) -> SearchSettings:
-    max_length, min_length = _resolve_lengths(merged, limits)
-    begin_length = PROMPT_LENGTH + (merged.forced_bos_token_id is not None)
+    prompt = _prompt(merged.decoder_input_ids or (), tokens)
+    max_length, min_length = _resolve_lengths(merged, len(prompt), limits)
+    # A BOS is forced after the start token alone.
+    begin_length = len(prompt) + (len(prompt) == 1 and merged.forced_bos_token_id is not None)
     suppressed = set(merged.suppress_tokens or ())
     if begin_length == max_length - 1:
         suppressed |= set(merged.begin_suppress_tokens or ())
     forced_eos = _value_or(merged.forced_eos_token_id, ())
     forced_eos_ids = set(forced_eos if isinstance(forced_eos, Sequence) else [forced_eos])
+    decay = merged.exponential_decay_length_penalty
     return SearchSettings(
+        prompt=prompt,
         num_beams=merged.num_beams or 1,
         max_length=max_length,
         min_length=min_length,
@@ -106,6 +148,11 @@ def _settings_from_options(
         no_repeat_ngram_size=merged.no_repeat_ngram_size or 0,
         encoder_no_repeat_ngram_size=merged.encoder_no_repeat_ngram_size or 0,
         repetition_penalty=float(merged.repetition_penalty or 1.0),
+        encoder_repetition_penalty=float(merged.encoder_repetition_penalty or 1.0),
+        sequence_bias=_biases(merged.sequence_bias or ()),
+        exponential_decay=(len(prompt) + int(decay[0]), float(decay[1])) if decay else None,
+        remove_invalid_values=bool(merged.remove_invalid_values),
+        renormalize_logits=bool(merged.renormalize_logits),
         bad_words_ids=tuple(
             tuple(word)
             for word in merged.bad_words_ids or ()
@@ -121,7 +168,13 @@ def _settings_from_options(
         temperature=float(merged.temperature or 1.0),
         top_k=_value_or(merged.top_k, _DEFAULT_TOP_K),
         top_p=float(_value_or(merged.top_p, 1.0)),
+        min_p=float(merged.min_p or 0.0),
+        top_h=merged.top_h,
+        typical_p=float(_value_or(merged.typical_p, 1.0)),
+        epsilon_cutoff=float(merged.epsilon_cutoff or 0.0),
+        eta_cutoff=float(merged.eta_cutoff or 0.0),
         seed=merged.seed,
+        token_scores=bool(merged.token_scores),
         tokens=tokens,
         vocab_size=limits.vocab_size,
     )
@@ -131,16 +184,30 @@ def _value_or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _resolve_lengths(merged: GenerationOptions, limits: SearchLimits) -> tuple[int, int]:
-    """max_length and min_length, start token included."""
+def _prompt(prefix: Sequence[int], tokens: SpecialTokens) -> tuple[int, ...]:
+    """The start token and the prefix, which may begin with it."""
+    ids = tuple(int(token) for token in prefix)
+    return ids if ids[:1] == (tokens.decoder_start,) else (tokens.decoder_start, *ids)
+
+
+def _biases(given: Mapping[tuple[int, ...], float] | Sequence[Sequence[Any]]) -> Biases:
+    """Of a sequence that is given twice, the last bias counts."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return tuple({tuple(ids): float(bias) for ids, bias in pairs}.items())
+
+
+def _resolve_lengths(
+    merged: GenerationOptions, prompt_length: int, limits: SearchLimits
+) -> tuple[int, int]:
+    """max_length and min_length, start token and prefix included."""
     if merged.max_new_tokens is not None:
-        max_length = PROMPT_LENGTH + merged.max_new_tokens
+        max_length = prompt_length + merged.max_new_tokens
     elif merged.max_length is not None:
         max_length = merged.max_length
     else:
-        max_length = min(PROMPT_LENGTH + _DEFAULT_NEW_TOKENS, limits.max_target_tokens)
+        max_length = min(prompt_length + _DEFAULT_NEW_TOKENS, limits.max_target_tokens)
     if merged.min_new_tokens is not None:
-        return max_length, PROMPT_LENGTH + merged.min_new_tokens
+        return max_length, prompt_length + merged.min_new_tokens
     return max_length, merged.min_length or 0
 
 
@@ -152,27 +219,27 @@ def _check_strategy(
         raise OptionsError(
             f"num_beams is {beams}, the bundle takes {limits.max_beams}: ask for fewer beams"
         )
-    if settings.do_sample and beams > 1:
-        raise OptionsError(
-            f"do_sample with num_beams {beams} is not offered: set num_beams=1 to sample, "
-            "or do_sample=False to search"
-        )
-    if settings.do_sample and returned > limits.max_beams:
-        raise OptionsError(
-            f"num_return_sequences is {returned}, the bundle takes {limits.max_beams} samples per "
-            "document: ask for fewer and call again with another seed"
-        )
-    if not settings.do_sample and returned > beams:
+    if beams > 1 and returned > beams:
         raise OptionsError(
             f"num_return_sequences is {returned}, expected at most num_beams {beams}: "
             "raise num_beams, or set do_sample=True with num_beams=1"
         )
+    if beams == 1 and settings.do_sample and returned > limits.max_beams:
+        raise OptionsError(
+            f"num_return_sequences is {returned}, the bundle takes {limits.max_beams} samples per "
+            "document: ask for fewer and call again with another seed"
+        )
+    if beams == 1 and not settings.do_sample and returned > 1:
+        raise OptionsError(
+            f"num_return_sequences is {returned}, expected at most num_beams {beams}: "
+            "raise num_beams, or set do_sample=True"
+        )
     if not settings.do_sample:
-        for name, neutral in _NEUTRAL_FOR_SAMPLING.items():
-            if getattr(options, name) not in (None, *neutral):
+        for name in SAMPLING_OPTIONS:
+            if getattr(options, name) not in (None, *_NEUTRAL_FOR_SAMPLING.get(name, (1,))):
                 raise OptionsError(
                     f"{name} {getattr(options, name)} has no effect without sampling: "
-                    f"set do_sample=True with num_beams=1, or leave {name} out"
+                    f"set do_sample=True, or leave {name} out"
                 )
 
 
@@ -182,48 +249,8 @@ def _check_lengths(settings: SearchSettings, limits: SearchLimits) -> None:
             f"max_length is {settings.max_length} tokens with the start token, the bundle takes "
             f"{limits.max_target_tokens}: lower max_length or max_new_tokens"
         )
-    if settings.min_length > settings.max_length:
+    if settings.prompt_length >= settings.max_length:
         raise OptionsError(
-            f"min_length {settings.min_length} exceeds max_length {settings.max_length} (both with "
-            "the start token, given or from the bundle's defaults): lower one or raise the other"
+            f"decoder_input_ids has {settings.prompt_length} tokens with the start token, "
+            f"max_length is {settings.max_length}: raise max_length, or set max_new_tokens"
         )
-
-
-def _check_vocabulary(settings: SearchSettings, merged: GenerationOptions) -> None:
-    tokens, vocab_size = settings.tokens, settings.vocab_size
-    if vocab_size < max(2, 1 + len(tokens.eos)):
-        raise OptionsError(
-            f"the vocabulary has {vocab_size} tokens, expected more than the {len(tokens.eos)} "
-            "that end a sequence and at least 2: check the bundle"
-        )
-    for name, ids in _named_tokens(settings).items():
-        outside = [token for token in ids if not 0 <= token < vocab_size]
-        if outside:
-            raise OptionsError(
-                f"{name} has token {outside[0]}, the vocabulary ends at {vocab_size - 1}: "
-                "take ids from the bundle's tokenizer"
-            )
-    forced_bos = settings.forced_bos_token_id
-    if forced_bos in settings.suppress_tokens:
-        raise OptionsError(
-            f"forced_bos_token_id {forced_bos} is in suppress_tokens: remove it from one of the two"
-        )
-    if merged.forced_eos_token_id not in (None, (), []) and not settings.forced_eos_token_ids:
-        raise OptionsError(
-            f"forced_eos_token_id {merged.forced_eos_token_id} is suppressed at max_length: remove "
-            "it from suppress_tokens and begin_suppress_tokens, or use min_new_tokens to ban EOS"
-        )
-
-
-def _named_tokens(settings: SearchSettings) -> dict[str, tuple[int, ...]]:
-    forced_bos = settings.forced_bos_token_id
-    return {
-        "pad": (settings.tokens.pad,),
-        "eos": settings.tokens.eos,
-        "decoder_start": (settings.tokens.decoder_start,),
-        "bad_words_ids": tuple(token for word in settings.bad_words_ids for token in word),
-        "suppress_tokens": settings.suppress_tokens,
-        "begin_suppress_tokens": settings.begin_suppress_tokens,
-        "forced_bos_token_id": () if forced_bos is None else (forced_bos,),
-        "forced_eos_token_id": settings.forced_eos_token_ids,
-    }

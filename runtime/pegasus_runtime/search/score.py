@@ -13,13 +13,19 @@ class Hypothesis:
     """One generated sequence."""
 
     token_ids: tuple[int, ...]
-    """Without start token and padding; EOS is kept, also when it was forced."""
+    """Without start token and padding; EOS is kept, also when it was forced, and so is a prefix."""
     score: float
     """Sum of log-probabilities / generated tokens ** length_penalty, EOS counted.
 
     Beam search sums the scores it searched by, as transformers does: log-probabilities after the
     processors. Greedy search and sampling, for which transformers defines no score, sum the model's
     own log-probabilities. A forced token counts 0 in both.
+    """
+    token_scores: tuple[float, ...] | None = None
+    """Of each generated token, EOS too, where they were asked for; not of a prefix.
+
+    They are those of transformers' `compute_transition_scores`: of beams, the scores that make the
+    sum above; otherwise log-probabilities after processors and warpers (`normalize_logits=True`).
     """
 
 
@@ -32,4 +38,5 @@ def penalize_length(
     divisor: npt.NDArray[np.float32] = np.float_power(num_generated, length_penalty).astype(
         np.float32
     )
-    return log_probs / divisor
+    with np.errstate(over="ignore"):  # of what is as unlikely as can be
+        return log_probs / divisor

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from pegasus_runtime.search.options import EarlyStopping
 
-__all__ = ["PROMPT_LENGTH", "SearchLimits", "SearchSettings", "SpecialTokens"]
+__all__ = ["Biases", "SearchLimits", "SearchSettings", "SpecialTokens"]
 
-PROMPT_LENGTH = 1
-"""Decoding starts from the start token alone."""
+Biases = tuple[tuple[tuple[int, ...], float], ...]
+"""Token sequences, and what is added to the score of the last token of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class SearchLimits:
 class SearchSettings:
     """Everything a search needs, concrete and checked; made by `resolve_options`."""
 
+    prompt: tuple[int, ...]
+    """What every row begins with: the start token, and the caller's prefix."""
     num_beams: int
     max_length: int
     """Most tokens in a row, start token included."""
@@ -44,6 +46,12 @@ class SearchSettings:
     no_repeat_ngram_size: int
     encoder_no_repeat_ngram_size: int
     repetition_penalty: float
+    encoder_repetition_penalty: float
+    sequence_bias: Biases
+    exponential_decay: tuple[int, float] | None
+    """From rows of more than so many tokens on, EOS is favoured by a factor for each."""
+    remove_invalid_values: bool
+    renormalize_logits: bool
     bad_words_ids: tuple[tuple[int, ...], ...]
     """Without those that are a lone EOS, which transformers does not ban."""
     suppress_tokens: tuple[int, ...]
@@ -58,10 +66,47 @@ class SearchSettings:
     temperature: float
     top_k: int
     top_p: float
+    min_p: float
+    top_h: float | None
+    typical_p: float
+    epsilon_cutoff: float
+    eta_cutoff: float
     seed: int | None
     """None: each call of `generate` draws its own."""
+    token_scores: bool
+    """Whether hypotheses tell the score of each token."""
     tokens: SpecialTokens
     vocab_size: int
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens that every row begins with."""
+        return len(self.prompt)
+
+    @property
+    def looks_at_scores(self) -> bool:
+        """Whether a processor needs the scores of the whole vocabulary."""
+        return (
+            self.do_sample
+            or self.repetition_penalty != 1.0
+            or self.encoder_repetition_penalty != 1.0
+            or self.sequence_bias != ()
+            or self.changes_forced
+        )
+
+    @property
+    def changes_forced(self) -> bool:
+        """Whether a processor may change the scores of a step whose token is forced."""
+        return (
+            self.remove_invalid_values
+            or self.renormalize_logits
+            or self.exponential_decay is not None
+        )
+
+    @property
+    def min_tokens_to_keep(self) -> int:
+        """What warpers leave possible: with beams, a token that does not end the row, too."""
+        return 1 + len(self.tokens.eos) if self.num_beams > 1 else 1
 
     @property
     def rows_per_document(self) -> int:

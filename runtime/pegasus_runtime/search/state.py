@@ -30,6 +30,10 @@ class BeamState:
     """[B, K] their scores after the length penalty; -1e9 where no row has finished yet."""
     is_finished: npt.NDArray[np.bool_]
     """[B, K] whether a finished row is there."""
+    token_scores: npt.NDArray[np.float32]
+    """[B, K, T] the score of each token of the running rows; T = 0 where nobody asked for them."""
+    finished_token_scores: npt.NDArray[np.float32]
+    """[B, K, T] the same of the finished rows."""
     done: npt.NDArray[np.bool_]
     """[B] documents whose search is over, and that take no further step."""
 
@@ -48,5 +52,7 @@ class SampleState:
     """[N] tokens of each row, start token included."""
     log_probs: npt.NDArray[np.float32]
     """[N] the model's summed log-probabilities of the generated tokens; forced ones count 0."""
+    token_scores: npt.NDArray[np.float32]
+    """[N, T] the score of each token; T = 0 where nobody asked for them."""
     done: npt.NDArray[np.bool_]
     """[N] rows that have ended."""

@@ -29,6 +29,7 @@ from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tasks.warm_up import run_all_sizes
 from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
 
 if TYPE_CHECKING:
@@ -320,6 +321,13 @@ class Summarizer(Closing):
         limit = self.bundle.manifest.limits.max_source_tokens
         return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
 
+    def encode_prefix(self, text: str) -> tuple[int, ...]:
+        """A text that summaries are to begin with, as `GenerationOptions.decoder_input_ids`.
+
+        Raises: InputError.
+        """
+        return self._tokenizer.encode(text).token_ids[:-1]  # without EOS
+
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
         """The options over the checkpoint's defaults, concrete and checked.
 
@@ -333,17 +341,7 @@ class Summarizer(Closing):
         TensorRT for RTX compiles its kernels when a size first runs; see `kernel_cache` of `load`.
         Raises: EngineError.
         """
-        manifest = self.bundle.manifest
-        lengths, batches = {2}, {1}
-        if manifest.plans is not None:
-            for profile in manifest.plans.profiles["decoder_step"]:
-                lengths.add(min(profile["source"][1], manifest.limits.max_source_tokens))
-                batches.add(profile["batch"][1])
-        settings = self.resolve(GenerationOptions(max_new_tokens=3, min_new_tokens=0, min_length=0))
-        eos = self._tokenizer.eos_token_id  # of a source: a checkpoint may have none of summaries
-        for length in sorted(lengths):
-            for batch in sorted(batches):
-                generate(self._open_engine(), [[eos] * length] * batch, settings)
+        run_all_sizes(self._open_engine(), self.bundle.manifest)
 
     def close(self) -> None:
         """Lets go of the engine and its memory."""
@@ -373,6 +371,7 @@ class Summarizer(Closing):
                 text=self._tokenizer.decode(hypothesis.token_ids),
                 token_ids=hypothesis.token_ids,
                 score=hypothesis.score,
+                token_scores=hypothesis.token_scores,
                 truncated=encoding.truncated,
             )
             for hypothesis in hypotheses
@@ -381,6 +380,7 @@ class Summarizer(Closing):
             text=best.text,
             token_ids=best.token_ids,
             score=best.score,
+            token_scores=best.token_scores,
             truncated=best.truncated,
             seconds=seconds,
             alternatives=tuple(others),

@@ -17,6 +17,8 @@ class Summary:
     """Without start token and padding; EOS kept."""
     score: float
     """See `Hypothesis.score`."""
+    token_scores: tuple[float, ...] | None = None
+    """See `Hypothesis.token_scores`."""
     truncated: bool
     """Whether the end of the document was cut off, as it was over the bundle's limit."""
     seconds: float = field(default=0.0, compare=False)

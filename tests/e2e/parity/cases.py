@@ -12,10 +12,15 @@ on a GPU: to 32 beams, to a batch of 1 or 4, to a few source lengths and to the 
 positions. Their cases are those of target ort, but for trt's BigBirdPegasus checkpoints, which have
 sizes that the plugin has kernels for.
 
+Two cases in five have options besides that look at scores or give a prefix, one in four draws its
+tokens. A draw cannot be transformers': torch.multinomial draws by our numbers there, from its own
+probabilities, so that a whole sample is compared token by token. A seed with which rounding may
+decide a draw is drawn again.
+
 Where a document's options leave fewer sequences possible than asked for, transformers fills up
 with rows that stand for none (score -1e9); here fewer come back. With encoder_no_repeat_ngram_size,
 transformers bans n-grams of padding too, so that its batches differ from its own single documents:
-there, it is asked one document at a time.
+there, and with encoder_repetition_penalty, it is asked one document at a time.
 
 BigBirdPegasus is asked one document at a time too, as its sparse attention depends on padding: a
 batch decides by its longest document whether all of it is sparse, and the last block, which every
@@ -40,7 +45,14 @@ from e2e.parity.checkpoints import (
 )
 from e2e.parity.outcome import Outcome
 from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
-from runtime.search.oracle import random_options, run_oracle
+from runtime.search.oracle import (
+    draws_for,
+    random_options,
+    run_oracle,
+    with_draws,
+    with_more_options,
+)
+from runtime.search.shared_draws import SharedDraws
 
 __all__ = ["Mismatch", "run_cases"]
 
@@ -94,13 +106,18 @@ def _run_case(
     rng = np.random.default_rng([seed, case])
     options = _draw_options(rng, summarizer)
     sources = _random_sources(rng, summarizer)
+    while True:
+        theirs, is_close = _ask_transformers(model, summarizer, sources, options)
+        if not is_close:
+            break
+        assert options is not None
+        options = replace(options, seed=int(rng.integers(1 << 30)))
     ours = summarizer.generate(sources, options)
-    theirs = _ask_transformers(model, summarizer, sources, options)
     mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
     for document, own in enumerate(ours):
         if _score_error(own, theirs[document]) > SCORE_TOLERANCE:
             source, exact = sources[document], copy.deepcopy(model).double()
-            judged = _ask_transformers(exact, summarizer, [source], options)[0]
+            (judged,), _ = _ask_transformers(exact, summarizer, [source], options)
             outcome.score_mismatches += _score_error(own, judged) > SCORE_TOLERANCE
     alone = [summarizer.generate([source], options)[0] for source in sources]
     outcome.batch_mismatches += sum(
@@ -127,10 +144,12 @@ def _random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOpti
         return None  # the checkpoint's defaults
     options = random_options(rng, vocab_size)
     if kind < 0.25:
-        return replace(options, num_beams=1, num_return_sequences=None)
-    if kind < 0.35:
-        return replace(options, num_beams=int(rng.integers(9, MAX_BEAMS + 1)))
-    return options
+        options = replace(options, num_beams=1, num_return_sequences=None)
+    elif kind < 0.35:
+        options = replace(options, num_beams=int(rng.integers(9, MAX_BEAMS + 1)))
+    if rng.random() < 0.4:
+        options = with_more_options(rng, options, vocab_size)
+    return with_draws(rng, options) if rng.random() < 0.25 else options
 
 
 def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[list[int]]:
@@ -145,21 +164,26 @@ def _ask_transformers(
     summarizer: Summarizer,
     sources: list[list[int]],
     options: GenerationOptions | None,
-) -> list[list[tuple[tuple[int, ...], float]]]:
+) -> tuple[list[list[tuple[tuple[int, ...], float]]], bool]:
+    """Sequences and scores by document, and whether rounding may have decided a draw."""
     eos = summarizer.bundle.manifest.token_ids.eos_token_ids
     asked = options or GenerationOptions()
     is_sparse = summarizer.bundle.manifest.architecture.attention_type == "block_sparse"
-    one_by_one = is_sparse or asked.encoder_no_repeat_ngram_size
-    found = []
+    sees_padding = asked.encoder_no_repeat_ngram_size or asked.encoder_repetition_penalty
+    one_by_one = is_sparse or sees_padding
+    settings = summarizer.resolve(options)
+    found, is_close = [], False
     for batch in [[x] for x in sources] if one_by_one else [sources]:
         if is_sparse:
             model.get_encoder().set_attention_type("block_sparse")
-        found.append(run_oracle(model, batch, asked, eos=eos))
-    return [
+        with draws_for(batch, asked, settings) as draws:
+            found += run_oracle(model, batch, asked, eos=eos)
+        is_close |= isinstance(draws, SharedDraws) and draws.is_close
+    possible = [
         [(tokens, score) for tokens, score in document if not score < NO_SEQUENCE]
-        for batch in found
-        for document in batch
+        for document in found
     ]
+    return possible, is_close
 
 
 def _compare(
@@ -176,6 +200,10 @@ def _compare(
         outcome.documents += 1
         outcome.sequences += len(own)
         outcome.tokens += sum(len(x.token_ids) for x in own)
+        if options is not None and options.do_sample and options.num_beams == 1:
+            # transformers neither sorts nor scores samples
+            own = sorted(own, key=lambda each: each.token_ids)
+            other = sorted(other)
         if [x.token_ids for x in own] != [tokens for tokens, _ in other]:
             outcome.token_mismatches += 1
             shown = {

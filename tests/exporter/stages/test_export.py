@@ -206,7 +206,13 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
 
 def test_generation_defaults_that_are_not_offered_are_refused(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(tmp_path / "checkpoint")
-    _edit(folder / "generation_config.json", guidance_scale=1.5, num_beam_groups=2)
+    _edit(
+        folder / "generation_config.json",
+        num_beams=4,
+        typical_p=0.5,
+        guidance_scale=2.0,
+        num_beam_groups=2,
+    )
     match = (
         "generates with guidance_scale, num_beam_groups, which pegasus-edge does not offer: remove"
     )
@@ -283,7 +289,7 @@ def test_a_bundle_that_was_damaged_on_the_way_is_not_published(
 
 def test_features_of_a_conditional_generator_have_no_generation_to_refuse(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(tmp_path / "checkpoint", activation_function="gelu")
-    _edit(folder / "generation_config.json", typical_p=0.5)
+    _edit(folder / "generation_config.json", guidance_scale=2.0)
     (folder / "spiece.model").unlink()
     result = _export(folder, tmp_path / "bundle", task="feature-extraction")
     assert list(result.bundle.manifest.graphs) == ["model"]

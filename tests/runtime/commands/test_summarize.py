@@ -68,12 +68,33 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "top_p": 0.1,
         "top_k": 0,
     },
+    "--do-sample --seed 7 --temperature 2": {"do_sample": True, "seed": 7, "temperature": 2.0},
+    "--do-sample --seed 9 --temperature 4 --min-p 0.6": {
+        "do_sample": True,
+        "seed": 9,
+        "temperature": 4.0,
+        "min_p": 0.6,
+    },
+    "--do-sample --seed 8 --top-h 0.1": {"do_sample": True, "seed": 8, "top_h": 0.1},
+    "--do-sample --seed 8 --typical-p 0.1": {"do_sample": True, "seed": 8, "typical_p": 0.1},
+    "--do-sample --seed 8 --epsilon-cutoff 0.5": {
+        "do_sample": True,
+        "seed": 8,
+        "epsilon_cutoff": 0.5,
+    },
+    "--do-sample --seed 8 --eta-cutoff 0.5": {"do_sample": True, "seed": 8, "eta_cutoff": 0.5},
+    "--encoder-repetition-penalty 3": {"encoder_repetition_penalty": 3.0},
+    "--exponential-decay-length-penalty 0,1.8": {"exponential_decay_length_penalty": (0, 1.8)},
+    "--sequence-bias 106=-9 --sequence-bias 106,107=2.5": {
+        "sequence_bias": {(106,): -9.0, (106, 107): 2.5}
+    },
+    "--decoder-input-ids 120,121": {"decoder_input_ids": [120, 121]},
 }
 # Arguments -> what the one line says.
 BAD_OPTIONS: dict[str, str] = {
     "--num-beams 2 --num-return-sequences 3": "num_return_sequences is 3, expected at most num_be",
-    "--min-length 9 --max-length 8": "min_length 9 exceeds max_length 8",
-    "--do-sample": "do_sample with num_beams 4 is not offered: set num_beams=1 to sample",
+    "--decoder-input-ids 120 --max-length 2": "decoder_input_ids has 2 tokens with the start",
+    "--min-p 0.5": "min_p 0.5 has no effect without sampling: set do_sample=True",
     "--temperature 0.5": "temperature 0.5 has no effect without sampling: set do_sample=True",
     "--top-k 5": "top_k 5 has no effect without sampling",
     "--top-p 0.5": "top_p 0.5 has no effect without sampling",
@@ -82,7 +103,7 @@ BAD_OPTIONS: dict[str, str] = {
     "--num-beams 33": "num_beams is 33, the bundle takes 32: ask for fewer beams",
     "--max-length 1": "max_length is 1, expected an integer from 2 up",
     "--max-length 97": "max_length is 97 tokens with the start token, the bundle takes 96",
-    "--length-penalty nan": "length_penalty is nan, expected a number from -10 to 10",
+    "--length-penalty nan": "length_penalty is nan, expected a finite number",
     "--repetition-penalty 0": "repetition_penalty is 0.0, expected a finite number above 0",
     "--seed -1": "seed is -1, expected an integer from 0 up",
 }
@@ -91,6 +112,9 @@ BAD_ARGUMENTS: dict[str, str] = {
     "--length-penalty much": "argument --length-penalty: invalid float value: 'much'",
     "--early-stopping maybe": "argument --early-stopping: 'maybe', expected true, false or never",
     "--suppress-tokens a,b": "argument --suppress-tokens: 'a,b', expected token ids such as",
+    "--sequence-bias 5": "argument --sequence-bias: '5', expected IDS=X such as 413,615=-2.5",
+    "--exponential-decay-length-penalty 5": "argument --exponential-decay-length-penalty: '5', exp",
+    "--decoder-prefix A --decoder-input-ids 5": "argument --decoder-input-ids: not allowed with ar",
     "--threads 0": "argument --threads: '0', expected an integer from 1 up",
     "--threads -1": "argument --threads: '-1', expected an integer from 1 up",
     "--threads two": "argument --threads: 'two', expected an integer from 1 up",
@@ -322,7 +346,37 @@ def test_sampling_can_be_turned_off(run: Runner, copied: Path, summarizer: Summa
     (copied / "manifest.json").write_text(json.dumps(manifest))
     expected = summarizer.summarize(FIRST).text + "\n"
     assert run(copied, "--no-do-sample", stdin=FIRST.encode()) == (0, expected, "")
-    assert "do_sample with num_beams 4 is" in only_error(run(copied, stdin=FIRST.encode()))
+    assert run(copied, "--seed", 3, "--temperature", 4, stdin=FIRST.encode())[1] != expected
+
+
+def test_a_prefix_is_text_that_every_summary_begins_with(run: Runner, bundle: Path) -> None:
+    arguments = ("--decoder-prefix", "The mayor", "--token-scores", "--json")
+    code, out, _ = run(bundle, *arguments, stdin=FIRST.encode())
+    record = json.loads(out)
+    assert code == 0
+    assert record["text"].startswith("The mayor")
+    with Summarizer.load(bundle) as summarizer:
+        prefix = summarizer.encode_prefix("The mayor")
+    assert record["tokens"][: len(prefix)] == list(prefix)
+    assert len(record["token_scores"]) == len(record["tokens"]) - len(prefix)
+
+
+def test_a_prefix_without_words_is_refused(run: Runner, bundle: Path, article: Path) -> None:
+    error = only_error(run(bundle, article, "--decoder-prefix", " "))
+    assert error.startswith("--decoder-prefix: text is empty or has only whitespace: pass text")
+
+
+def test_scores_of_tokens_are_printed_only_where_they_are_asked_for(
+    run: Runner, bundle: Path
+) -> None:
+    _, out, _ = run(bundle, "--json", stdin=FIRST.encode())
+    assert "token_scores" not in json.loads(out)
+
+
+def test_every_option_of_generation_has_a_flag(run: Runner) -> None:
+    _, out, _ = run("--help")
+    flags = {"--" + name.replace("_", "-") for name in GenerationOptions.__dataclass_fields__}
+    assert flags <= set(re.findall(r"--[a-z-]+", out))
 
 
 def test_options_may_stand_between_the_files(

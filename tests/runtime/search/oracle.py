@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import fields
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_options
 from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
+from runtime.search.shared_draws import SharedDraws
 from runtime.search.torch_engine import EOS, PAD, START
 
 TOKENS = SpecialTokens(pad=PAD, eos=(EOS,), decoder_start=START)
@@ -29,15 +31,24 @@ def settings_for(
 
 
 def oracle_arguments(options: GenerationOptions) -> dict[str, Any]:
-    """The same options, as `generate` takes them."""
+    """The same options, as `generate` takes them; a prefix as one row."""
     arguments = {
         field.name: getattr(options, field.name)
         for field in fields(options)
-        if field.name != "seed" and getattr(options, field.name) is not None
+        if field.name not in ("seed", "token_scores") and getattr(options, field.name) is not None
     }
-    for name in ("bad_words_ids", "suppress_tokens", "begin_suppress_tokens"):
+    for name in (
+        "bad_words_ids",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "sequence_bias",
+        "exponential_decay_length_penalty",
+        "decoder_input_ids",
+    ):
         if not arguments.get(name, True):
             del arguments[name]
+    if "decoder_input_ids" in arguments:
+        arguments["decoder_input_ids"] = torch.tensor([list(arguments["decoder_input_ids"])])
     return arguments
 
 
@@ -49,9 +60,36 @@ def run_oracle(
     eos: tuple[int, ...] = (EOS,),
 ) -> list[list[tuple[tuple[int, ...], float]]]:
     """Tokens up to and including the first EOS, and scores (nan without beams), per document."""
+    output, prompt_length = ask(model, sources, options, eos=eos)
+    scores = getattr(output, "sequences_scores", None)
+    if scores is None:
+        scores = torch.full((len(output.sequences),), float("nan"))
+    found = [
+        (cut_after_eos(sequence[1:].tolist(), eos, start=prompt_length - 1), score)
+        for sequence, score in zip(output.sequences, scores.tolist(), strict=True)
+    ]
+    returned = len(found) // len(sources)
+    return [found[start : start + returned] for start in range(0, len(found), returned)]
+
+
+def ask(
+    model: Any,
+    sources: Sequence[Sequence[int]],
+    options: GenerationOptions,
+    *,
+    eos: tuple[int, ...] = (EOS,),
+) -> tuple[Any, int]:
+    """All that `generate` returns, and how many tokens every row began with."""
     longest = max(len(source) for source in sources)
-    input_ids = torch.tensor([[*source, *[PAD] * (longest - len(source))] for source in sources])
+    pad = model.config.pad_token_id
+    input_ids = torch.tensor([[*source, *[pad] * (longest - len(source))] for source in sources])
     mask = torch.tensor([[1] * len(source) + [0] * (longest - len(source)) for source in sources])
+    arguments = oracle_arguments(options)
+    prefix = arguments.get("decoder_input_ids", torch.tensor([[]]))
+    start = model.generation_config.decoder_start_token_id
+    prompt_length = prefix.shape[1] + (prefix[:, :1].tolist() != [[start]])
+    if prefix.shape[1]:
+        arguments["decoder_input_ids"] = prefix.repeat(len(sources), 1)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         output = model.generate(
@@ -60,21 +98,27 @@ def run_oracle(
             eos_token_id=list(eos),
             return_dict_in_generate=True,
             output_scores=True,
-            **oracle_arguments(options),
+            **arguments,
         )
-    scores = getattr(output, "sequences_scores", None)
-    if scores is None:
-        scores = torch.full((len(output.sequences),), float("nan"))
-    found = [
-        (cut_after_eos(sequence[1:].tolist(), eos), score)
-        for sequence, score in zip(output.sequences, scores.tolist(), strict=True)
-    ]
-    returned = len(found) // len(sources)
-    return [found[start : start + returned] for start in range(0, len(found), returned)]
+    return output, prompt_length
 
 
-def cut_after_eos(tokens: Sequence[int], eos: tuple[int, ...]) -> tuple[int, ...]:
-    ends = [index for index, token in enumerate(tokens) if token in eos]
+def draws_for(
+    sources: Sequence[Sequence[int]], options: GenerationOptions, settings: SearchSettings
+) -> AbstractContextManager[Any]:
+    """What makes the oracle draw as these options do; without sampling, nothing."""
+    if not settings.do_sample:
+        return nullcontext()
+    assert options.seed is not None
+    return SharedDraws(
+        sources, options.seed, 1 if settings.num_beams > 1 else settings.rows_per_document
+    )
+
+
+def cut_after_eos(
+    tokens: Sequence[int], eos: tuple[int, ...], *, start: int = 0
+) -> tuple[int, ...]:
+    ends = [index for index, token in enumerate(tokens) if token in eos and index >= start]
     return tuple(tokens[: ends[0] + 1] if ends else tokens)
 
 
@@ -115,4 +159,58 @@ def random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOptio
         forced_bos_token_id=None if forced_bos in (suppressed or ()) else forced_bos,
         forced_eos_token_id=maybe(0.5, EOS),
         num_return_sequences=maybe(0.4, int(rng.integers(1, num_beams + 1))),
+    )
+
+
+def with_more_options(
+    rng: np.random.Generator, options: GenerationOptions, vocab_size: int
+) -> GenerationOptions:
+    """The same, and some of those that look at scores, draw, or say how a summary begins."""
+
+    def maybe(probability: float, value: Any) -> Any:
+        return value if rng.random() < probability else None
+
+    def tokens(count: int) -> list[int]:
+        return [int(token) for token in rng.integers(2, vocab_size, count)]
+
+    assert options.max_length is not None
+    biases = [
+        [tokens(int(rng.integers(1, 4))), float(rng.choice([-6.0, -1.0, 1.5, 4.0]))]
+        for _ in range(rng.integers(1, 6))
+    ]
+    prefix = [*([START] if rng.random() < 0.5 else []), *tokens(int(rng.integers(0, 3)))]
+    remove_invalid_values = maybe(0.15, True)
+    decay = maybe(0.25, (int(rng.integers(0, 6)), float(rng.choice([0.9, 1.05, 1.4]))))
+    return replace(
+        options,
+        sequence_bias=maybe(0.25, biases),
+        encoder_repetition_penalty=maybe(0.2, float(rng.choice([0.8, 1.2, 2.0]))),
+        remove_invalid_values=remove_invalid_values,
+        # with both, an EOS that is banned may come to +inf
+        exponential_decay_length_penalty=None if remove_invalid_values else decay,
+        renormalize_logits=maybe(0.2, True),
+        decoder_input_ids=maybe(0.35, prefix),
+        min_length=maybe(0.1, options.max_length + 3) or options.min_length,
+        token_scores=maybe(0.3, True),
+    )
+
+
+def with_draws(rng: np.random.Generator, options: GenerationOptions) -> GenerationOptions:
+    """The same, with tokens drawn from what some warpers leave."""
+
+    def maybe(probability: float, values: list[Any]) -> Any:
+        return values[rng.integers(len(values))] if rng.random() < probability else None
+
+    return replace(
+        options,
+        do_sample=True,
+        seed=int(rng.integers(1 << 30)),
+        temperature=maybe(0.5, [0.5, 0.9, 1.6]),
+        top_k=maybe(0.5, [0, 1, 3, 12]),
+        top_p=maybe(0.4, [0.3, 0.8, 0.95]),
+        min_p=maybe(0.25, [0.0, 0.02, 0.3]),
+        top_h=maybe(0.2, [0.3, 0.8, 0.98]),
+        typical_p=maybe(0.25, [0.2, 0.9, 1.0]),
+        epsilon_cutoff=maybe(0.25, [3e-4, 0.05, 0.0]),
+        eta_cutoff=maybe(0.25, [3e-4, 0.05, 0.0]),
     )

@@ -130,7 +130,8 @@ def first_step(scores: list[float], settings: SearchSettings) -> BeamState:
     ids = np.argsort(-np.array(scores), kind="stable")[None, : settings.num_candidates]
     values = np.array([scores], np.float32)[:, ids[0]]
     state = beam.initial_state(1, settings)
-    return beam.step(state, Candidates(scores=values, ids=ids), settings)
+    ranked = beam.rank_candidates(state, Candidates(scores=values, ids=ids), settings)
+    return beam.step(state, ranked, settings)
 
 
 def test_only_the_best_k_continuations_may_finish() -> None:

@@ -13,8 +13,8 @@ from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.search.candidates import StepPlan, plan_step, process_scores, top_candidates
 from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.processors import index_source_ngrams
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.sources import index_source
 from runtime.search.markov_engine import scores_from_log_probs
 from runtime.search.oracle import random_options, settings_for
 
@@ -33,7 +33,7 @@ def scores_with_ties(rng: np.random.Generator, rows: int) -> npt.NDArray[np.floa
 
 
 def plan_of(history: npt.NDArray[np.int64], settings: SearchSettings) -> StepPlan:
-    return plan_step(history, [{}], settings)
+    return plan_step(history, [index_source([2, 1], settings)], settings)
 
 
 def assert_same(ours: Candidates, expected: Candidates) -> None:
@@ -56,9 +56,7 @@ def test_few_candidates_give_what_all_scores_give(seed: int) -> None:
     options = replace(random_options(rng, VOCAB_SIZE), repetition_penalty=None)
     settings = settings_for(options, vocab_size=VOCAB_SIZE)
     history = rng.integers(0, 6, (4, int(rng.integers(1, settings.max_length))))
-    source = index_source_ngrams(
-        rng.integers(0, 6, 9).tolist(), settings.encoder_no_repeat_ngram_size
-    )
+    source = index_source(rng.integers(0, 6, 9).tolist(), settings)
     log_probs = scores_with_ties(rng, 4)
     plan = plan_step(history, [source], settings)
     wanted = min(settings.num_candidates, VOCAB_SIZE)

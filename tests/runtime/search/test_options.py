@@ -9,6 +9,9 @@ import pytest
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
 
+PAIRS = "pairs of non-empty token ids and a number, which may be -inf"
+PAIR = "a pair of an integer and a number, such as (20, 1.1)"
+
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
@@ -27,10 +30,26 @@ from pegasus_runtime.search.options import GenerationOptions
         ("encoder_no_repeat_ngram_size", 1.5, "an integer from 0 up"),
         ("forced_bos_token_id", -1, "an integer from 0 up"),
         ("forced_eos_token_id", -1, "an integer from 0 up"),
-        ("length_penalty", 11, "a number from -10 to 10"),
-        ("length_penalty", float("nan"), "a number from -10 to 10"),
-        ("length_penalty", "0.8", "a number from -10 to 10"),
+        ("length_penalty", float("inf"), "a finite number"),
+        ("length_penalty", float("nan"), "a finite number"),
+        ("length_penalty", "0.8", "a finite number"),
         ("top_p", 1.1, "a number from 0 to 1"),
+        ("min_p", -0.1, "a number from 0 to 1"),
+        ("epsilon_cutoff", 2, "a number from 0 to 1"),
+        ("eta_cutoff", "0", "a number from 0 to 1"),
+        ("top_h", 0, "above 0, up to 1"),
+        ("typical_p", 1.5, "above 0, up to 1"),
+        ("encoder_repetition_penalty", -1.0, "a finite number above 0"),
+        ("renormalize_logits", 1, "True or False"),
+        ("remove_invalid_values", "yes", "True or False"),
+        ("token_scores", 1, "True or False"),
+        ("decoder_input_ids", [[0, 5]], "a sequence of token ids"),
+        ("sequence_bias", [[5], 1.0], PAIRS),
+        ("sequence_bias", [[[], 1.0]], PAIRS),
+        ("sequence_bias", {(5,): float("inf")}, PAIRS),
+        ("sequence_bias", {5: 1.0}, PAIRS),
+        ("exponential_decay_length_penalty", (1.5, 1.1), PAIR),
+        ("exponential_decay_length_penalty", (10,), PAIR),
         ("repetition_penalty", 0, "a finite number above 0"),
         ("temperature", float("inf"), "a finite number above 0"),
         ("temperature", False, "a finite number above 0"),
@@ -69,5 +88,8 @@ def test_numpy_numbers_and_empty_lists_are_values_too() -> None:
         forced_eos_token_id=[],
         suppress_tokens=(),
         bad_words_ids=[],
+        sequence_bias=[],
+        exponential_decay_length_penalty=(),
+        decoder_input_ids=np.array([5, 6]).tolist(),
     )
     assert options.num_beams == 4

@@ -14,7 +14,15 @@ import pytest
 
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
-from runtime.search.oracle import random_options, random_sources, run_oracle, settings_for
+from runtime.search.oracle import (
+    draws_for,
+    random_options,
+    random_sources,
+    run_oracle,
+    settings_for,
+    with_draws,
+    with_more_options,
+)
 from runtime.search.torch_engine import EOS, TorchEngine, tiny_pegasus
 
 VOCAB_SIZE = 40
@@ -31,13 +39,19 @@ def assert_parity(
 ) -> None:
     settings = settings_for(options, vocab_size=VOCAB_SIZE, eos=eos)
     found = generate(TorchEngine(model), sources, settings)
-    if options.encoder_no_repeat_ngram_size:
-        # In a padded batch, transformers also bans n-grams of padding.
-        expected = [run_oracle(model, [source], options, eos=eos)[0] for source in sources]
-    else:
-        expected = run_oracle(model, sources, options, eos=eos)
+    batches = [sources]
+    if options.encoder_no_repeat_ngram_size or options.encoder_repetition_penalty:
+        # In a padded batch, transformers also looks at padding.
+        batches = [[source] for source in sources]
+    expected = []
+    for batch in batches:
+        with draws_for(batch, options, settings):
+            expected += run_oracle(model, batch, options, eos=eos)
     for ours, theirs in zip(found, expected, strict=True):
         possible = [(tokens, score) for tokens, score in theirs if not score < -5e8]
+        if settings.do_sample and settings.num_beams == 1:  # transformers does not sort them
+            assert sorted(row.token_ids for row in ours) == sorted(tokens for tokens, _ in theirs)
+            continue
         assert [hypothesis.token_ids for hypothesis in ours] == [tokens for tokens, _ in possible]
         if settings.num_beams > 1:
             scores = [score for _, score in possible]
@@ -59,6 +73,30 @@ def test_greedy_search_is_transformers(seed: int) -> None:
     rng = np.random.default_rng(1000 + seed)
     options = replace(random_options(rng, VOCAB_SIZE), num_beams=1, num_return_sequences=None)
     assert_parity(model_of(seed % 4), random_sources(rng, 3, VOCAB_SIZE), options)
+
+
+@pytest.mark.parametrize("num_beams", [1, None])
+@pytest.mark.parametrize("seed", range(40))
+def test_all_options_together_are_transformers(seed: int, num_beams: int | None) -> None:
+    rng = np.random.default_rng(2000 + seed)
+    options = with_more_options(rng, random_options(rng, VOCAB_SIZE), VOCAB_SIZE)
+    if num_beams == 1:
+        options = replace(options, num_beams=1, num_return_sequences=None)
+    eos = (EOS,) if seed % 4 else (EOS, 3)
+    assert_parity(model_of(seed % 4), random_sources(rng, 3, VOCAB_SIZE), options, eos)
+
+
+@pytest.mark.parametrize("num_beams", [1, None])
+@pytest.mark.parametrize("seed", range(40))
+def test_samples_by_the_same_numbers_are_transformers(seed: int, num_beams: int | None) -> None:
+    rng = np.random.default_rng(3000 + seed)
+    options = with_draws(rng, random_options(rng, VOCAB_SIZE))
+    if seed % 2:
+        options = with_more_options(rng, options, VOCAB_SIZE)
+    if num_beams == 1:
+        options = replace(options, num_beams=1)
+    eos = (EOS,) if seed % 4 else (EOS, 3)
+    assert_parity(model_of(seed % 4), random_sources(rng, 3, VOCAB_SIZE), options, eos)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])

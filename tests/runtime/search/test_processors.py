@@ -1,5 +1,6 @@
 """Each processor against the transformers class of its name, and all of them in their order."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,15 @@ from pegasus_runtime.search.processors import (
     find_bad_word_ends,
     find_repeated_ngram_ends,
     find_source_ngram_ends,
-    index_source_ngrams,
-    penalize_repetition,
 )
-from runtime.search.oracle import oracle_arguments, random_options, settings_for
+from pegasus_runtime.search.sources import Source, index_source, index_source_ngrams
+from runtime.search.oracle import (
+    oracle_arguments,
+    random_options,
+    settings_for,
+    with_draws,
+    with_more_options,
+)
 from runtime.search.torch_engine import tiny_pegasus
 
 VOCAB_SIZE = 12
@@ -46,14 +52,6 @@ def apply(processor: Any, history: Tokens, scores: Scores) -> Scores:
     return result
 
 
-@pytest.mark.parametrize("penalty", [0.7, 1.3, 2.0])
-def test_repetition_penalty_is_transformers(scores: Scores, penalty: float) -> None:
-    processor = oracle.RepetitionPenaltyLogitsProcessor(penalty)
-    for history in histories(1):
-        ours = penalize_repetition(scores, history, penalty)
-        np.testing.assert_allclose(ours, apply(processor, history, scores), rtol=1e-6)
-
-
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_repeated_ngrams_are_banned_as_in_transformers(scores: Scores, size: int) -> None:
     processor = oracle.NoRepeatNGramLogitsProcessor(size)
@@ -66,15 +64,19 @@ def test_repeated_ngrams_are_banned_as_in_transformers(scores: Scores, size: int
 def test_source_ngrams_are_banned_as_in_transformers(scores: Scores, size: int) -> None:
     sources = np.random.default_rng(3).integers(0, 5, (3, 9))
     processor = oracle.EncoderNoRepeatNGramLogitsProcessor(size, torch.from_numpy(sources))
-    indexed = [index_source_ngrams(source.tolist(), size) for source in sources]
+    indexed = [with_ngrams(source.tolist(), size) for source in sources]
     for history in histories(3):
         ours = ban_tokens(scores, find_source_ngram_ends(history, indexed, size))
         np.testing.assert_array_equal(ours, apply(processor, history, scores))
 
 
+def with_ngrams(source: list[int], size: int) -> Source:
+    return Source(ngrams=index_source_ngrams(source, size), tokens=np.empty(0, np.int64))
+
+
 def test_a_source_shorter_than_the_ngram_bans_nothing() -> None:
-    indexed = [index_source_ngrams([4, 1], 3)]
-    assert indexed == [{}]
+    indexed = [with_ngrams([4, 1], 3)]
+    assert indexed[0].ngrams == {}
     assert find_source_ngram_ends(np.array([[0, 4, 1]]), indexed, 3).shape == (1, 0)
 
 
@@ -89,29 +91,33 @@ def test_bad_words_are_banned_as_in_transformers(scores: Scores) -> None:
 def test_processors_leave_their_input_alone(scores: Scores) -> None:
     before = scores.copy()
     history = np.zeros((6, 3), np.int64)
-    penalize_repetition(scores, history, 2.0)
     ban_tokens(scores, history)
     np.testing.assert_array_equal(scores, before)
 
 
+@pytest.mark.parametrize("kind", ["old", "new", "drawn"])
 @pytest.mark.parametrize("seed", range(60))
-def test_all_processors_in_order_are_transformers_list(scores: Scores, seed: int) -> None:
+def test_all_processors_in_order_are_transformers_list(
+    scores: Scores, seed: int, kind: str
+) -> None:
     rng = np.random.default_rng(seed)
     options = random_options(rng, VOCAB_SIZE)
+    if kind != "old":
+        options = with_more_options(rng, options, VOCAB_SIZE)
+        options = replace(options, decoder_input_ids=None)  # the rows stand for one
+    if kind == "drawn":
+        options = with_draws(rng, options)
     eos = (1,) if seed % 3 else (1, 3)
     settings = settings_for(options, vocab_size=VOCAB_SIZE, eos=eos)
     sources = rng.integers(0, 5, (3, 9))
-    indexed = [
-        index_source_ngrams(source.tolist(), settings.encoder_no_repeat_ngram_size)
-        for source in sources
-    ]
+    indexed = [index_source(source.tolist(), settings) for source in sources]
     processors = transformers_list(oracle_arguments(options), sources, eos)
     for history in histories(seed):
         if history.shape[1] >= settings.max_length:
             continue
         plan = plan_step(history, indexed, settings)
         ours = process_scores(scores, plan, settings)
-        np.testing.assert_allclose(ours, apply(processors, history, scores), rtol=1e-6)
+        np.testing.assert_allclose(ours, apply(processors, history, scores), rtol=1e-5, atol=1e-6)
 
 
 def transformers_list(arguments: dict[str, Any], sources: Tokens, eos: tuple[int, ...]) -> Any:

@@ -12,10 +12,12 @@ from transformers.generation import logits_process as oracle
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError, OptionsError
 from pegasus_runtime.generation.loop import generate
-from pegasus_runtime.search import sampling
+from pegasus_runtime.search import sampling, warpers
 from pegasus_runtime.search.candidates import plan_step
+from pegasus_runtime.search.draws import seed_generators
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.sources import index_source
 from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
 from runtime.search.oracle import settings_for
 
@@ -34,21 +36,6 @@ def chain_engine(seed: int = 0, *, sharpness: float = 2.0) -> MarkovEngine:
     )
 
 
-@pytest.mark.parametrize("top_k", [1, 3, 50])
-def test_top_k_keeps_what_transformers_keeps(top_k: int) -> None:
-    logits = np.random.default_rng(0).integers(-9, 9, (5, VOCAB_SIZE)).astype(np.float32)  # ties
-    expected = oracle.TopKLogitsWarper(top_k)(torch.empty(0), torch.from_numpy(logits))
-    np.testing.assert_array_equal(sampling.keep_top_k(logits, top_k), expected.numpy())
-
-
-@pytest.mark.parametrize("top_p", [0.0, 0.1, 0.5, 0.9, 0.99])
-def test_top_p_keeps_what_transformers_keeps(top_p: float) -> None:
-    logits = np.random.default_rng(0).standard_normal((50, VOCAB_SIZE)).astype(np.float32) * 3
-    logits[:, 3] = -np.inf
-    expected = oracle.TopPLogitsWarper(top_p)(torch.empty(0), torch.from_numpy(logits))
-    np.testing.assert_array_equal(sampling.keep_top_p(logits, top_p), expected.numpy())
-
-
 def test_the_warpers_follow_each_other_as_in_transformers() -> None:
     logits = torch.randn(50, VOCAB_SIZE, generator=torch.Generator().manual_seed(0)) * 3
     expected = logits
@@ -59,14 +46,8 @@ def test_the_warpers_follow_each_other_as_in_transformers() -> None:
     ):
         expected = warper(torch.empty(0), expected)
     settings = settings_of(do_sample=True, temperature=0.7, top_k=8, top_p=0.8)
-    ours = sampling.warp_logits(logits.numpy(), settings)
+    ours = warpers.warp_scores(logits.numpy(), settings)
     np.testing.assert_allclose(ours, expected.numpy(), rtol=1e-6)
-
-
-def test_top_k_zero_and_top_p_one_keep_everything() -> None:
-    logits = np.random.default_rng(0).standard_normal((5, VOCAB_SIZE)).astype(np.float32)
-    settings = settings_of(do_sample=True, top_k=0, top_p=1.0)
-    np.testing.assert_array_equal(sampling.warp_logits(logits, settings), logits)
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
@@ -172,7 +153,9 @@ def test_options_that_leave_no_token_are_an_error(options: dict[str, Any]) -> No
 def test_an_engine_without_log_normalizer_cannot_sample() -> None:
     settings = settings_of(do_sample=True)
     state = sampling.initial_samples(1, settings)
-    plan = plan_step(sampling.sample_history(state, settings), [{}], settings)
+    plan = plan_step(
+        sampling.sample_history(state, settings), [index_source([2], settings)], settings
+    )
     scores = StepScores(
         top_scores=np.zeros((1, 1), np.float32),
         top_ids=np.zeros((1, 1), np.int64),
@@ -184,6 +167,4 @@ def test_an_engine_without_log_normalizer_cannot_sample() -> None:
         "export the bundle with its log_normalizer output"
     )
     with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
-        sampling.choose_tokens(
-            state, plan, scores, sampling.seed_generators([[2]], settings), settings
-        )
+        sampling.choose_tokens(state, plan, scores, seed_generators([[2]], None, 1), settings)

@@ -13,11 +13,12 @@ HARMLESS = {
     "assistant_confidence_threshold",  # these act only beside an assistant model
     "assistant_ensemble_weight",
     "assistant_lookbehind",
-    "is_assistant",
     "max_matching_ngram_size",
     "num_assistant_tokens",
     "num_assistant_tokens_schedule",
     "target_lookbehind",
+    "diversity_penalty",  # of groups of beams, which are unsupported by their number
+    "max_time",  # a call's timeout_s: a summary cut by a clock is none
     "bos_token_id",  # special tokens reach the search by themselves
     "decoder_start_token_id",
     "eos_token_id",
@@ -58,23 +59,13 @@ def test_transformers_own_defaults_are_neutral() -> None:
     ("name", "value"),
     [
         ("num_beam_groups", 2),
-        ("diversity_penalty", 0.5),
-        ("penalty_alpha", 0.6),
-        ("typical_p", 0.9),
-        ("epsilon_cutoff", 3e-4),
-        ("eta_cutoff", 3e-4),
-        ("min_p", 0.1),
-        ("top_h", 0.4),
         ("guidance_scale", 1.5),
-        ("sequence_bias", [[[5], 1.0]]),
-        ("exponential_decay_length_penalty", [10, 1.1]),
-        ("encoder_repetition_penalty", 1.2),
         ("constraints", []),
         ("force_words_ids", [[5]]),
-        ("prompt_lookup_num_tokens", 3),
-        ("assistant_early_exit", 4),
-        ("renormalize_logits", True),
-        ("remove_invalid_values", True),
+        ("is_assistant", True),
+        ("stop_strings", ["."]),
+        ("token_healing", True),
+        ("watermarking_config", {}),
         ("cache_implementation", "quantized"),
         ("force_bos_token_to_be_generated", True),
     ],
@@ -83,6 +74,31 @@ def test_an_entry_that_changes_tokens_is_named(name: str, value: object) -> None
     assert unsupported_defaults({"num_beams": 4, name: value}) == [name]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("penalty_alpha", 0.6),
+        ("prompt_lookup_num_tokens", 3),
+        ("assistant_early_exit", 4),
+        ("dola_layers", "high"),
+        ("use_mtp", True),
+    ],
+)
+def test_what_acts_on_one_row_is_named_where_there_are_no_beams(name: str, value: object) -> None:
+    assert unsupported_defaults({name: value}) == [name]
+    assert unsupported_defaults({"num_beams": 1, name: value}) == [name]
+    assert unsupported_defaults({"num_beams": 4, name: value}) == []
+
+
+def test_contrastive_search_needs_top_k_and_no_sampling() -> None:
+    assert unsupported_defaults({"penalty_alpha": 0.6, "top_k": 1}) == []
+    assert unsupported_defaults({"penalty_alpha": 0.6, "do_sample": True}) == []
+
+
+def test_groups_of_beams_are_named_where_there_are_beams() -> None:
+    assert unsupported_defaults({"num_beam_groups": 2}) == []
+
+
 def test_names_are_sorted_and_neutral_values_left_out() -> None:
-    defaults = {"typical_p": 0.9, "min_p": 0.1, "guidance_scale": 1, "num_beam_groups": 1}
-    assert unsupported_defaults(defaults) == ["min_p", "typical_p"]
+    defaults = {"token_healing": True, "is_assistant": True, "guidance_scale": 1}
+    assert unsupported_defaults(defaults) == ["is_assistant", "token_healing"]

@@ -293,6 +293,30 @@ def test_more_returned_sequences_are_alternatives_best_first(summarizer: Summari
     assert all(each.alternatives == () for each in summary.alternatives)
 
 
+def test_a_prefix_begins_the_text_and_the_tokens(summarizer: Summarizer, model: Any) -> None:
+    prefix = summarizer.encode_prefix("The mayor")
+    options = GenerationOptions(decoder_input_ids=prefix, num_beams=3)
+    summary = summarizer.summarize(texts(1)[0], options)
+    assert summary.text.startswith("The mayor")
+    ids = torch.tensor([summarizer.encode(texts(1)[0]).token_ids])
+    found = model.generate(input_ids=ids, decoder_input_ids=torch.tensor([prefix]), num_beams=3)
+    assert found[0, 1:].tolist() == list(summary.token_ids)
+
+
+def test_a_prefix_needs_words(summarizer: Summarizer) -> None:
+    with pytest.raises(InputError, match="text is empty or has only whitespace"):
+        summarizer.encode_prefix(" ")
+
+
+def test_scores_of_tokens_come_where_they_are_asked_for(summarizer: Summarizer) -> None:
+    options = GenerationOptions(token_scores=True, num_beams=3, num_return_sequences=2)
+    summary = summarizer.summarize(texts(1)[0], options)
+    for each in (summary, *summary.alternatives):
+        assert each.token_scores is not None
+        assert len(each.token_scores) == len(each.token_ids)
+    assert summarizer.summarize(texts(1)[0]).token_scores is None
+
+
 def test_the_text_is_the_decoded_tokens(summarizer: Summarizer, bundle: Bundle) -> None:
     tokenizer = Tokenizer.load(bundle.folder / "spiece.model", "pegasus")
     summary = summarizer.summarize(texts(1)[0])
@@ -792,8 +816,8 @@ def test_a_bundle_that_lacks_a_graph_is_refused(copied: Path) -> None:
 
 
 def test_a_bundle_whose_defaults_are_not_offered_is_refused(copied: Path) -> None:
-    edit_manifest(copied, generation={"typical_p": 0.5, "min_p": 0.1})
-    message = "its generation defaults use min_p, typical_p, which this version does not offer"
+    edit_manifest(copied, generation={"token_healing": True, "guidance_scale": 2.0})
+    message = "its generation defaults use guidance_scale, token_healing, which this version does"
     with pytest.raises(BundleError, match=message):
         Summarizer.load(copied)
 

@@ -63,6 +63,10 @@ def run_both(engine: DeviceEngine, oracle: OrtEngine, options: GenerationOptions
         GenerationOptions(num_beams=4, max_length=20, repetition_penalty=1.5),  # full scores
         GenerationOptions(num_beams=4, max_length=24, no_repeat_ngram_size=1),  # many bans
         GenerationOptions(num_beams=1, max_length=12, do_sample=True, seed=3, top_k=50),
+        GenerationOptions(num_beams=4, max_length=12, do_sample=True, seed=3, temperature=2.0),
+        GenerationOptions(num_beams=5, max_length=20, decoder_input_ids=[120, 121, 122]),
+        GenerationOptions(num_beams=1, max_length=20, decoder_input_ids=[120, 121]),
+        GenerationOptions(num_beams=3, max_length=20, sequence_bias={(166,): -4.0}),
     ],
 )
 def test_searches_find_what_they_find_with_onnx_runtimes_own_operators(
