@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity bench docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity sharp bench docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
@@ -64,6 +64,9 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 
 parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of four runs
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
+
+sharp: $(TEST_READY)  ## CASES=60 random checkpoints that amplify rounding: sound exports pass, damaged ones do not
+	$(BIN)/python -m pytest tests/sharp --sharp-cases $(CASES) --numprocesses 2 --dist load
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents precision_quality; do \

@@ -75,11 +75,13 @@ def _print_checks(console: "Console", result: "ExportResult") -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table("checked against the checkpoint", box=box.SIMPLE)
+    table = Table("checked against the checkpoint in float64", box=box.SIMPLE)
     table.add_column("error", justify="right")
+    table.add_column("torch fp32", justify="right")
     table.add_column("allowed", justify="right")
     for each in result.measured:
-        table.add_row(each.graph, f"{each.error:.1e}", f"{each.tolerance:.0e}")
+        figures = (each.error, each.fp32_error, each.tolerance)
+        table.add_row(each.graph, *(f"{figure:.1e}" for figure in figures))
     console.print(table)
 
 

@@ -34,7 +34,9 @@ class ClassifierModel(nn.Module):
         hidden = _read_twice(self.pegasus, input_ids, attention_mask, self.attend_padded)
         (eos,) = self.pegasus.config.eos_token_ids
         positions = torch.arange(input_ids.shape[1])
-        last = torch.amax((input_ids == eos).to(torch.int64) * positions, dim=1)  # [B]
+        # Padding is no end, though a checkpoint may pad with EOS.
+        ends = (input_ids == eos).to(torch.int64) * attention_mask
+        last = torch.amax(ends * positions, dim=1)  # [B]
         index = last[:, None, None].expand(-1, 1, hidden.shape[2])
         head = self.pegasus.classification_head
         assert head is not None

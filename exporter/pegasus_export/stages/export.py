@@ -30,6 +30,7 @@ from pegasus_export.verify.comparison import Baseline, compare_bundle, make_base
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
 from pegasus_export.verify.tokens import TokenChanges
+from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
     Bundle,
@@ -125,7 +126,7 @@ def _fill(
             with progress("compile kernels"):
                 kernels.write(staging.path / prepared.plugin.spec.kernels)
     with progress("compute reference"):
-        reference = make_reference(prepared.pegasus)
+        reference = make_reference(prepared.pegasus, request.precision)
     changes = None
     if baseline is not None and request.max_rouge_drop is not None:
         manifest, changes = restore_layers(
@@ -137,6 +138,7 @@ def _fill(
             changes = compare_bundle(staging.preview(manifest), baseline, with_rouge=False)
     with progress("verify"):
         measured = prepared.kind.verify(staging.preview(manifest), reference)
+        check_weights(staging.preview(manifest), reference.weights)
     figures = _verification(measured, changes)
     with progress("publish"):
         manifest = dataclasses.replace(manifest, verification=figures)
@@ -174,7 +176,12 @@ def _verification(
     measured: Sequence[Measured], changes: TokenChanges | None
 ) -> dict[str, JsonValue]:
     figures: dict[str, JsonValue] = {
-        each.graph: {"error": each.error, "tolerance": each.tolerance} for each in measured
+        each.graph: {
+            "error": each.error,
+            "fp32_error": each.fp32_error,
+            "tolerance": each.tolerance,
+        }
+        for each in measured
     }
     if changes is not None:
         figures["summaries"] = dict(dataclasses.asdict(changes))

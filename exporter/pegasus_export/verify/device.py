@@ -8,18 +8,18 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from pegasus_engines.precision.passes.emulate_half import emulate_half
 from pegasus_engines.weights import WeightsFile
-from pegasus_export.verify.measure import Measured, measure
+from pegasus_export.verify.measure import Expected, Measured, measure
 from pegasus_export.verify.ort import (
     check_candidates,
     decode_reference,
-    expected_logits,
-    logits_of,
+    score_pairs,
 )
-from pegasus_export.verify.reference import Float32, Reference, Sources
+from pegasus_export.verify.reference import Reference, Sources
 from pegasus_runtime.bundle import Bundle, map_table
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
 from pegasus_runtime.sessions.device.engine import DeviceEngine
@@ -27,6 +27,8 @@ from pegasus_runtime.sessions.host.device import HostDevice
 from pegasus_runtime.sessions.host.graph import load_host_graphs
 
 __all__ = ["open_on_host", "verify_device"]
+
+Array = npt.NDArray[np.generic]
 
 
 def verify_device(bundle: Bundle, reference: Reference) -> list[Measured]:
@@ -49,8 +51,7 @@ def verify_device(bundle: Bundle, reference: Reference) -> list[Measured]:
             reference.short.token_ids, rows_per_document=rows, max_length=num_steps
         )
         steps = decode_reference(decoding, reference)
-    pairs = list(zip(map(logits_of, steps), expected_logits(reference), strict=True))
-    measured.append(measure("decoder_step", pairs, precision))
+    measured.append(measure("decoder_step", score_pairs(steps, reference), precision))
     for scores in steps:
         check_candidates(scores)
     return measured
@@ -116,23 +117,15 @@ def _take_tables(model: ir.Model, bundle: Bundle) -> None:
             model.graph.register_initializer(value)
 
 
-def _cross_pairs(engine: DeviceEngine, sources: Sources) -> list[tuple[Float32, Float32]]:
-    """What the encoder gives of each document, and what is expected."""
+def _cross_pairs(engine: DeviceEngine, sources: Sources) -> list[tuple[Array, Expected]]:
+    """What the encoder gives of the tokens, and what is expected."""
     encoder = engine.encoder
     longest = max(encoder.padded_length(len(ids)) for ids in sources.token_ids)
-    expected = sources.cross_keys
-    _, heads, _, head_dim = expected[0].shape
+    _, heads, head_dim = sources.cross_keys[0].exact.shape
     dtype = np.dtype(engine.bundle.manifest.graphs["encoder"].outputs[0].dtype)
     shape = (len(sources.token_ids), heads, longest, head_dim)
     cross = allocate_arrays(engine.device, encoder.names, shape, dtype)
     for row, source in enumerate(sources.token_ids):
         encoder.encode(source, cross, row)
-    got = [engine.device.download(view) for view in cross.values()]
-    return [
-        (
-            each[row, :, : len(source)].astype(np.float32),
-            exact[row, :, : len(source)],
-        )
-        for each, exact in zip(got, expected, strict=True)
-        for row, source in enumerate(sources.token_ids)
-    ]
+    got = [sources.keys_of_tokens(engine.device.download(view)) for view in cross.values()]
+    return list(zip(got, sources.cross_keys, strict=True))

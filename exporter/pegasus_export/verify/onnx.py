@@ -4,13 +4,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_engines.ort import open_graph
-from pegasus_export.verify.measure import Measured, measure
-from pegasus_export.verify.reference import Reference
+from pegasus_export.verify.measure import Expected, Measured, measure
+from pegasus_export.verify.reference import Reference, Sources
 from pegasus_runtime.bundle import Bundle
 
 __all__ = ["verify_causal", "verify_features", "verify_head", "verify_seq2seq"]
 
-_Arrays = dict[str, npt.NDArray[np.generic]]
+_Array = npt.NDArray[np.generic]
+_Arrays = dict[str, _Array]
 _PREFIX_LENGTH = 2
 
 
@@ -25,8 +26,11 @@ def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
     encode = open_graph(bundle, "encoder_model")
     documents = [reference.short, *([reference.long] if reference.long else [])]
     encoded = [encode(_named(each.padded(pad_token_id)))["last_hidden_state"] for each in documents]
-    expected = [each.encoded for each in documents]
-    measured = [measure("encoder_model", list(zip(encoded, expected, strict=True)), precision)]
+    pairs = [
+        (each.of_tokens(states), each.encoded)
+        for each, states in zip(documents, encoded, strict=True)
+    ]
+    measured = [measure("encoder_model", pairs, precision)]
     states = encoded[0]
     first: _Arrays = {
         "encoder_attention_mask": np.repeat(mask, rows, axis=0),
@@ -79,14 +83,15 @@ def verify_features(bundle: Bundle, reference: Reference) -> list[Measured]:
     feeds = _named(reference.short.padded(pad_token_id))
     repeated: _Arrays = {name: np.repeat(array, rows, axis=0) for name, array in feeds.items()}
     got = run(repeated | {"decoder_input_ids": reference.histories})
-    pairs = [
-        (got["last_hidden_state"], reference.last_hidden),
-        (got["encoder_last_hidden_state"], np.repeat(reference.short.encoded, rows, axis=0)),
-    ]
+    pairs = [(got["last_hidden_state"], reference.last_hidden)]
+    encoded = got["encoder_last_hidden_state"]
+    for row in range(rows):
+        pairs.append((reference.short.of_tokens(encoded[row::rows]), reference.short.encoded))
     if reference.long is not None:
         feeds = _named(reference.long.padded(pad_token_id))
         got = run(feeds | {"decoder_input_ids": reference.histories[:1]})
-        pairs.append((got["encoder_last_hidden_state"], reference.long.encoded))
+        encoded = reference.long.of_tokens(got["encoder_last_hidden_state"])
+        pairs.append((encoded, reference.long.encoded))
     return [measure("model", pairs, bundle.manifest.precision)]
 
 
@@ -102,20 +107,26 @@ def verify_head(bundle: Bundle, reference: Reference) -> list[Measured]:
     for sources in (reference.short, reference.long):
         if sources is not None:
             got = run(_named(sources.padded(pad_token_id)))
-            pairs += list(zip([got[name] for name in names], sources.head_outputs, strict=True))
+            outputs = [_head_rows(bundle, sources, got[name]) for name in names]
+            pairs += list(zip(outputs, sources.head_outputs, strict=True))
     return [measure("model", pairs, bundle.manifest.precision)]
+
+
+def _head_rows(bundle: Bundle, sources: Sources, output: _Array) -> _Array:
+    """[B, labels] of a classifier as it is; [B, S] of question answering -> [P, 1]."""
+    if bundle.manifest.task == "text-classification":
+        return output
+    return sources.of_tokens(output[..., None])
 
 
 def _named(padded: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> _Arrays:
     return dict(zip(("input_ids", "attention_mask"), padded, strict=True))
 
 
-def _pairs(
-    got: _Arrays, reference: Reference, start: int
-) -> list[tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]]:
+def _pairs(got: _Arrays, reference: Reference, start: int) -> list[tuple[_Array, Expected]]:
     """The logits that a call returned, and those expected of the positions from `start` on."""
     logits = got["logits"]
-    return [(logits, reference.logits[:, start : start + logits.shape[1]])]
+    return [(logits, reference.logits.at(np.s_[:, start : start + logits.shape[1]]))]
 
 
 def _past(got: _Arrays) -> _Arrays:

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from pegasus_export.errors import VerificationError
-from pegasus_export.verify.measure import Measured, measure
-from pegasus_export.verify.reference import Float32, Reference, Sources
+from pegasus_export.verify.measure import Expected, Measured, measure
+from pegasus_export.verify.reference import Reference, Sources
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.protocol import Decoding, StepScores
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder, OrtSource
 
-__all__ = ["check_candidates", "decode_reference", "expected_logits", "logits_of", "verify_ort"]
+__all__ = ["check_candidates", "decode_reference", "score_pairs", "verify_ort"]
 
+Array = npt.NDArray[np.generic]
 _NUM_CANDIDATES = 6
 
 
@@ -40,8 +42,7 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
     num_steps, batch, rows = reference.parents.shape
     decoding = decoder.start(source, batch=batch, rows_per_document=rows, max_length=num_steps)
     steps = decode_reference(decoding, reference)
-    pairs = list(zip(map(logits_of, steps), expected_logits(reference), strict=True))
-    measured.append(measure("decoder_step", pairs, precision))
+    measured.append(measure("decoder_step", score_pairs(steps, reference), precision))
     for scores in steps:
         check_candidates(scores)
     return measured
@@ -49,10 +50,10 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
 
 def _cross_pairs(
     bundle: Bundle, source: OrtSource, expected: Sources
-) -> list[tuple[Float32, Float32]]:
-    """What the encoder gives, without whole blocks' padding, and what is expected."""
-    tokens = expected.cross_keys[0].shape[2]
-    got = [source[name].array[:, :, :tokens] for name in bundle.manifest.architecture.cross_names]
+) -> list[tuple[Array, Expected]]:
+    """What the encoder gives of the tokens, and what is expected."""
+    names = bundle.manifest.architecture.cross_names
+    got = [expected.keys_of_tokens(source[name].array) for name in names]
     return list(zip(got, expected.cross_keys, strict=True))
 
 
@@ -65,24 +66,25 @@ def decode_reference(decoding: Decoding, reference: Reference) -> list[StepScore
         scores = decoding.step(
             tokens.reshape(batch, rows)[:, 0] if first else tokens,
             None if first else reference.parents[step],
-            num_candidates=min(_NUM_CANDIDATES, reference.step_logits[0].shape[1]),
+            num_candidates=min(_NUM_CANDIDATES, reference.logits.exact.shape[-1]),
             full=True,
         )
         steps.append(scores)
     return steps
 
 
-def expected_logits(reference: Reference) -> Sequence[Float32]:
-    """Of each step; the first has one row per document."""
+def score_pairs(steps: Sequence[StepScores], reference: Reference) -> list[tuple[Array, Expected]]:
+    """What each step gives, and what is expected; the first has one row per document."""
     rows = reference.parents.shape[2]
-    return [reference.step_logits[0][::rows], *reference.step_logits[1:]]
-
-
-def logits_of(scores: StepScores) -> Float32:
-    """What the log-probabilities were before they were normalised."""
-    assert scores.log_probs is not None
-    assert scores.log_normalizer is not None
-    return scores.log_probs + scores.log_normalizer
+    expected = zip(reference.step_log_probs, reference.step_normalizers, strict=True)
+    pairs: list[tuple[Array, Expected]] = []
+    for step, (scores, (log_probs, normalizer)) in enumerate(zip(steps, expected, strict=True)):
+        assert scores.log_probs is not None
+        assert scores.log_normalizer is not None
+        kept = np.s_[::rows] if step == 0 else np.s_[:]
+        pairs.append((scores.log_probs, log_probs.at(kept)))
+        pairs.append((scores.log_normalizer, normalizer.at(kept)))
+    return pairs
 
 
 def check_candidates(scores: StepScores) -> None:

@@ -13,8 +13,10 @@ import pytest
 from pegasus_export.errors import VerificationError
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.bundle_kinds import find_kind
+from pegasus_export.verify.measure import Expected
 from pegasus_export.verify.ort import check_candidates
 from pegasus_export.verify.reference import Reference, make_reference
+from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import Bundle, open_bundle, parse_manifest
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
@@ -47,10 +49,14 @@ def reference(tiny_pegasus: Callable[[str], Pegasus]) -> MakeReference:
 
 def _verify(folder: Path, expected: Reference) -> list[str]:
     """The graphs that were measured; as for the exporter, files have the size they have."""
+    bundle = _bundle(folder)
+    kind = find_kind(bundle.manifest.target, bundle.manifest.task, "fp32", num_beams=8)
+    return [each.graph for each in kind.verify(bundle, expected)]
+
+
+def _bundle(folder: Path) -> Bundle:
     manifest = parse_manifest((folder / "manifest.json").read_text(encoding="utf-8"))
-    kind = find_kind(manifest.target, manifest.task, "fp32", num_beams=8)
-    measured = kind.verify(Bundle(folder=folder, manifest=manifest), expected)
-    return [each.graph for each in measured]
+    return Bundle(folder=folder, manifest=manifest)
 
 
 def _change_weight(folder: Path, name: str, change: Callable[[np.ndarray], object]) -> None:
@@ -100,7 +106,7 @@ def test_an_altered_weight_is_found(
 ) -> None:
     folder = copied(architecture, target)
     _change_weight(folder, "model.decoder.layers.1.fc2.weight", change)
-    with pytest.raises(VerificationError, match="differs from the checkpoint by"):
+    with pytest.raises(VerificationError, match="differs from the checkpoint in float64 by"):
         _verify(folder, reference(architecture))
 
 
@@ -112,6 +118,28 @@ def test_an_altered_encoder_is_named(
     _change_weight(folder, "model.encoder.layers.0.self_attn.out_proj.weight", _add_a_little)
     with pytest.raises(VerificationError, match=f"graph {graph}: differs"):
         _verify(folder, reference(SEQ2SEQ))
+
+
+@pytest.mark.parametrize("name", ["embed_positions", "shared", "fc1", "self_attn.q"])
+@pytest.mark.parametrize("target", ["ort", "onnx"])
+def test_a_weight_that_the_inputs_do_not_reach_is_found(
+    copied: Copy, reference: MakeReference, target: str, name: str
+) -> None:
+    folder, weights = copied(SEQ2SEQ, target), reference(SEQ2SEQ).weights
+
+    def change_last(array: np.ndarray) -> None:
+        array[-1, -1] = np.nextafter(array[-1, -1], np.float32(1e9))
+
+    found = next(each for each in _names(folder) if name in each)
+    check_weights(_bundle(folder), weights)
+    _change_weight(folder, found, change_last)
+    with pytest.raises(VerificationError, match=f"weight {found} is not the checkpoint's: report"):
+        check_weights(_bundle(folder), weights)
+
+
+def _names(folder: Path) -> list[str]:
+    graphs = [ir.load(path).graph for path in sorted(folder.glob("*.onnx"))]
+    return [str(name) for graph in graphs for name in graph.initializers if "weight" in str(name)]
 
 
 def _swap(values: list[ir.Value], one: str, other: str) -> None:
@@ -167,12 +195,15 @@ def test_a_checkpoint_that_computes_no_numbers_is_blamed_itself(
     target: str,
 ) -> None:
     right = reference(architecture)
-    nan = np.float32(np.nan)
+
+    def spoil(expected: Expected) -> Expected:
+        return dataclasses.replace(expected, exact=expected.exact * np.nan)
+
     wrong = dataclasses.replace(
         right,
-        step_logits=[x * nan for x in right.step_logits],
-        logits=right.logits * nan,
-        last_hidden=right.last_hidden * nan,
+        step_log_probs=[spoil(x) for x in right.step_log_probs],
+        logits=spoil(right.logits),
+        last_hidden=spoil(right.last_hidden),
     )
     with pytest.raises(VerificationError, match="the checkpoint itself computes values that are"):
         _verify(tiny_bundle(architecture, target), wrong)

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from exporter.tiny_checkpoint import write_tiny_checkpoint
+from exporter.tiny_checkpoint import ARCHITECTURES, write_tiny_checkpoint
 from exporter.tolerances import assert_close
 from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.graphs import heads, whole
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.verify.arithmetic import Exact
 from pegasus_export.verify.reference import make_reference
+
+ENCODERS = {each for each in ARCHITECTURES if not each.endswith("CausalLM")}
 
 
 def test_histories_are_what_tokens_and_parents_lead_to(
@@ -27,7 +32,8 @@ def test_histories_are_what_tokens_and_parents_lead_to(
             for parent, token in zip(parents.flat, reference.step_tokens[step], strict=True)
         ]
     assert histories == reference.histories.tolist()
-    assert_close(reference.step_logits[-1], reference.logits[:, -1])
+    logits = reference.step_log_probs[-1].exact + reference.step_normalizers[-1].exact
+    assert_close(logits, reference.logits.exact[:, -1])
     lengths = {len(source) for source in reference.short.token_ids}
     assert len(lengths) > 1  # so that there is padding
     assert any(
@@ -53,3 +59,30 @@ def test_a_model_with_few_positions_has_short_references(tmp_path: Path, positio
     reference = make_reference(load_pegasus(open_checkpoint(str(folder))))
     assert max(map(len, reference.short.token_ids)) == positions
     assert reference.histories.shape[1] == min(positions, 5)
+
+
+@pytest.mark.parametrize("pad", [0, 1, 7])
+@pytest.mark.parametrize("architecture", sorted(ENCODERS))
+def test_what_pads_changes_nothing_that_is_expected(
+    tmp_path: Path, architecture: str, pad: int
+) -> None:
+    """Not even where padding is EOS, at whose last place a text is classified."""
+    folder = write_tiny_checkpoint(tmp_path, architecture=architecture, pad_token_id=pad)
+    pegasus = load_pegasus(open_checkpoint(str(folder)))
+    batch = make_reference(pegasus).short
+    for row, source in enumerate(batch.token_ids):
+        alone = _alone(pegasus, source)
+        if pegasus.classification_head is not None:
+            assert_close(batch.head_outputs[0].exact[row : row + 1], alone)
+        else:
+            rows = slice(0, len(source)) if row == 0 else slice(-len(source), None)
+            assert_close(batch.encoded.exact[rows], alone)
+
+
+@torch.no_grad()
+def _alone(pegasus: Pegasus, source: list[int]) -> torch.Tensor:
+    ids = torch.tensor([source])
+    with Exact():
+        if pegasus.classification_head is not None:
+            return heads.run_head(pegasus, ids, torch.ones_like(ids))[0]
+        return whole.encode(pegasus, ids, torch.ones_like(ids))[0]
