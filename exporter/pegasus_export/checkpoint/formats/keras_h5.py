@@ -12,7 +12,7 @@ from pegasus_export.errors import CheckpointError
 __all__ = ["read_keras_h5"]
 
 _MAX_DEPTH: Final = 24
-_MAX_ITEMS: Final = 100_000
+_MAX_ITEMS: Final = 20_000
 _OPTIMIZER: Final = "optimizer_weights"
 _KINDS: Final = {
     "kernel": "weight",

@@ -14,7 +14,7 @@ __all__ = ["Tree", "read_tree"]
 Tree: TypeAlias = "dict[str, Tree] | StoredTensor | int | bool"
 
 _MAX_DEPTH: Final = 32
-_MAX_ITEMS: Final = 100_000
+_MAX_ITEMS: Final = 20_000
 _MAX_TEXT_BYTES: Final = 512
 _MAX_RANK: Final = 8
 _ARRAY_EXTENSION: Final = 1

@@ -58,10 +58,11 @@ def _choose_variables(index: Path, table: Table) -> list[_Variable]:
     named = {name: torch_name(name) for name in weights}
     unknown = sorted(name for name, theirs in named.items() if theirs is None)
     if unknown or not weights:
-        first = f"{len(unknown)} of {len(weights)} variables are others, the first is {unknown[0]}"
+        others = f"{len(unknown)} of {len(weights)} variables are others"
+        got = f"{others}, the first is {unknown[0]}" if unknown else "it has no weights"
         raise CheckpointError(
-            f"{index} is not of PEGASUS or BigBird ({first if unknown else 'it has no weights'}), "
-            "expected the names of their original releases: choose such a checkpoint"
+            f"{index} is not of PEGASUS or BigBird ({got}), expected the names of their original "
+            "releases: choose such a checkpoint"
         )
     variables = [
         _Variable(name=name, entry=entry, torch=theirs)
