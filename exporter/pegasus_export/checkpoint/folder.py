@@ -4,19 +4,18 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.config import PegasusConfig, read_config, read_json_object
 from pegasus_export.checkpoint.hub import download_checkpoint
+from pegasus_export.checkpoint.weight_files import WeightFiles, find_weight_files
 from pegasus_export.errors import CheckpointError, UnsupportedError
 
 __all__ = [
     "Checkpoint",
-    "WeightFiles",
     "combine_hashes",
-    "find_weight_files",
     "hash_files",
     "hash_source",
     "open_checkpoint",
@@ -58,26 +57,7 @@ _GENERATION_KEYS: Final = (
     "typical_p",
 )
 
-_WEIGHT_NAMES: Final[tuple[tuple[str, Literal["safetensors", "bin"]], ...]] = (
-    ("model.safetensors", "safetensors"),
-    ("model.safetensors.index.json", "safetensors"),
-    ("pytorch_model.bin", "bin"),
-    ("pytorch_model.bin.index.json", "bin"),
-)
-_FOREIGN_WEIGHTS: Final = ("flax_model.msgpack", "tf_model.h5", "model.ckpt.index", "checkpoint")
 _HASH_BLOCK_BYTES: Final = 1 << 22
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFiles:
-    """The files that hold a checkpoint's weights; index lists the shards where there are several.
-
-    `shards` maps each file to the tensor names that the index promises there (none without index).
-    """
-
-    format: Literal["safetensors", "bin"]
-    index: Path | None
-    shards: Mapping[Path, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,55 +161,6 @@ def _read_generation(folder: Path, config_fields: Mapping[str, Any]) -> dict[str
     return {key: value for key, value in settings.items() if value is not None}
 
 
-def find_weight_files(folder: Path) -> WeightFiles:
-    """Choose the weights to read: safetensors before .bin, one file before shards.
-
-    Raises CheckpointError if there are none, or an index names a file that is not in the folder.
-    """
-    for name, weights_format in _WEIGHT_NAMES:
-        path = folder / name
-        if not path.is_file():
-            continue
-        if path.suffix != ".json":
-            return WeightFiles(format=weights_format, index=None, shards={path: ()})
-        return WeightFiles(format=weights_format, index=path, shards=_read_index(path))
-    foreign = [name for name in _FOREIGN_WEIGHTS if (folder / name).is_file()]
-    if foreign:
-        raise CheckpointError(
-            f"{folder} has only Flax or TensorFlow weights ({', '.join(foreign)}): convert them "
-            "with transformers 4, from_pretrained(..., from_flax=True or from_tf=True) and then "
-            "save_pretrained"
-        )
-    raise CheckpointError(
-        f"{folder} has no weights, expected one of {', '.join(name for name, _ in _WEIGHT_NAMES)}: "
-        "complete the download"
-    )
-
-
-def _read_index(index: Path) -> dict[Path, tuple[str, ...]]:
-    """Shard -> the tensors it holds, in the order of the index."""
-    weight_map = read_json_object(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index} has no weight_map: download it again")
-    names_of: dict[Path, list[str]] = {}
-    for tensor, file in weight_map.items():
-        # PureWindowsPath splits at both slashes and knows drives. Hub caches hold links to files
-        # elsewhere, so that the links themselves cannot be checked.
-        if not isinstance(file, str) or PureWindowsPath(file).name != file or file in ("", ".."):
-            raise CheckpointError(
-                f"{index} sends {tensor} to {file!r}, expected a file beside the index: "
-                "do not use this checkpoint"
-            )
-        names_of.setdefault(index.parent / file, []).append(tensor)
-    missing = [path.name for path in names_of if not path.is_file()]
-    if missing:
-        raise CheckpointError(
-            f"{index} names {len(missing)} files that are missing, the first is {missing[0]}: "
-            "complete the download"
-        )
-    return {path: tuple(names) for path, names in names_of.items()}
-
-
 def hash_source(checkpoint: Checkpoint) -> str:
     """SHA-256 in hexadecimal that identifies config, generation settings, weights and tokenizer."""
     return combine_hashes(hash_files(checkpoint))
@@ -243,10 +174,10 @@ def combine_hashes(digests: Mapping[str, str]) -> str:
 
 def hash_files(checkpoint: Checkpoint) -> dict[str, str]:
     """SHA-256 in hexadecimal of each source file, by name; raises CheckpointError if unreadable."""
-    folder, weights = checkpoint.folder, checkpoint.weights
+    folder = checkpoint.folder
     optional = [folder / "generation_config.json", folder / "spiece.model"]
     paths = [folder / "config.json", *(path for path in optional if path.is_file())]
-    paths += [*weights.shards, *([weights.index] if weights.index else [])]
+    paths += checkpoint.weights.files
     return {path.name: _hash_file(path) for path in sorted(paths)}
 
 

@@ -14,7 +14,6 @@ from exporter.tiny_checkpoint import ARCHITECTURES, tiny_spiece, write_tiny_chec
 from pegasus_export.checkpoint.folder import (
     Checkpoint,
     combine_hashes,
-    find_weight_files,
     hash_files,
     hash_source,
     open_checkpoint,
@@ -159,67 +158,6 @@ def test_a_checkpoint_without_sentencepiece_model_opens(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path)
     (tmp_path / "spiece.model").unlink()
     assert open_checkpoint(str(tmp_path)).spiece is None
-
-
-def _touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).write_bytes(b"x")
-
-
-def test_safetensors_go_before_bin_and_one_file_before_shards(tmp_path: Path) -> None:
-    shard = json.dumps({"weight_map": {"a": "shard", "b": "shard"}})
-    _touch(tmp_path, "shard")
-    for name, weights_format in (
-        ("pytorch_model.bin.index.json", "bin"),
-        ("pytorch_model.bin", "bin"),
-        ("model.safetensors.index.json", "safetensors"),
-        ("model.safetensors", "safetensors"),
-    ):
-        path = tmp_path / name
-        path.write_text(shard)
-        files = find_weight_files(tmp_path)
-        assert files.format == weights_format
-        if name.endswith("index.json"):
-            assert (files.index, files.shards) == (path, {tmp_path / "shard": ("a", "b")})
-        else:
-            assert (files.index, files.shards) == (None, {path: ()})
-
-
-def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"has no weights, expected one of model\.safetensor"):
-        find_weight_files(tmp_path)
-
-
-def test_flax_and_tensorflow_weights_are_to_be_converted(tmp_path: Path) -> None:
-    _touch(tmp_path, "flax_model.msgpack", "tf_model.h5")
-    with pytest.raises(
-        CheckpointError, match=r"only Flax or TensorFlow weights \(flax_model.msgpack, tf_model.h5"
-    ):
-        find_weight_files(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["{}", '{"weight_map": []}', '{"weight_map": {}}'])
-def test_an_index_without_weight_map_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "model.safetensors.index.json").write_text(content)
-    with pytest.raises(CheckpointError, match="has no weight_map: download it again"):
-        find_weight_files(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "file", ["../secret", "/etc/passwd", "a/b", "a\\b", "C:evil", "..", ".", "", 3, None]
-)
-def test_an_index_that_leaves_the_folder_is_refused(tmp_path: Path, file: object) -> None:
-    index = tmp_path / "pytorch_model.bin.index.json"
-    index.write_text(json.dumps({"weight_map": {"lm_head.weight": file}}))
-    with pytest.raises(CheckpointError, match=r"sends lm_head\.weight to .*expected a file beside"):
-        find_weight_files(tmp_path)
-
-
-def test_a_missing_shard_is_named(tmp_path: Path) -> None:
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": "one", "b": "two"}}))
-    with pytest.raises(CheckpointError, match="names 2 files that are missing, the first is one"):
-        find_weight_files(tmp_path)
 
 
 def _opened(folder: Path, **options: Any) -> Checkpoint:

@@ -1,0 +1,71 @@
+"""A file of weights to its named tensors, by what the file is."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias, cast
+
+import torch
+
+from pegasus_export.checkpoint.formats.torch_pickle import read_torch_pickle
+from pegasus_export.checkpoint.formats.torch_safetensors import read_safetensors
+from pegasus_export.checkpoint.weight_files import WeightsFormat
+from pegasus_export.errors import CheckpointError
+
+__all__ = ["read_weight_file"]
+
+Reader: TypeAlias = Callable[[Path], dict[str, torch.Tensor]]
+
+# Each needs a library of its own, which is loaded when such a file is there.
+_OTHER_READERS: Final[Mapping[WeightsFormat, tuple[str, str]]] = {
+    "flax": ("pegasus_export.checkpoint.formats.flax_msgpack", "read_flax_msgpack"),
+    "h5": ("pegasus_export.checkpoint.formats.keras_h5", "read_keras_h5"),
+    "tf1": ("pegasus_export.checkpoint.formats.tf1_checkpoint", "read_tf1_checkpoint"),
+}
+_PICKLE_STARTS: Final = (b"PK\x03\x04", b"\x80")
+
+
+def read_weight_file(path: Path, weights_format: WeightsFormat) -> dict[str, torch.Tensor]:
+    """Every tensor by its name in transformers' torch classes, with or without "model.".
+
+    path: of a TF1 checkpoint, its .index. Raises: CheckpointError.
+    """
+    start = _check_is_not_a_pointer(path)
+    if weights_format in _OTHER_READERS:
+        return _find_reader(weights_format)(
+            path.with_suffix("") if weights_format == "tf1" else path
+        )
+    # By content: people rename one to the other, and both are safe to read.
+    if weights_format == "safetensors" and start.startswith(_PICKLE_STARTS):
+        return read_torch_pickle(path)
+    if weights_format == "bin" and _is_safetensors(start):
+        return read_safetensors(path)
+    return read_safetensors(path) if weights_format == "safetensors" else read_torch_pickle(path)
+
+
+def _find_reader(weights_format: WeightsFormat) -> Reader:
+    module, name = _OTHER_READERS[weights_format]
+    return cast(Reader, getattr(importlib.import_module(module), name))
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """Whether a file begins with a length of eight bytes and a JSON object."""
+    return len(start) > 9 and start[8:9] == b"{" and not start.startswith(_PICKLE_STARTS)
+
+
+def _check_is_not_a_pointer(path: Path) -> bytes:
+    """The first bytes of the file, which are there and are no stand-in for others."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as err:
+        raise CheckpointError(
+            f"{path} cannot be read ({err.strerror}): check the disk, or download it again"
+        ) from err
+    if not start:
+        raise CheckpointError(f"{path} is empty: download it again")
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path} is a Git LFS pointer, expected weights: run `git lfs pull` in its folder"
+        )
+    return start
