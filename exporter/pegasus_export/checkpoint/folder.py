@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +76,8 @@ class Checkpoint:
     generation: Mapping[str, object]
     weights: WeightFiles
     spiece: Path | None
+    notes: list[str] = field(default_factory=list)
+    """What was chosen or left out where a user may wonder; whoever reads on adds theirs."""
 
 
 def open_checkpoint(model: str, *, revision: str | None = None) -> Checkpoint:

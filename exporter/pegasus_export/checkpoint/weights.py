@@ -1,6 +1,7 @@
 """Checkpoint files to named float32 tensors, checked against the network they are meant for."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -9,13 +10,34 @@ from pegasus_engines.network import FINAL_BIAS, POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.formats.read import read_weight_file
 from pegasus_export.checkpoint.naming import count_names
+from pegasus_export.checkpoint.quantised import find_quantised_tensors, refuse_quantised
+from pegasus_export.checkpoint.tensor_names import canonical_names
+from pegasus_export.checkpoint.weight_files import WeightsFormat
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["read_weights"]
+__all__ = ["fit_tensors", "keeps_copies_apart", "read_tensors", "read_weights"]
 
 # Written by some versions, computed or unused by the network.
 _HARMLESS: Final = frozenset({*POSITIONS, "model.encoder.version", "model.decoder.version"})
-_TOP_NAMES: Final = (FINAL_BIAS, "lm_head.", "classification_head.", "qa_outputs.")
+_HARMLESS_ENDS: Final = (".position_ids", ".num_batches_tracked")
+# Of another class of the same network, or of a trainer: transformers leaves them out as well.
+_OTHER_HEADS: Final = (
+    "classification_head.",
+    "qa_outputs.",
+    "model.v_head.",
+    "lm_head.",
+    FINAL_BIAS,
+)
+# Others are 8-bit, which without scales mean nothing, or no numbers of a network.
+_TYPES: Final = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+)
 
 
 def read_weights(
@@ -32,26 +54,126 @@ def read_weights(
     results then share memory. Names in optional may be missing. Raises CheckpointError that names
     every missing, misshapen, surplus or mistyped tensor.
     """
-    found = _read_files(checkpoint)
+    return fit_tensors(checkpoint, read_tensors(checkpoint), expected, optional=optional)
+
+
+def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Every tensor of the checkpoint by its canonical name, still in the file's dtype.
+
+    Raises: CheckpointError, UnsupportedError for quantised weights.
+    """
+    files = {
+        path: _read_shard(path, promised, checkpoint.weights.format)
+        for path, promised in checkpoint.weights.shards.items()
+    }
+    all_names = [name for tensors in files.values() for name in tensors]
+    if method := find_quantised_tensors(all_names):
+        refuse_quantised(checkpoint.folder, method)
+    canonical, prefix = canonical_names(all_names, checkpoint.folder)
+    found: dict[str, torch.Tensor] = {}
+    for path, tensors in files.items():
+        for name in [name for name in tensors if name in canonical]:
+            if canonical[name] in found:
+                raise CheckpointError(
+                    f"{path} holds {canonical[name]} a second time: save the model again"
+                )
+            found[canonical[name]] = tensors[name]
+    _note_names(checkpoint, prefix, [name for name in all_names if name not in canonical])
+    return found
+
+
+def _read_shard(
+    path: Path, promised: Collection[str], weights_format: WeightsFormat
+) -> dict[str, torch.Tensor]:
+    tensors = read_weight_file(path, weights_format)
+    absent = [name for name in promised if name not in tensors]
+    if absent:
+        raise CheckpointError(
+            f"{path} lacks what its index promises: {count_names('missing', absent)}: "
+            "download the shards and the index again"
+        )
+    return tensors
+
+
+def _note_names(checkpoint: Checkpoint, prefix: str, outside: list[str]) -> None:
+    if prefix:
+        checkpoint.notes.append(f"the weights' names begin with {prefix!r}, which was taken off")
+    if outside:
+        left = count_names("outside the network left out", outside)
+        checkpoint.notes.append(f"{left}")
+
+
+def keeps_copies_apart(checkpoint: Checkpoint, found: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a config ties token tables that the file has as several, which differ.
+
+    transformers believes the file, with a warning: each part of the network has its own table.
+    """
+    first = next((name for name in TOKEN_TABLES if name in found), None)
+    if first not in ("model.shared.weight", "model.decoder.embed_tokens.weight"):
+        return False
+    copies = [found[name] for name in TOKEN_TABLES if name in found]
+    return checkpoint.config.tie_word_embeddings and any(
+        copy.shape == copies[0].shape and not _is_same(copies[0], copy) for copy in copies[1:]
+    )
+
+
+def fit_tensors(
+    checkpoint: Checkpoint,
+    found: Mapping[str, torch.Tensor],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    optional: Collection[str] = (),
+) -> dict[str, torch.Tensor]:
+    """Those of the tensors that the network expects, as `read_weights` returns them.
+
+    Raises: CheckpointError.
+    """
     tied = checkpoint.config.tie_word_embeddings
     chosen = {
-        name: tensor
+        name: _shape_bias(name, tensor)
         for name in expected
         if (tensor := _choose_tensor(name, found, tied=tied)) is not None
     }
+    surplus, other_heads = _find_surplus(found, expected)
     problems = [
         count_names("missing", [name for name in expected if name not in {*chosen, *optional}]),
         count_names("of another shape", _find_misshapen(chosen, expected)),
         count_names("of another type than float32, float16 or bfloat16", _find_mistyped(chosen)),
-        count_names("not expected", _find_surplus(found, expected)),
+        count_names("not expected", surplus),
     ]
     if any(problems):
         raise CheckpointError(
             f"the weights in {checkpoint.folder} do not fit its config.json: "
-            f"{'; '.join(filter(None, problems))}: check that both are of one model"
+            f"{'; '.join(filter(None, problems))}: {_advise(chosen, expected)}"
+        )
+    if other_heads:
+        checkpoint.notes.append(
+            f"{count_names('of another head left out', other_heads)}: "
+            f"{checkpoint.architecture} has none"
         )
     _check_tied_copies(checkpoint, found, chosen)
     return _convert_to_float32(chosen)
+
+
+def _shape_bias(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """The bias of the logits is a row of a matrix in transformers, a vector elsewhere."""
+    return tensor[None] if name == FINAL_BIAS and tensor.ndim == 1 else tensor  # [V] -> [1, V]
+
+
+def _advise(chosen: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do about tensors that do not fit, by the first sign of why."""
+    for name in TOKEN_TABLES:
+        tensor, shape = chosen.get(name), expected.get(name)
+        if tensor is None or shape is None or tensor.ndim != 2:
+            continue
+        if tensor.shape[0] != shape[0] and tensor.shape[1] == shape[1]:
+            return (
+                f"the vocabulary was resized: set vocab_size to {tensor.shape[0]} in config.json "
+                "if all weights have that many tokens, or save the model again"
+            )
+    if any(tensor.dtype.itemsize == 1 for tensor in chosen.values()):
+        return "weights of 8 bits are quantised: give the checkpoint before that"
+    return "check that both are of one model"
 
 
 def _choose_tensor(
@@ -79,12 +201,24 @@ def _find_mistyped(chosen: Mapping[str, torch.Tensor]) -> list[str]:
     return [
         f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
         for name, tensor in chosen.items()
-        if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16)
+        if tensor.dtype not in _TYPES
     ]
 
 
-def _find_surplus(found: Mapping[str, torch.Tensor], expected: Collection[str]) -> list[str]:
-    return [name for name in found if name not in {*expected, *_HARMLESS, *TOKEN_TABLES}]
+def _find_surplus(
+    found: Mapping[str, torch.Tensor], expected: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Tensors that the network has no place for, and those of other heads."""
+    ignored: tuple[str, ...] = _OTHER_HEADS
+    if not any(name.startswith("model.encoder.") for name in expected):
+        ignored += ("model.encoder.",)  # a decoder on its own, taken from a whole model
+    surplus: list[str] = []
+    other_heads: list[str] = []
+    for name in found:
+        if name in {*expected, *_HARMLESS, *TOKEN_TABLES} or name.endswith(_HARMLESS_ENDS):
+            continue
+        (other_heads if name.startswith(ignored) else surplus).append(name)
+    return surplus, other_heads
 
 
 def _check_tied_copies(
@@ -119,29 +253,3 @@ def _convert_to_float32(chosen: Mapping[str, torch.Tensor]) -> dict[str, torch.T
         if id(tensor) not in converted:
             converted[id(tensor)] = tensor.detach().to(torch.float32).contiguous()
     return {name: converted[id(tensor)] for name, tensor in chosen.items()}
-
-
-def _read_files(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Every tensor of the checkpoint by its canonical name, still in the file's dtype."""
-    found: dict[str, torch.Tensor] = {}
-    for path, promised in checkpoint.weights.shards.items():
-        tensors = read_weight_file(path, checkpoint.weights.format)
-        absent = [name for name in promised if name not in tensors]
-        if absent:
-            raise CheckpointError(
-                f"{path} lacks what its index promises: {count_names('missing', absent)}: "
-                "download the shards and the index again"
-            )
-        for name, tensor in tensors.items():
-            canonical = _canonical_name(name)
-            if canonical in found:
-                raise CheckpointError(
-                    f"{path} holds {canonical} a second time: save the model again"
-                )
-            found[canonical] = tensor
-    return found
-
-
-def _canonical_name(name: str) -> str:
-    """The name in PegasusForConditionalGeneration; PegasusModel's have no prefix."""
-    return name if name.startswith(("model.", *_TOP_NAMES)) else f"model.{name}"

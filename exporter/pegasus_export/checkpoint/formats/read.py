@@ -23,6 +23,7 @@ _OTHER_READERS: Final[Mapping[WeightsFormat, tuple[str, str]]] = {
     "tf1": ("pegasus_export.checkpoint.formats.tf1_checkpoint", "read_tf1_checkpoint"),
 }
 _PICKLE_STARTS: Final = (b"PK\x03\x04", b"\x80")
+_LONGEST_HEADER: Final = 1 << 32
 
 
 def read_weight_file(path: Path, weights_format: WeightsFormat) -> dict[str, torch.Tensor]:
@@ -36,11 +37,11 @@ def read_weight_file(path: Path, weights_format: WeightsFormat) -> dict[str, tor
             path.with_suffix("") if weights_format == "tf1" else path
         )
     # By content: people rename one to the other, and both are safe to read.
-    if weights_format == "safetensors" and start.startswith(_PICKLE_STARTS):
-        return read_torch_pickle(path)
-    if weights_format == "bin" and _is_safetensors(start):
+    if _is_safetensors(start):
         return read_safetensors(path)
-    return read_safetensors(path) if weights_format == "safetensors" else read_torch_pickle(path)
+    if weights_format == "bin" or start.startswith(_PICKLE_STARTS):
+        return read_torch_pickle(path)
+    return read_safetensors(path)
 
 
 def _find_reader(weights_format: WeightsFormat) -> Reader:
@@ -49,8 +50,8 @@ def _find_reader(weights_format: WeightsFormat) -> Reader:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Whether a file begins with a length of eight bytes and a JSON object."""
-    return len(start) > 9 and start[8:9] == b"{" and not start.startswith(_PICKLE_STARTS)
+    """Whether a file begins with a length of eight bytes, that of the JSON object that follows."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < _LONGEST_HEADER
 
 
 def _check_is_not_a_pointer(path: Path) -> bytes:
