@@ -1,5 +1,6 @@
 """A source checkpoint: which files it has, what they describe, and their fingerprint."""
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping
@@ -7,9 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.adapter import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    Adapter,
+    read_adapter,
+)
+from pegasus_export.checkpoint.architectures import find_architecture
 from pegasus_export.checkpoint.config import PegasusConfig, read_config, read_json_object
 from pegasus_export.checkpoint.hub import download_checkpoint
+from pegasus_export.checkpoint.locate import locate_model, suggest_folder
+from pegasus_export.checkpoint.quantised import check_is_not_quantised
+from pegasus_export.checkpoint.recognise import describe_folder
 from pegasus_export.checkpoint.weight_files import WeightFiles, find_weight_files
 from pegasus_export.errors import CheckpointError, UnsupportedError
 
@@ -76,51 +86,87 @@ class Checkpoint:
     generation: Mapping[str, object]
     weights: WeightFiles
     spiece: Path | None
+    adapter: Adapter | None = None
+    """To be merged onto the weights."""
     notes: list[str] = field(default_factory=list)
     """What was chosen or left out where a user may wonder; whoever reads on adds theirs."""
 
 
-def open_checkpoint(model: str, *, revision: str | None = None) -> Checkpoint:
+def open_checkpoint(
+    model: str, *, revision: str | None = None, adapter: str | None = None
+) -> Checkpoint:
     """Open a local folder, or download a Hugging Face hub id such as "google/pegasus-xsum".
 
     model is a folder if it exists, is absolute, starts with "." or "~", or has more than one "/".
-    Raises CheckpointError if it cannot be used, UnsupportedError for another architecture.
+    adapter: folder or hub id of a LoRA adapter to merge onto it; where the model itself is one, its
+    base is what adapter_config.json names. Raises CheckpointError if it cannot be used,
+    UnsupportedError for another architecture.
     """
-    if not model:
-        raise CheckpointError("the model is '', expected a checkpoint folder or a hub id: name one")
-    folder = Path(os.path.expanduser(model))
-    if not (os.path.exists(folder) or _looks_like_path(model)):
-        return _read_checkpoint(download_checkpoint(model, revision), name=model)
-    if revision is not None:
-        raise UnsupportedError(
-            f"{model} is a local folder, got revision {revision}: leave the revision out"
-        )
-    if not os.path.isdir(folder):
-        got = "is a file" if os.path.exists(folder) else "does not exist"
-        raise CheckpointError(f"{model} {got}, expected a checkpoint folder: check the path")
+    folder = _open_folder(model, revision)
+    if adapter is not None:
+        return _merge(_read_checkpoint(folder, name=model), _open_adapter(adapter), adapter)
+    if (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
+        own = read_adapter(folder)
+        return _merge(_open_base(own, model), own, model)
     return _read_checkpoint(folder, name=model)
 
 
-def _looks_like_path(model: str) -> bool:
-    return (
-        os.path.isabs(model)
-        or model.startswith((".", "~"))
-        or model.count("/") > 1
-        or "\\" in model
-    )
+def _open_folder(model: str, revision: str | None) -> Path:
+    location = locate_model(model, revision)
+    if location.folder is not None:
+        return location.folder
+    try:
+        return download_checkpoint(location.repo_id, location.revision)
+    except CheckpointError as err:
+        raise CheckpointError(f"{err}{suggest_folder(Path(model))}") from err
+
+
+def _open_adapter(adapter: str) -> Adapter:
+    folder = _open_folder(adapter, None)
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise CheckpointError(
+            f"{adapter} has no {ADAPTER_CONFIG}, expected the folder that peft's save_pretrained "
+            "wrote: check --adapter"
+        )
+    return read_adapter(folder)
+
+
+def _open_base(adapter: Adapter, name: str) -> Checkpoint:
+    """What an adapter says that it was trained on."""
+    give = f"give it yourself, --model BASE --adapter {name}"
+    if adapter.base is None:
+        raise CheckpointError(f"{name} is a LoRA adapter that names no base: {give}")
+    is_here = os.path.exists(os.path.expanduser(adapter.base))
+    try:
+        folder = _open_folder(adapter.base, None if is_here else adapter.revision)
+        base = _read_checkpoint(folder, name=adapter.base)
+    except (CheckpointError, UnsupportedError) as err:
+        raise CheckpointError(
+            f"{name} is a LoRA adapter of {adapter.base}: {err}; or {give}"
+        ) from err
+    base.notes.append(f"{name} is an adapter: its base is {adapter.base}, as {ADAPTER_CONFIG} says")
+    return base
+
+
+def _merge(base: Checkpoint, adapter: Adapter, name: str) -> Checkpoint:
+    base.notes.append(f"the adapter {name} is merged onto {base.name}, whose tokenizer is taken")
+    return dataclasses.replace(base, name=f"{base.name} + {name}", adapter=adapter)
 
 
 def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
     """Read and check the small files of a checkpoint folder."""
     config_path = folder / "config.json"
     if not config_path.is_file():
-        raise CheckpointError(
-            f"{folder} has no config.json: give the folder that save_pretrained wrote"
-        )
+        missing = "has no config.json: give the folder that save_pretrained wrote"
+        raise CheckpointError(f"{folder} {describe_folder(folder) or missing}")
     fields = read_json_object(config_path)
-    architecture = _check_architecture(fields, config_path)
+    if "model_type" not in fields and (what := describe_folder(folder)):
+        raise CheckpointError(f"{folder} {what}")
+    architecture, notes = find_architecture(fields, config_path)
+    check_is_not_quantised(fields, config_path)
     generation = _read_generation(folder, fields)
     spiece = folder / "spiece.model"
+    weights = find_weight_files(folder)
     return Checkpoint(
         name=name,
         folder=folder,
@@ -128,28 +174,23 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         architecture=architecture,
         config=read_config(config_path, generation),
         generation=generation,
-        weights=find_weight_files(folder),
+        weights=weights,
         spiece=spiece if spiece.is_file() else None,
+        notes=[*notes, *([weights.note] if weights.note else []), *_note_adapter(folder)],
     )
 
 
-def _check_architecture(fields: Mapping[str, Any], path: Path) -> str:
-    """The architecture; a config without one is taken for what transformers would load."""
-    model_type, names = fields.get("model_type"), fields.get("architectures")
-    offered = [name for name, parts in ARCHITECTURES.items() if parts.model_type == model_type]
-    if not offered:
-        expected = " or ".join(dict.fromkeys(repr(x.model_type) for x in ARCHITECTURES.values()))
-        raise UnsupportedError(
-            f"{path} has model_type {model_type!r}, expected {expected}: "
-            "choose a PEGASUS checkpoint"
+def _note_adapter(folder: Path) -> list[str]:
+    """A folder that holds a whole model and an adapter: nobody can know which is meant."""
+    weights = [name for name, _ in ADAPTER_WEIGHTS if (folder / name).is_file()]
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return []
+    if weights:
+        raise CheckpointError(
+            f"{folder} holds a whole model and an adapter ({weights[0]}), expected one of them: "
+            "move the adapter to a folder of its own, and give it with --adapter if it is meant"
         )
-    if names is None or names == []:
-        return offered[0]
-    if not isinstance(names, list) or len(names) != 1 or names[0] not in offered:
-        raise UnsupportedError(
-            f"{path} has architectures {names!r}, expected one of {', '.join(offered)}"
-        )
-    return str(names[0])
+    return [f"{ADAPTER_CONFIG} is left alone: the folder holds a whole model and no adapter"]
 
 
 def _read_generation(folder: Path, config_fields: Mapping[str, Any]) -> dict[str, object]:
@@ -180,6 +221,7 @@ def hash_files(checkpoint: Checkpoint) -> dict[str, str]:
     optional = [folder / "generation_config.json", folder / "spiece.model"]
     paths = [folder / "config.json", *(path for path in optional if path.is_file())]
     paths += checkpoint.weights.files
+    paths += checkpoint.adapter.files if checkpoint.adapter is not None else ()
     return {path.name: _hash_file(path) for path in sorted(paths)}
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from pegasus_engines.network import FINAL_BIAS
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["canonical_names"]
+__all__ = ["canonical_name", "canonical_names"]
 
 _TOP_NAMES: Final = (FINAL_BIAS, "lm_head.", "classification_head.", "qa_outputs.")
 # What wrappers put between the names of modules, not only before them.
@@ -45,7 +45,7 @@ def canonical_names(names: Collection[str], source: object) -> tuple[dict[str, s
         )
     prefix = prefixes.pop() if prefixes else ""
     return {
-        name: _canonical_name(plain.removeprefix(prefix))
+        name: canonical_name(plain.removeprefix(prefix))
         for name, plain in unwrapped.items()
         if plain.startswith(prefix)
     }, prefix
@@ -55,7 +55,7 @@ def _unwrap(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
-def _canonical_name(name: str) -> str:
+def canonical_name(name: str) -> str:
     """The name in PegasusForConditionalGeneration; PegasusModel's have no prefix."""
     module, _, last = name.rpartition(".")
     if last in _NORM_NAMES and "norm" in module:

@@ -1,21 +1,17 @@
-"""Checkpoint files to named float32 tensors, checked against the network they are meant for."""
+"""A checkpoint's tensors as float32, checked against the network they are meant for."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Final
 
 import torch
 
 from pegasus_engines.network import FINAL_BIAS, POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import Checkpoint
-from pegasus_export.checkpoint.formats.read import read_weight_file
 from pegasus_export.checkpoint.naming import count_names
-from pegasus_export.checkpoint.quantised import find_quantised_tensors, refuse_quantised
-from pegasus_export.checkpoint.tensor_names import canonical_names
-from pegasus_export.checkpoint.weight_files import WeightsFormat
+from pegasus_export.checkpoint.read_tensors import read_tensors
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["fit_tensors", "keeps_copies_apart", "read_tensors", "read_weights"]
+__all__ = ["fit_tensors", "keeps_copies_apart", "read_weights"]
 
 # Written by some versions, computed or unused by the network.
 _HARMLESS: Final = frozenset({*POSITIONS, "model.encoder.version", "model.decoder.version"})
@@ -55,52 +51,6 @@ def read_weights(
     every missing, misshapen, surplus or mistyped tensor.
     """
     return fit_tensors(checkpoint, read_tensors(checkpoint), expected, optional=optional)
-
-
-def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Every tensor of the checkpoint by its canonical name, still in the file's dtype.
-
-    Raises: CheckpointError, UnsupportedError for quantised weights.
-    """
-    files = {
-        path: _read_shard(path, promised, checkpoint.weights.format)
-        for path, promised in checkpoint.weights.shards.items()
-    }
-    all_names = [name for tensors in files.values() for name in tensors]
-    if method := find_quantised_tensors(all_names):
-        refuse_quantised(checkpoint.folder, method)
-    canonical, prefix = canonical_names(all_names, checkpoint.folder)
-    found: dict[str, torch.Tensor] = {}
-    for path, tensors in files.items():
-        for name in [name for name in tensors if name in canonical]:
-            if canonical[name] in found:
-                raise CheckpointError(
-                    f"{path} holds {canonical[name]} a second time: save the model again"
-                )
-            found[canonical[name]] = tensors[name]
-    _note_names(checkpoint, prefix, [name for name in all_names if name not in canonical])
-    return found
-
-
-def _read_shard(
-    path: Path, promised: Collection[str], weights_format: WeightsFormat
-) -> dict[str, torch.Tensor]:
-    tensors = read_weight_file(path, weights_format)
-    absent = [name for name in promised if name not in tensors]
-    if absent:
-        raise CheckpointError(
-            f"{path} lacks what its index promises: {count_names('missing', absent)}: "
-            "download the shards and the index again"
-        )
-    return tensors
-
-
-def _note_names(checkpoint: Checkpoint, prefix: str, outside: list[str]) -> None:
-    if prefix:
-        checkpoint.notes.append(f"the weights' names begin with {prefix!r}, which was taken off")
-    if outside:
-        left = count_names("outside the network left out", outside)
-        checkpoint.notes.append(f"{left}")
 
 
 def keeps_copies_apart(checkpoint: Checkpoint, found: Mapping[str, torch.Tensor]) -> bool:

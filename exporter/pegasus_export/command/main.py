@@ -63,6 +63,11 @@ precisions, and what they cost a model of 2.3 GB (pegasus-xsum):
           come from --calibration
   What a precision changed in summaries is measured and printed.
 
+checkpoints, the first of a folder that is there:
+  model.safetensors, pytorch_model.bin (whole, in shards, or one variant such as
+  model.fp16.safetensors), flax_model.msgpack, tf_model.h5, model.ckpt-* of TF1;
+  a LoRA adapter on its base; not quantised ones. See docs/checkpoints.md
+
 tasks, and the architectures that can do them:
   summarization        PegasusForConditionalGeneration
   feature-extraction   PegasusModel, PegasusForConditionalGeneration
@@ -75,6 +80,7 @@ and those of the same names with BigBirdPegasus, which also has
 examples:
   pegasus-export --model google/pegasus-xsum --output xsum
   pegasus-summarize xsum article.txt
+  pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
 
 exit codes:
@@ -152,6 +158,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
     """Raises: UnsupportedError."""
     return ExportRequest(
         model=arguments.model,
+        adapter=_one_adapter(arguments.adapter),
         output=arguments.output,
         target=arguments.target,
         precision=arguments.precision,
@@ -166,6 +173,15 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         revision=arguments.revision,
         force=arguments.force,
     )
+
+
+def _one_adapter(adapters: Sequence[str]) -> str | None:
+    if len(adapters) > 1:
+        raise UnsupportedError(
+            f"--adapter is given {len(adapters)} times, expected once: merge the others with "
+            "peft's merge_and_unload first"
+        )
+    return adapters[0] if adapters else None
 
 
 def _check_early(request: ExportRequest) -> None:
@@ -183,7 +199,7 @@ def _check_early(request: ExportRequest) -> None:
         read_calibration(request.calibration)
     model = os.path.expanduser(request.model)
     if model.startswith((".", os.sep)) or os.path.exists(model):  # what may be a hub id, later
-        open_checkpoint(request.model, revision=request.revision)
+        open_checkpoint(request.model, revision=request.revision, adapter=request.adapter)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,6 +211,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    add(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="PATH_OR_HUB_ID",
+        help="LoRA adapter of PEFT to merge onto --model; given as --model itself, it is merged "
+        "onto the base that it names",
+    )
     add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
     add(
         "--target",

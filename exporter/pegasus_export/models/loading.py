@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pegasus_engines.network import FINAL_BIAS, POSITIONS
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
-from pegasus_export.checkpoint.weights import fit_tensors, keeps_copies_apart, read_tensors
+from pegasus_export.checkpoint.read_tensors import read_tensors
+from pegasus_export.checkpoint.weights import fit_tensors, keeps_copies_apart
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus

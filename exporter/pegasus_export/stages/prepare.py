@@ -67,7 +67,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
 
     Raises: CheckpointError, UnsupportedError, CalibrationError.
     """
-    checkpoint = open_checkpoint(request.model, revision=request.revision)
+    checkpoint = open_checkpoint(request.model, revision=request.revision, adapter=request.adapter)
     task = resolve_task(checkpoint.architecture, request.task)
     _check_generation(checkpoint, task)
     _check_source_limit(request, task)

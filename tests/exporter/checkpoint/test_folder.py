@@ -71,9 +71,9 @@ def test_a_name_too_long_for_the_disk_is_refused() -> None:
 
 
 def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"model\.onnx is a file, expected a checkpoint"):
-        open_checkpoint(str(tmp_path / "model.onnx"))
+    (tmp_path / "model.what").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"model\.what is a file, expected a checkpoint"):
+        open_checkpoint(str(tmp_path / "model.what"))
 
 
 def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
@@ -82,6 +82,7 @@ def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("?")
     with pytest.raises(CheckpointError, match=r"has no config\.json: give the folder"):
         open_checkpoint(str(tmp_path))
 
@@ -93,9 +94,21 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
             {"model_type": "bigbird_pegasus"},
             r"has architectures .*, expected one of BigBirdPegasusForConditionalGeneration, ",
         ),
-        ({"model_type": "bart"}, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus'"),
+        (
+            {"model_type": "bart"},
+            "has model_type 'bart', which is BART, expected 'pegasus' or 'bigbird_pegasus'",
+        ),
+        ({"model_type": "pegasus_x"}, "'pegasus_x', which is PEGASUS-X, another network than"),
+        ({"model_type": "gpt9"}, "has model_type 'gpt9', expected 'pegasus' or 'bigbird_pegasus'"),
         ({"model_type": ...}, "has model_type None, expected 'pegasus'"),
-        ({"architectures": ["PegasusForSpeech"]}, r"has architectures \['PegasusForSpeech'\], exp"),
+        (
+            {"architectures": ["BigBirdPegasusModel"]},
+            r"has architectures \['BigBirdPegasusModel'\]",
+        ),
+        (
+            {"architectures": ["MyPegasusForQuestionAnswering"]},
+            r"has architectures \['MyPegasusForQuestionAnswering'\], expected one of Pegasus",
+        ),
         ({"architectures": "PegasusModel"}, "has architectures 'PegasusModel', expected one of"),
         ({"architectures": [["PegasusModel"]]}, "expected one of PegasusForConditionalGeneration"),
     ],
@@ -107,6 +120,31 @@ def test_another_architecture_is_refused(
     _edit(tmp_path, **changes)
     with pytest.raises(UnsupportedError, match=expected):
         open_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "architecture"),
+    [
+        (["MyPegasus"], "PegasusForConditionalGeneration"),
+        (["PegasusForSpeech"], "PegasusForConditionalGeneration"),
+        (["MyPegasusModel"], "PegasusForConditionalGeneration"),
+        (["MyPegasusForCausalLM"], "PegasusForCausalLM"),
+        (["BartForConditionalGeneration"], "PegasusForConditionalGeneration"),
+        (["PegasusModel", "MyPegasus"], "PegasusModel"),
+    ],
+)
+def test_a_subclass_is_taken_for_what_transformers_loads_by_model_type(
+    tmp_path: Path, names: list[str], architecture: str
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    _edit(tmp_path, architectures=names)
+    checkpoint = open_checkpoint(str(tmp_path))
+    assert checkpoint.architecture == architecture
+    if len(names) == 1:
+        loaded = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+        assert architecture in (type(loaded).__name__, "PegasusForCausalLM")
+    [note] = checkpoint.notes
+    assert note.startswith("architectures ")
 
 
 @pytest.mark.parametrize("value", [..., None, []])
