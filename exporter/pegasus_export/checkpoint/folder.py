@@ -20,6 +20,7 @@ from pegasus_export.checkpoint.hub import download_checkpoint
 from pegasus_export.checkpoint.locate import locate_model, suggest_folder
 from pegasus_export.checkpoint.quantised import check_is_not_quantised
 from pegasus_export.checkpoint.recognise import describe_folder
+from pegasus_export.checkpoint.stand_ins import read_start
 from pegasus_export.checkpoint.weight_files import WeightFiles, find_weight_files
 from pegasus_export.errors import CheckpointError, UnsupportedError
 
@@ -167,6 +168,10 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
     generation = _read_generation(folder, fields)
     spiece = folder / "spiece.model"
     weights = find_weight_files(folder)
+    for path in weights.shards:
+        read_start(path, "weights")
+    if spiece.is_file():
+        read_start(spiece, "a tokenizer")
     return Checkpoint(
         name=name,
         folder=folder,

@@ -84,6 +84,8 @@ def fit_tensors(
         for name in expected
         if (tensor := _choose_tensor(name, found, tied=tied)) is not None
     }
+    zeros = _find_unbiased(found, [name for name in expected if name not in {*chosen, *optional}])
+    chosen |= {name: torch.zeros(expected[name]) for name in zeros}
     surplus, other_heads = _find_surplus(found, expected)
     problems = [
         count_names("missing", [name for name in expected if name not in {*chosen, *optional}]),
@@ -101,8 +103,22 @@ def fit_tensors(
             f"{count_names('of another head left out', other_heads)}: "
             f"{checkpoint.architecture} has none"
         )
+    if zeros:
+        checkpoint.notes.append(count_names("that no layer has taken for zero", zeros))
     _check_tied_copies(checkpoint, found, chosen)
     return _convert_to_float32(chosen)
+
+
+def _find_unbiased(found: Collection[str], missing: Collection[str]) -> list[str]:
+    """Biases that no layer has, of layers that are there: transformers starts them from zero."""
+    kinds = {tuple(name.split(".")[-2:]) for name in found}
+    return [
+        name
+        for name in missing
+        if name.endswith(".bias")
+        and tuple(name.split(".")[-2:]) not in kinds
+        and name.replace(".bias", ".weight") in found
+    ]
 
 
 def _shape_bias(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -233,3 +233,17 @@ def test_a_file_that_vanishes_before_it_is_hashed_is_named(tmp_path: Path) -> No
     os.unlink(tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read \(No such file"):
         hash_files(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("file", "what"), [("spiece.model", "a tokenizer"), ("model.safetensors", "weights")]
+)
+def test_a_clone_without_its_large_files_is_told_before_anything_is_read(
+    tmp_path: Path, file: str, what: str
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    (tmp_path / file).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    with pytest.raises(
+        CheckpointError, match=rf"{file} is a Git LFS pointer, expected {what}: run"
+    ):
+        open_checkpoint(str(tmp_path))

@@ -232,6 +232,18 @@ def test_what_is_optional_may_be_missing_and_is_read_where_it_is_there(tmp_path:
         _read(tmp_path, optional=())
 
 
+def test_biases_that_no_layer_has_are_zero_as_transformers_has_them(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path)
+    ends = ("q_proj.bias", "k_proj.bias", "fc1.bias")
+    _rewrite(tmp_path, lambda state: {key: x for key, x in state.items() if not key.endswith(ends)})
+    oracle, checkpoint = _oracle(tmp_path), open_checkpoint(str(tmp_path))
+    state = read_weights(checkpoint, _shapes(tmp_path), optional=POSITIONS)
+    for name, tensor in state.items():
+        assert torch.equal(tensor, oracle[name]), name
+    [note] = checkpoint.notes
+    assert note.startswith("16 tensors that no layer has taken for zero: model.encoder.layers.0.")
+
+
 def test_positions_and_version_marks_that_nobody_asked_for_are_harmless(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path)
     _rewrite(tmp_path, lambda state: state.update({"encoder.version": torch.tensor([3.0])}))

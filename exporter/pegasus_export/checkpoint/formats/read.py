@@ -9,8 +9,8 @@ import torch
 
 from pegasus_export.checkpoint.formats.torch_pickle import read_torch_pickle
 from pegasus_export.checkpoint.formats.torch_safetensors import read_safetensors
+from pegasus_export.checkpoint.stand_ins import read_start
 from pegasus_export.checkpoint.weight_files import WeightsFormat
-from pegasus_export.errors import CheckpointError
 
 __all__ = ["read_weight_file"]
 
@@ -31,7 +31,7 @@ def read_weight_file(path: Path, weights_format: WeightsFormat) -> dict[str, tor
 
     path: of a TF1 checkpoint, its .index. Raises: CheckpointError.
     """
-    start = _check_is_not_a_pointer(path)
+    start = read_start(path, "weights")
     if weights_format in _OTHER_READERS:
         return _find_reader(weights_format)(
             path.with_suffix("") if weights_format == "tf1" else path
@@ -52,21 +52,3 @@ def _find_reader(weights_format: WeightsFormat) -> Reader:
 def _is_safetensors(start: bytes) -> bool:
     """Whether a file begins with a length of eight bytes, that of the JSON object that follows."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < _LONGEST_HEADER
-
-
-def _check_is_not_a_pointer(path: Path) -> bytes:
-    """The first bytes of the file, which are there and are no stand-in for others."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except OSError as err:
-        raise CheckpointError(
-            f"{path} cannot be read ({err.strerror}): check the disk, or download it again"
-        ) from err
-    if not start:
-        raise CheckpointError(f"{path} is empty: download it again")
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is a Git LFS pointer, expected weights: run `git lfs pull` in its folder"
-        )
-    return start
