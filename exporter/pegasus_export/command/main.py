@@ -210,15 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
     )
     add = parser.add_argument
-    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
-    add(
-        "--adapter",
-        action="append",
-        default=[],
-        metavar="PATH_OR_HUB_ID",
-        help="LoRA adapter of PEFT to merge onto --model; given as --model itself, it is merged "
-        "onto the base that it names",
-    )
+    _add_model_options(parser)
     add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
     add(
         "--target",
@@ -254,11 +246,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_precision_options(parser)
     add_plan_options(parser)
-    add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
     add("--force", action="store_true", help="replace the bundle at --output")
     add("--json", action="store_true", help="print the result as JSON, and no progress")
     add("--quiet", action="store_true", help="print errors only")
     return parser
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
+    add(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="PATH_OR_HUB_ID",
+        help="LoRA adapter of PEFT to merge onto --model; given as --model itself, it is merged "
+        "onto the base that it names",
+    )
 
 
 def _add_precision_options(parser: argparse.ArgumentParser) -> None:

@@ -127,8 +127,7 @@ def test_another_architecture_is_refused(
     [
         (["MyPegasus"], "PegasusForConditionalGeneration"),
         (["PegasusForSpeech"], "PegasusForConditionalGeneration"),
-        (["MyPegasusModel"], "PegasusForConditionalGeneration"),
-        (["MyPegasusForCausalLM"], "PegasusForCausalLM"),
+        (["PegasusWithCopyForCausalLM"], "PegasusForCausalLM"),
         (["BartForConditionalGeneration"], "PegasusForConditionalGeneration"),
         (["PegasusModel", "MyPegasus"], "PegasusModel"),
     ],
