@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
 
+from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.bundle import Task
 
-__all__ = ["ARCHITECTURES", "ModelType", "Parts"]
+__all__ = ["ARCHITECTURES", "ModelType", "Parts", "find_architecture"]
 
 ModelType: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
 
@@ -58,3 +60,63 @@ ARCHITECTURES: Final[Mapping[str, Parts]] = {
     ),
 }
 """By class name, as config.json has it; of each model_type, the first is its usual one."""
+
+# Other summarizers, and models of like names, by what people call them.
+_OTHER_MODELS: Final[Mapping[str, str]] = {
+    "bart": "BART",
+    "big_bird": "BigBird, an encoder",
+    "blenderbot": "BlenderBot",
+    "blenderbot-small": "BlenderBot",
+    "led": "LED",
+    "longt5": "LongT5",
+    "marian": "Marian",
+    "mbart": "mBART",
+    "mt5": "mT5",
+    "pegasus_x": "PEGASUS-X, another network than PEGASUS",
+    "prophetnet": "ProphetNet",
+    "t5": "T5",
+    "umt5": "UMT5",
+}
+_HEADS: Final = ("ForCausalLM", "ForSequenceClassification", "ForQuestionAnswering")
+
+
+def find_architecture(fields: Mapping[str, Any], path: Path) -> tuple[str, list[str]]:
+    """The architecture of a config.json, and notes: what transformers' Auto classes would load.
+
+    They go by model_type; a subclass's name in architectures means nothing to them.
+    Raises: UnsupportedError.
+    """
+    model_type, names = fields.get("model_type"), fields.get("architectures")
+    offered = [name for name, parts in ARCHITECTURES.items() if parts.model_type == model_type]
+    if not offered:
+        expected = " or ".join(dict.fromkeys(repr(x.model_type) for x in ARCHITECTURES.values()))
+        known = _OTHER_MODELS.get(model_type) if isinstance(model_type, str) else None
+        is_a = f", which is {known}," if known else ","
+        raise UnsupportedError(
+            f"{path} has model_type {model_type!r}{is_a} expected {expected}: "
+            "choose a PEGASUS checkpoint"
+        )
+    if names is None or names == []:
+        return offered[0], []
+    known_names = [name for name in offered if isinstance(names, list) and name in names]
+    if len(known_names) == 1:
+        others = [name for name in names if name != known_names[0]]
+        return known_names[0], [f"architectures names {others} too"] if others else []
+    if known_names or not isinstance(names, list) or not all(_is_foreign(name) for name in names):
+        raise UnsupportedError(
+            f"{path} has architectures {names!r}, expected one of {', '.join(offered)}"
+        )
+    ends = [end for end in _HEADS if names[0].endswith(end)] or ["ForConditionalGeneration"]
+    likely = [name for name in offered if name.endswith(ends[0])]
+    if not likely:
+        raise UnsupportedError(
+            f"{path} has architectures {names!r}, expected one of {', '.join(offered)}"
+        )
+    return likely[0], [
+        f"architectures {names!r} is no class of transformers for {model_type!r}: taken for "
+        f"{likely[0]}, as its Auto classes do"
+    ]
+
+
+def _is_foreign(name: object) -> bool:
+    return isinstance(name, str) and name not in ARCHITECTURES

@@ -16,26 +16,45 @@ _SMALL_FILES: Final = (
     "tokenizer_config.json",
     "special_tokens_map.json",
 )
+# File and index of each form of the weights, in the order in which they are looked for: what
+# transformers takes by itself, variants of it, and what its other classes wrote.
 _FORMATS: Final = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    ("model.fp16.safetensors", "model.safetensors.index.fp16.json"),
+    ("model.bf16.safetensors", "model.safetensors.index.bf16.json"),
+    ("pytorch_model.fp16.bin", "pytorch_model.bin.index.fp16.json"),
+    ("flax_model.msgpack", "flax_model.msgpack.index.json"),
+    ("tf_model.h5", "tf_model.h5.index.json"),
 )
+_ADAPTER: Final = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 
 
 def download_checkpoint(repo_id: str, revision: str | None = None) -> Path:
     """Download config, tokenizer and one form of the weights; return their folder in the cache.
 
-    Safetensors are preferred to .bin; copies for Flax, TensorFlow and ONNX stay where they are.
+    Safetensors are preferred to .bin, and those to variants and to copies for Flax and TensorFlow;
+    what else there is stays where it is. Of an adapter's repository its settings and weights come.
     Without a connection, or with HF_HUB_OFFLINE=1, an earlier download is used. HF_ENDPOINT,
     HF_HOME and HF_TOKEN mean what they mean to huggingface_hub. Raises CheckpointError.
     """
-    folder = _fetch(repo_id, revision, (*_SMALL_FILES, *_FORMATS[0]))
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{repo_id} has no config.json: choose a repository of a checkpoint")
+    folder = _fetch(repo_id, revision, (*_SMALL_FILES, _ADAPTER[0], *_FORMATS[0]))
     commit = folder.name  # later calls stay with the commit of the first
-    if not _fetch_shards(repo_id, commit, folder, _FORMATS[0]):
-        _fetch(repo_id, commit, _FORMATS[1])
-        _fetch_shards(repo_id, commit, folder, _FORMATS[1])
+    if not (folder / "config.json").is_file():
+        if not (folder / _ADAPTER[0]).is_file():
+            raise CheckpointError(
+                f"{repo_id} has no config.json: choose a repository of a checkpoint"
+            )
+        for name in _ADAPTER[1:]:
+            if (_fetch(repo_id, commit, [name]) / name).is_file():
+                break
+        return folder
+    if _fetch_shards(repo_id, commit, folder, _FORMATS[0]):
+        return folder
+    for names in _FORMATS[1:]:
+        _fetch(repo_id, commit, names)
+        if _fetch_shards(repo_id, commit, folder, names):
+            return folder
     return folder
 
 

@@ -1,24 +1,39 @@
-"""Checkpoint files to named float32 tensors, checked against the network they are meant for."""
+"""A checkpoint's tensors as float32, checked against the network they are meant for."""
 
-import pickle
-import warnings
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from pegasus_engines.network import FINAL_BIAS, POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.checkpoint.naming import count_names
+from pegasus_export.checkpoint.read_tensors import read_tensors
 from pegasus_export.errors import CheckpointError
 
-__all__ = ["read_weights"]
+__all__ = ["fit_tensors", "keeps_copies_apart", "read_weights"]
 
 # Written by some versions, computed or unused by the network.
 _HARMLESS: Final = frozenset({*POSITIONS, "model.encoder.version", "model.decoder.version"})
-_TOP_NAMES: Final = (FINAL_BIAS, "lm_head.", "classification_head.", "qa_outputs.")
-_SHOWN: Final = 5
+_HARMLESS_ENDS: Final = (".position_ids", ".num_batches_tracked")
+# Of another class of the same network, or of a trainer: transformers leaves them out as well.
+_OTHER_HEADS: Final = (
+    "classification_head.",
+    "qa_outputs.",
+    "model.v_head.",
+    "lm_head.",
+    FINAL_BIAS,
+)
+# Others are 8-bit, which without scales mean nothing, or no numbers of a network.
+_TYPES: Final = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+)
 
 
 def read_weights(
@@ -35,26 +50,96 @@ def read_weights(
     results then share memory. Names in optional may be missing. Raises CheckpointError that names
     every missing, misshapen, surplus or mistyped tensor.
     """
-    found = _read_files(checkpoint)
+    return fit_tensors(checkpoint, read_tensors(checkpoint), expected, optional=optional)
+
+
+def keeps_copies_apart(checkpoint: Checkpoint, found: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a config ties token tables that the file has as several, which differ.
+
+    transformers believes the file, with a warning: each part of the network has its own table.
+    """
+    first = next((name for name in TOKEN_TABLES if name in found), None)
+    if first not in ("model.shared.weight", "model.decoder.embed_tokens.weight"):
+        return False
+    copies = [found[name] for name in TOKEN_TABLES if name in found]
+    return checkpoint.config.tie_word_embeddings and any(
+        copy.shape == copies[0].shape and not _is_same(copies[0], copy) for copy in copies[1:]
+    )
+
+
+def fit_tensors(
+    checkpoint: Checkpoint,
+    found: Mapping[str, torch.Tensor],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    optional: Collection[str] = (),
+) -> dict[str, torch.Tensor]:
+    """Those of the tensors that the network expects, as `read_weights` returns them.
+
+    Raises: CheckpointError.
+    """
     tied = checkpoint.config.tie_word_embeddings
     chosen = {
-        name: tensor
+        name: _shape_bias(name, tensor)
         for name in expected
         if (tensor := _choose_tensor(name, found, tied=tied)) is not None
     }
+    zeros = _find_unbiased(found, [name for name in expected if name not in {*chosen, *optional}])
+    chosen |= {name: torch.zeros(expected[name]) for name in zeros}
+    surplus, other_heads = _find_surplus(found, expected)
     problems = [
-        _count("missing", [name for name in expected if name not in {*chosen, *optional}]),
-        _count("of another shape", _find_misshapen(chosen, expected)),
-        _count("of another type than float32, float16 or bfloat16", _find_mistyped(chosen)),
-        _count("not expected", _find_surplus(found, expected)),
+        count_names("missing", [name for name in expected if name not in {*chosen, *optional}]),
+        count_names("of another shape", _find_misshapen(chosen, expected)),
+        count_names("of another type than float32, float16 or bfloat16", _find_mistyped(chosen)),
+        count_names("not expected", surplus),
     ]
     if any(problems):
         raise CheckpointError(
             f"the weights in {checkpoint.folder} do not fit its config.json: "
-            f"{'; '.join(filter(None, problems))}: check that both are of one model"
+            f"{'; '.join(filter(None, problems))}: {_advise(chosen, expected)}"
         )
+    if other_heads:
+        checkpoint.notes.append(
+            f"{count_names('of another head left out', other_heads)}: "
+            f"{checkpoint.architecture} has none"
+        )
+    if zeros:
+        checkpoint.notes.append(count_names("that no layer has taken for zero", zeros))
     _check_tied_copies(checkpoint, found, chosen)
     return _convert_to_float32(chosen)
+
+
+def _find_unbiased(found: Collection[str], missing: Collection[str]) -> list[str]:
+    """Biases that no layer has, of layers that are there: transformers starts them from zero."""
+    kinds = {tuple(name.split(".")[-2:]) for name in found}
+    return [
+        name
+        for name in missing
+        if name.endswith(".bias")
+        and tuple(name.split(".")[-2:]) not in kinds
+        and name.replace(".bias", ".weight") in found
+    ]
+
+
+def _shape_bias(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """The bias of the logits is a row of a matrix in transformers, a vector elsewhere."""
+    return tensor[None] if name == FINAL_BIAS and tensor.ndim == 1 else tensor  # [V] -> [1, V]
+
+
+def _advise(chosen: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do about tensors that do not fit, by the first sign of why."""
+    for name in TOKEN_TABLES:
+        tensor, shape = chosen.get(name), expected.get(name)
+        if tensor is None or shape is None or tensor.ndim != 2:
+            continue
+        if tensor.shape[0] != shape[0] and tensor.shape[1] == shape[1]:
+            return (
+                f"the vocabulary was resized: set vocab_size to {tensor.shape[0]} in config.json "
+                "if all weights have that many tokens, or save the model again"
+            )
+    if any(tensor.dtype.itemsize == 1 for tensor in chosen.values()):
+        return "weights of 8 bits are quantised: give the checkpoint before that"
+    return "check that both are of one model"
 
 
 def _choose_tensor(
@@ -82,21 +167,24 @@ def _find_mistyped(chosen: Mapping[str, torch.Tensor]) -> list[str]:
     return [
         f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
         for name, tensor in chosen.items()
-        if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16)
+        if tensor.dtype not in _TYPES
     ]
 
 
-def _find_surplus(found: Mapping[str, torch.Tensor], expected: Collection[str]) -> list[str]:
-    return [name for name in found if name not in {*expected, *_HARMLESS, *TOKEN_TABLES}]
-
-
-def _count(what: str, items: list[str]) -> str:
-    """`3 tensors missing: a, b, c`, cut after the first five; empty if there are none."""
-    if not items:
-        return ""
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    noun = "tensor" if len(items) == 1 else "tensors"
-    return f"{len(items)} {noun} {what}: {', '.join(items[:_SHOWN])}{more}"
+def _find_surplus(
+    found: Mapping[str, torch.Tensor], expected: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Tensors that the network has no place for, and those of other heads."""
+    ignored: tuple[str, ...] = _OTHER_HEADS
+    if not any(name.startswith("model.encoder.") for name in expected):
+        ignored += ("model.encoder.",)  # a decoder on its own, taken from a whole model
+    surplus: list[str] = []
+    other_heads: list[str] = []
+    for name in found:
+        if name in {*expected, *_HARMLESS, *TOKEN_TABLES} or name.endswith(_HARMLESS_ENDS):
+            continue
+        (other_heads if name.startswith(ignored) else surplus).append(name)
+    return surplus, other_heads
 
 
 def _check_tied_copies(
@@ -131,112 +219,3 @@ def _convert_to_float32(chosen: Mapping[str, torch.Tensor]) -> dict[str, torch.T
         if id(tensor) not in converted:
             converted[id(tensor)] = tensor.detach().to(torch.float32).contiguous()
     return {name: converted[id(tensor)] for name, tensor in chosen.items()}
-
-
-def _read_files(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Every tensor of the checkpoint by its canonical name, still in the file's dtype."""
-    read = _read_safetensors if checkpoint.weights.format == "safetensors" else _read_bin
-    found: dict[str, torch.Tensor] = {}
-    for path, promised in checkpoint.weights.shards.items():
-        _check_is_not_a_pointer(path)
-        tensors = read(path)
-        absent = [name for name in promised if name not in tensors]
-        if absent:
-            raise CheckpointError(
-                f"{path} lacks what its index promises: {_count('missing', absent)}: "
-                "download the shards and the index again"
-            )
-        for name, tensor in tensors.items():
-            canonical = _canonical_name(name)
-            if canonical in found:
-                raise CheckpointError(
-                    f"{path} holds {canonical} a second time: save the model again"
-                )
-            found[canonical] = tensor
-    return found
-
-
-def _canonical_name(name: str) -> str:
-    """The name in PegasusForConditionalGeneration; PegasusModel's have no prefix."""
-    return name if name.startswith(("model.", *_TOP_NAMES)) else f"model.{name}"
-
-
-def _check_is_not_a_pointer(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except OSError as err:
-        raise CheckpointError(
-            f"{path} cannot be read ({err.strerror}): check the disk, or download it again"
-        ) from err
-    if not start:
-        raise CheckpointError(f"{path} is empty: download it again")
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is a Git LFS pointer, expected weights: run `git lfs pull` in its folder"
-        )
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}
-    except SafetensorError as err:
-        raise CheckpointError(
-            f"{path} is damaged or incomplete ({err}): download it again"
-        ) from err
-
-
-def _read_bin(path: Path) -> dict[str, torch.Tensor]:
-    """Unpickle tensors, and nothing else: a pickle that asks for code is refused, not run."""
-    with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"  # files of torch < 1.6 cannot be mapped
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged files: what follows is clearer
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as err:
-        raise CheckpointError(
-            f"{path} is damaged, or asks to run code ({_first_reason(err)}), expected tensors "
-            "only: use a .safetensors file, or a file that you trust converted to one"
-        ) from err
-    # Damaged pickles raise whatever their bytes happen to ask for.
-    except Exception as err:
-        raise CheckpointError(
-            f"{path} is damaged or incomplete ({type(err).__name__}): download it again"
-        ) from err
-    return _check_state(path, state)
-
-
-def _first_reason(err: BaseException) -> str:
-    """The line of torch's long message that says what the pickle asked for."""
-    lines: Iterable[str] = (line.strip() for line in str(err).splitlines())
-    return next((line for line in lines if "unsupported" in line.lower()), "unreadable")
-
-
-def _check_state(path: Path, state: object) -> dict[str, torch.Tensor]:
-    if not isinstance(state, dict):
-        raise CheckpointError(
-            f"{path} holds a {type(state).__name__}, expected a dict of tensors: "
-            "save model.state_dict()"
-        )
-    others = [
-        f"{name} is {type(value).__name__}"
-        for name, value in state.items()
-        if not isinstance(name, str) or not _is_plain(value)
-    ]
-    if others:
-        raise CheckpointError(
-            f"{path} holds other things than named dense tensors: {_count('refused', others)}: "
-            "save model.state_dict()"
-        )
-    return dict(state)
-
-
-def _is_plain(value: object) -> bool:
-    return (
-        isinstance(value, torch.Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-    )

@@ -65,6 +65,11 @@ precisions, and what they cost a model of 2.3 GB (pegasus-xsum):
           come from --calibration
   What a precision changed in summaries is measured and printed.
 
+checkpoints, the first of a folder that is there:
+  model.safetensors, pytorch_model.bin (whole, in shards, or one variant such as
+  model.fp16.safetensors), flax_model.msgpack, tf_model.h5, model.ckpt-* of TF1;
+  a LoRA adapter on its base; not quantised ones. See docs/checkpoints.md
+
 tasks, and the architectures that can do them:
   summarization        PegasusForConditionalGeneration
   feature-extraction   PegasusModel, PegasusForConditionalGeneration
@@ -77,6 +82,7 @@ and those of the same names with BigBirdPegasus, which also has
 examples:
   pegasus-export --model google/pegasus-xsum --output xsum
   pegasus-summarize xsum article.txt
+  pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
 
 exit codes:
@@ -154,6 +160,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
     """Raises: UnsupportedError."""
     return ExportRequest(
         model=arguments.model,
+        adapter=_one_adapter(arguments.adapter),
         output=arguments.output,
         target=arguments.target,
         precision=arguments.precision,
@@ -171,6 +178,15 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
     )
 
 
+def _one_adapter(adapters: Sequence[str]) -> str | None:
+    if len(adapters) > 1:
+        raise UnsupportedError(
+            f"--adapter is given {len(adapters)} times, expected once: merge the others with "
+            "peft's merge_and_unload first"
+        )
+    return adapters[0] if adapters else None
+
+
 def _check_early(request: ExportRequest) -> None:
     """Finds what is wrong before torch is imported, which takes seconds; export checks the rest.
 
@@ -186,7 +202,9 @@ def _check_early(request: ExportRequest) -> None:
         read_calibration(request.calibration)
     model = os.path.expanduser(request.model)
     if model.startswith((".", os.sep)) or os.path.exists(model):  # what may be a hub id, later
-        checkpoint = open_checkpoint(request.model, revision=request.revision)
+        checkpoint = open_checkpoint(
+            request.model, revision=request.revision, adapter=request.adapter
+        )
         tasks = ARCHITECTURES[checkpoint.architecture].tasks
         task = next((each for each in tasks if each == request.task), tasks[0])
         settle_defaults(checkpoint, task, task_params=request.task_params)
@@ -200,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG.replace("{plans}", PLAN_TARGETS_HELP),
     )
     add = parser.add_argument
-    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    _add_model_options(parser)
     add("--output", type=Path, metavar="DIR", help="folder of the new bundle")
     add(
         "--target",
@@ -243,11 +261,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_precision_options(parser)
     add_plan_options(parser)
-    add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
     add("--force", action="store_true", help="replace the bundle at --output")
     add("--json", action="store_true", help="print the result as JSON, and no progress")
     add("--quiet", action="store_true", help="print errors only")
     return parser
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", metavar="PATH_OR_HUB_ID", help="checkpoint folder or hub id")
+    add("--revision", metavar="REV", help="branch, tag or commit of a hub id")
+    add(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="PATH_OR_HUB_ID",
+        help="LoRA adapter of PEFT to merge onto --model; given as --model itself, it is merged "
+        "onto the base that it names",
+    )
 
 
 def _add_precision_options(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,7 @@
 """A checkpoint's weights into the torch modules, without copying them."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ from torch import Tensor, nn
 from pegasus_engines.network import FINAL_BIAS, POSITIONS
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
-from pegasus_export.checkpoint.weights import read_weights
+from pegasus_export.checkpoint.read_tensors import read_tensors
+from pegasus_export.checkpoint.weights import fit_tensors, keeps_copies_apart
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
@@ -29,10 +32,17 @@ def load_pegasus(
     they are the sinusoids of the paper. seeded: whether a block-sparse encoder draws its random
     blocks as in training. Raises: CheckpointError.
     """
+    found = read_tensors(checkpoint)
     config = checkpoint.config
+    if keeps_copies_apart(checkpoint, found):
+        config = dataclasses.replace(config, tie_word_embeddings=False)
+        checkpoint.notes.append(
+            "config.json ties the embeddings, but the copies in the weights differ: each is kept, "
+            "as transformers does"
+        )
     with torch.device("meta"):
         pegasus = Pegasus(config, ARCHITECTURES[checkpoint.architecture])
-    weights = _read(checkpoint, pegasus)
+    weights = _fit(checkpoint, found, pegasus)
     for name in POSITIONS:
         if name in pegasus.state_dict() and name not in weights:
             weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
@@ -51,13 +61,17 @@ def load_pegasus(
     return pegasus.eval().requires_grad_(False)
 
 
-def _read(checkpoint: Checkpoint, pegasus: Pegasus) -> dict[str, Tensor]:
+def _fit(
+    checkpoint: Checkpoint, found: Mapping[str, Tensor], pegasus: Pegasus
+) -> dict[str, Tensor]:
     """The weights by the module's names, which BigBirdPegasus checkpoints do not use."""
     is_bigbird = checkpoint.model_type == "bigbird_pegasus"
     names = {checkpoint_name(name) if is_bigbird else name: name for name in pegasus.state_dict()}
     expected = {theirs: tuple(pegasus.state_dict()[ours].shape) for theirs, ours in names.items()}
+    if not ARCHITECTURES[checkpoint.architecture].encoder:
+        del expected[FINAL_BIAS]  # transformers' decoders alone have none, whatever the file has
     computed = () if checkpoint.config.learned_positions else POSITIONS
-    weights = read_weights(checkpoint, expected, optional=(*computed, FINAL_BIAS))
+    weights = fit_tensors(checkpoint, found, expected, optional=(*computed, FINAL_BIAS))
     return {names[theirs]: tensor for theirs, tensor in weights.items()}
 
 

@@ -37,6 +37,8 @@ class ExportRequest:
 
     model: str
     """Checkpoint folder or Hugging Face hub id."""
+    adapter: str | None = None
+    """Folder or hub id of a LoRA adapter to merge onto it."""
     output: Path
     target: str = "ort"
     precision: str = "fp32"

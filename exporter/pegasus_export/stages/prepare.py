@@ -73,7 +73,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
 
     Raises: CheckpointError, UnsupportedError, CalibrationError.
     """
-    checkpoint = open_checkpoint(request.model, revision=request.revision)
+    checkpoint = open_checkpoint(request.model, revision=request.revision, adapter=request.adapter)
     task = resolve_task(checkpoint.architecture, request.task)
     settled = settle_defaults(checkpoint, task, task_params=request.task_params)
     checkpoint = settled.checkpoint
@@ -120,7 +120,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         random_blocks=request.random_blocks,
         tokens=settled.tokens,
         defaults=defaults,
-        notes=settled.notes,
+        notes=(*checkpoint.notes, *settled.notes),
         documents=documents,
     )
 

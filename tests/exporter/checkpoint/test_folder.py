@@ -14,7 +14,6 @@ from exporter.tiny_checkpoint import ARCHITECTURES, tiny_spiece, write_tiny_chec
 from pegasus_export.checkpoint.folder import (
     Checkpoint,
     combine_hashes,
-    find_weight_files,
     hash_files,
     hash_source,
     open_checkpoint,
@@ -72,9 +71,9 @@ def test_a_name_too_long_for_the_disk_is_refused() -> None:
 
 
 def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"model\.onnx is a file, expected a checkpoint"):
-        open_checkpoint(str(tmp_path / "model.onnx"))
+    (tmp_path / "model.what").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"model\.what is a file, expected a checkpoint"):
+        open_checkpoint(str(tmp_path / "model.what"))
 
 
 def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
@@ -83,6 +82,7 @@ def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("?")
     with pytest.raises(CheckpointError, match=r"has no config\.json: give the folder"):
         open_checkpoint(str(tmp_path))
 
@@ -94,9 +94,21 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
             {"model_type": "bigbird_pegasus"},
             r"has architectures .*, expected one of BigBirdPegasusForConditionalGeneration, ",
         ),
-        ({"model_type": "bart"}, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus'"),
-        ({"model_type": ..., "architectures": ...}, "has model_type None, expected 'pegasus'"),
-        ({"architectures": ["PegasusForSpeech"]}, r"has architectures \['PegasusForSpeech'\], exp"),
+        (
+            {"model_type": "bart"},
+            "has model_type 'bart', which is BART, expected 'pegasus' or 'bigbird_pegasus'",
+        ),
+        ({"model_type": "pegasus_x"}, "'pegasus_x', which is PEGASUS-X, another network than"),
+        ({"model_type": "gpt9"}, "has model_type 'gpt9', expected 'pegasus' or 'bigbird_pegasus'"),
+        ({"model_type": ...}, "has model_type None, expected 'pegasus'"),
+        (
+            {"architectures": ["BigBirdPegasusModel"]},
+            r"has architectures \['BigBirdPegasusModel'\]",
+        ),
+        (
+            {"architectures": ["MyPegasusForQuestionAnswering"]},
+            r"has architectures \['MyPegasusForQuestionAnswering'\], expected one of Pegasus",
+        ),
         ({"architectures": "PegasusModel"}, "has architectures 'PegasusModel', expected one of"),
         ({"architectures": [["PegasusModel"]]}, "expected one of PegasusForConditionalGeneration"),
     ],
@@ -130,6 +142,30 @@ def test_a_subclass_is_what_it_is_named_after(
     if model_type is ...:
         expected.append(f"config.json leaves out model_type: pegasus, as of {read_as}")
     assert list(checkpoint.config.notes) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "architecture"),
+    [
+        (["MyPegasus"], "PegasusForConditionalGeneration"),
+        (["PegasusForSpeech"], "PegasusForConditionalGeneration"),
+        (["PegasusWithCopyForCausalLM"], "PegasusForCausalLM"),
+        (["BartForConditionalGeneration"], "PegasusForConditionalGeneration"),
+        (["PegasusModel", "MyPegasus"], "PegasusModel"),
+    ],
+)
+def test_a_subclass_is_taken_for_what_transformers_loads_by_model_type(
+    tmp_path: Path, names: list[str], architecture: str
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    _edit(tmp_path, architectures=names)
+    checkpoint = open_checkpoint(str(tmp_path))
+    assert checkpoint.architecture == architecture
+    if len(names) == 1:
+        loaded = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+        assert architecture in (type(loaded).__name__, "PegasusForCausalLM")
+    [note] = checkpoint.notes
+    assert note.startswith("architectures ")
 
 
 @pytest.mark.parametrize("value", [..., None, []])
@@ -183,67 +219,6 @@ def test_a_checkpoint_without_sentencepiece_model_opens(tmp_path: Path) -> None:
     assert open_checkpoint(str(tmp_path)).spiece is None
 
 
-def _touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).write_bytes(b"x")
-
-
-def test_safetensors_go_before_bin_and_one_file_before_shards(tmp_path: Path) -> None:
-    shard = json.dumps({"weight_map": {"a": "shard", "b": "shard"}})
-    _touch(tmp_path, "shard")
-    for name, weights_format in (
-        ("pytorch_model.bin.index.json", "bin"),
-        ("pytorch_model.bin", "bin"),
-        ("model.safetensors.index.json", "safetensors"),
-        ("model.safetensors", "safetensors"),
-    ):
-        path = tmp_path / name
-        path.write_text(shard)
-        files = find_weight_files(tmp_path)
-        assert files.format == weights_format
-        if name.endswith("index.json"):
-            assert (files.index, files.shards) == (path, {tmp_path / "shard": ("a", "b")})
-        else:
-            assert (files.index, files.shards) == (None, {path: ()})
-
-
-def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"has no weights, expected one of model\.safetensor"):
-        find_weight_files(tmp_path)
-
-
-def test_flax_and_tensorflow_weights_are_to_be_converted(tmp_path: Path) -> None:
-    _touch(tmp_path, "flax_model.msgpack", "tf_model.h5")
-    with pytest.raises(
-        CheckpointError, match=r"only Flax or TensorFlow weights \(flax_model.msgpack, tf_model.h5"
-    ):
-        find_weight_files(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["{}", '{"weight_map": []}', '{"weight_map": {}}'])
-def test_an_index_without_weight_map_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "model.safetensors.index.json").write_text(content)
-    with pytest.raises(CheckpointError, match="has no weight_map: download it again"):
-        find_weight_files(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "file", ["../secret", "/etc/passwd", "a/b", "a\\b", "C:evil", "..", ".", "", 3, None]
-)
-def test_an_index_that_leaves_the_folder_is_refused(tmp_path: Path, file: object) -> None:
-    index = tmp_path / "pytorch_model.bin.index.json"
-    index.write_text(json.dumps({"weight_map": {"lm_head.weight": file}}))
-    with pytest.raises(CheckpointError, match=r"sends lm_head\.weight to .*expected a file beside"):
-        find_weight_files(tmp_path)
-
-
-def test_a_missing_shard_is_named(tmp_path: Path) -> None:
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": "one", "b": "two"}}))
-    with pytest.raises(CheckpointError, match="names 2 files that are missing, the first is one"):
-        find_weight_files(tmp_path)
-
-
 def _opened(folder: Path, **options: Any) -> Checkpoint:
     return open_checkpoint(str(write_tiny_checkpoint(folder, **options)))
 
@@ -279,3 +254,17 @@ def test_a_file_that_vanishes_before_it_is_hashed_is_named(tmp_path: Path) -> No
     os.unlink(tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read \(No such file"):
         hash_files(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("file", "what"), [("spiece.model", "a tokenizer"), ("model.safetensors", "weights")]
+)
+def test_a_clone_without_its_large_files_is_told_before_anything_is_read(
+    tmp_path: Path, file: str, what: str
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    (tmp_path / file).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    with pytest.raises(
+        CheckpointError, match=rf"{file} is a Git LFS pointer, expected {what}: run"
+    ):
+        open_checkpoint(str(tmp_path))

@@ -113,6 +113,64 @@ def test_only_the_needed_files_are_fetched(
     assert folder.name == COMMIT
 
 
+FP16_SHARD = "model.fp16-00001-of-00001.safetensors"
+NO_TORCH = {name: data for name, data in UNWANTED.items() if name != "model.fp16.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (UNWANTED, {"model.fp16.safetensors"}),
+        (NO_TORCH, {"flax_model.msgpack"}),
+        (_files("tf_model.h5", "rust_model.ot"), {"tf_model.h5"}),
+        (
+            _files("model.fp16-00001-of-00001.safetensors")
+            | {
+                "model.safetensors.index.fp16.json": _index("model.fp16-00001-of-00001.safetensors")
+            },
+            {"model.safetensors.index.fp16.json", "model.fp16-00001-of-00001.safetensors"},
+        ),
+        (_files("README.md"), set()),
+    ],
+    ids=["variant", "flax", "tensorflow", "variant-shards", "none"],
+)
+def test_other_weights_are_fetched_where_torchs_are_missing(
+    tmp_path: Path, files: dict[str, bytes], wanted: set[str]
+) -> None:
+    with FakeHub({REPO: SMALL | files}) as hub:
+        folder = Path(_download(hub.url, tmp_path))
+    assert {path.name for path in folder.iterdir()} == {*SMALL, *wanted}
+
+
+@pytest.mark.parametrize("weights", ["adapter_model.safetensors", "adapter_model.bin"])
+def test_of_an_adapter_its_settings_and_weights_are_fetched(tmp_path: Path, weights: str) -> None:
+    files = _files("adapter_config.json", weights, "optimizer.pt", "README.md")
+    with FakeHub({REPO: files}) as hub:
+        folder = Path(_download(hub.url, tmp_path))
+    assert {path.name for path in folder.iterdir()} == {"adapter_config.json", weights}
+
+
+def test_an_adapter_and_its_base_may_both_be_on_the_hub(tmp_path: Path) -> None:
+    written = Path(__file__).parent / "adapters" / "tied"
+    base = {path.name: path.read_bytes() for path in (written / "base").iterdir()}
+    adapter = {path.name: path.read_bytes() for path in (written / "attention").iterdir()}
+    settings = json.loads(adapter["adapter_config.json"])
+    adapter["adapter_config.json"] = json.dumps(
+        settings | {"base_model_name_or_path": "someone/base"}
+    ).encode()
+    with FakeHub({REPO: adapter, "someone/base": base}) as hub:
+        opened = _download(hub.url, tmp_path, script=OPEN)
+    assert opened == f"someone/base + {REPO} {COMMIT} 16 False"
+
+
+def test_the_address_of_a_repository_is_downloaded_as_its_id(tmp_path: Path) -> None:
+    source = write_tiny_checkpoint(tmp_path / "source")
+    files = {path.name: path.read_bytes() for path in source.iterdir()}
+    with FakeHub({REPO: files}) as hub:
+        opened = _download(hub.url, tmp_path, repo=f"{hub.url}/{REPO}/tree/main", script=OPEN)
+    assert opened == f"{hub.url}/{REPO}/tree/main {COMMIT} 32 False"
+
+
 def test_a_second_download_fetches_nothing_and_the_cache_serves_offline(tmp_path: Path) -> None:
     with FakeHub({REPO: SMALL | {"pytorch_model.bin": b"bin"}}) as hub:
         first = _download(hub.url, tmp_path)

@@ -19,7 +19,7 @@ from pegasus_engines.network import FINAL_BIAS as BIAS
 from pegasus_engines.network import POSITIONS, TOKEN_TABLES
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.checkpoint.weights import read_weights
-from pegasus_export.errors import CheckpointError
+from pegasus_export.errors import CheckpointError, UnsupportedError
 
 State = dict[str, torch.Tensor]
 SHARED, ENCODER, DECODER, HEAD = TOKEN_TABLES
@@ -178,15 +178,29 @@ def test_half_precision_becomes_float32(
         assert torch.equal(tensor, full[name].to(dtype).float()), name
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.int8, torch.float8_e4m3fn])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn, torch.complex64])
 def test_another_type_is_refused(tmp_path: Path, dtype: torch.dtype) -> None:
     write_tiny_checkpoint(tmp_path)
     name = f"{LAYER}.fc1.weight"
     _rewrite(tmp_path, lambda state: state.update({name: state[name].to(dtype)}))
+    advice = "check that" if dtype.itemsize > 1 else "weights of 8 bits are quantised: give"
     with pytest.raises(
-        CheckpointError, match=rf"1 tensor of another type .*: {name} is {str(dtype)[6:]}: check"
+        CheckpointError, match=rf"1 tensor of another type .*: {name} is {str(dtype)[6:]}: {advice}"
     ):
         _read(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32, torch.int16])
+def test_wider_floats_and_integers_become_what_transformers_makes_of_them(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    name = f"{LAYER}.fc1.weight"
+    _rewrite(tmp_path, lambda state: state.update({name: (1.1 * state[name]).to(dtype)}))
+    model = transformers.PegasusForConditionalGeneration.from_pretrained(
+        tmp_path, dtype=torch.float32
+    )
+    assert torch.equal(_read(tmp_path)[name], model.state_dict()[name])
 
 
 def test_all_that_does_not_fit_is_listed_in_one_message(tmp_path: Path) -> None:
@@ -218,6 +232,18 @@ def test_what_is_optional_may_be_missing_and_is_read_where_it_is_there(tmp_path:
         _read(tmp_path, optional=())
 
 
+def test_biases_that_no_layer_has_are_zero_as_transformers_has_them(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path)
+    ends = ("q_proj.bias", "k_proj.bias", "fc1.bias")
+    _rewrite(tmp_path, lambda state: {key: x for key, x in state.items() if not key.endswith(ends)})
+    oracle, checkpoint = _oracle(tmp_path), open_checkpoint(str(tmp_path))
+    state = read_weights(checkpoint, _shapes(tmp_path), optional=POSITIONS)
+    for name, tensor in state.items():
+        assert torch.equal(tensor, oracle[name]), name
+    [note] = checkpoint.notes
+    assert note.startswith("16 tensors that no layer has taken for zero: model.encoder.layers.0.")
+
+
 def test_positions_and_version_marks_that_nobody_asked_for_are_harmless(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path)
     _rewrite(tmp_path, lambda state: state.update({"encoder.version": torch.tensor([3.0])}))
@@ -239,6 +265,139 @@ def test_a_shard_must_hold_what_the_index_promises(tmp_path: Path) -> None:
     index["weight_map"]["lm_head.other"] = index["weight_map"]["lm_head.weight"]
     path.write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match=r"index promises: 1 tensor missing: lm_head\.other"):
+        _read(tmp_path)
+
+
+LIGHTNING = {"epoch": 3, "loops": {"fit": [1]}, "optimizer_states": [{"lr": 0.1}]}
+WRAPPED: dict[str, Callable[[State], object]] = {
+    "state_dict": lambda state: {"state_dict": state},
+    "model": lambda state: {"model": state, "optimizer": {"step": torch.zeros(1)}, "step": 7},
+    "both": lambda state: {"model": {"state_dict": state}},
+    "lightning": lambda state: (
+        LIGHTNING | {"state_dict": {f"model.{name}": tensor for name, tensor in state.items()}}
+    ),
+    "metrics": lambda state: (
+        LIGHTNING
+        | {"state_dict": {f"net.{n}": t for n, t in state.items()} | {"loss.w": torch.zeros(2)}}
+    ),
+    "distributed": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "compiled": lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+    "fsdp": lambda state: {
+        name.replace(".layers.0.", ".layers.0._fsdp_wrapped_module."): tensor
+        for name, tensor in state.items()
+    },
+    "value-head": lambda state: (
+        {f"pretrained_model.{name}": t for name, t in state.items()}
+        | {"v_head.summary.weight": torch.zeros(1, 32)}
+    ),
+    "gamma": lambda state: {
+        name.replace("norm.weight", "norm.gamma").replace("norm.bias", "norm.beta"): tensor
+        for name, tensor in state.items()
+    },
+    "buffers": lambda state: state | {"model.encoder.position_ids": torch.zeros(1, 96)},
+    "flat-bias": lambda state: state | {BIAS: state[BIAS][0]},
+    "other-heads": lambda state: (
+        state
+        | {"classification_head.dense.weight": torch.zeros(2), "lm_head.bias": torch.zeros(189)}
+    ),
+}
+
+
+@pytest.mark.parametrize("architecture", ["PegasusForConditionalGeneration", "PegasusModel"])
+@pytest.mark.parametrize("wrapper", WRAPPED)
+def test_a_model_inside_what_training_tools_put_around_it_is_found(
+    tmp_path: Path, wrapper: str, architecture: str
+) -> None:
+    write_tiny_checkpoint(tmp_path, weights="bin", architecture=architecture)
+    if wrapper == "flat-bias" and architecture == "PegasusModel":
+        pytest.skip("it has no bias of the logits")
+    expected = _read(tmp_path)
+    state = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    (tmp_path / "pytorch_model.bin").unlink()  # the expected are mapped to it
+    torch.save(WRAPPED[wrapper](state), tmp_path / "pytorch_model.bin")
+    checkpoint = open_checkpoint(str(tmp_path))
+    state = read_weights(checkpoint, _shapes(tmp_path), optional=(*POSITIONS, BIAS))
+    assert set(state) == set(expected)
+    for name, tensor in state.items():
+        assert torch.equal(tensor, expected[name]), name
+    notes = {
+        "lightning": ["begin with 'model.'"] if architecture != "PegasusModel" else [],
+        "metrics": ["begin with 'net.'", "outside the network left out: loss.w"],
+        "distributed": ["begin with 'module.'"],
+        "value-head": ["begin with 'pretrained_model.'", "left out: v_head.summary.weight"],
+        "other-heads": ["2 tensors of another head left out: classification_head.dense.weight, lm"],
+    }.get(wrapper, [])
+    assert len(checkpoint.notes) == len(notes)
+    assert all(part in note for part, note in zip(notes, checkpoint.notes, strict=True))
+
+
+def test_two_networks_in_one_file_are_refused(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path)
+    _rewrite(
+        tmp_path,
+        lambda state: {
+            f"{who}.{n}": t.clone() for n, t in state.items() for who in ("student", "teacher")
+        },
+    )
+    with pytest.raises(CheckpointError, match=r"2 networks, .* 'student\.', 'teacher\.', expected"):
+        _read(tmp_path)
+
+
+def test_a_decoder_is_taken_out_of_a_whole_model_as_transformers_does(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path, weights="bin")  # which has each copy of the embedding
+    path = tmp_path / "config.json"
+    fields = json.loads(path.read_text()) | {"architectures": ["PegasusForCausalLM"]}
+    path.write_text(json.dumps(fields))
+    oracle = transformers.PegasusForCausalLM.from_pretrained(tmp_path).state_dict()
+    checkpoint = open_checkpoint(str(tmp_path))
+    shapes = {name: tuple(tensor.shape) for name, tensor in oracle.items()}
+    for name, tensor in read_weights(checkpoint, shapes, optional=POSITIONS).items():
+        assert torch.equal(tensor, oracle[name]), name
+    assert "of another head left out" in checkpoint.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [("safetensors", "pytorch_model.bin"), ("bin", "model.safetensors")]
+)
+def test_a_file_is_read_as_what_it_is_whatever_it_is_called(
+    tmp_path: Path, content: WeightsFormat, name: str
+) -> None:
+    write_tiny_checkpoint(tmp_path, weights=content)
+    expected = _read(tmp_path)
+    written = "model.safetensors" if content == "safetensors" else "pytorch_model.bin"
+    (tmp_path / written).rename(tmp_path / name)
+    state = _read(tmp_path)
+    assert all(torch.equal(state[key], tensor) for key, tensor in expected.items())
+
+
+@pytest.mark.parametrize("rows", [-3, 5])
+def test_a_resized_vocabulary_is_told_from_other_misfits(tmp_path: Path, rows: int) -> None:
+    write_tiny_checkpoint(tmp_path)
+    count = 189 + rows
+    _rewrite(tmp_path, lambda state: state.update({SHARED: torch.zeros(count, 32)}))
+    with pytest.raises(
+        CheckpointError, match=rf"shared\.weight is \[{count}, 32\], .*set vocab_size to {count} in"
+    ):
+        _read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        ("absmax", "bitsandbytes"),
+        ("quant_state.bitsandbytes__nf4", "bitsandbytes"),
+        ("SCB", "bitsandbytes"),
+        ("g_idx", "GPTQ"),
+        ("qweight", "GPTQ or AWQ"),
+        ("weight_scale_inv", "float8"),
+        ("weight_packed", "compressed-tensors"),
+    ],
+)
+def test_quantised_weights_are_refused_by_name(tmp_path: Path, part: str, method: str) -> None:
+    write_tiny_checkpoint(tmp_path)
+    name = f"{LAYER}.fc1.{part}"
+    _rewrite(tmp_path, lambda state: state.update({name: torch.zeros(3)}))
+    with pytest.raises(UnsupportedError, match=rf"quantised weights \({method}.*, see {name}\)"):
         _read(tmp_path)
 
 
@@ -310,7 +469,8 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, form: str) ->
     ("state", "expected"),
     [
         (torch.zeros(2), "holds a Tensor, expected a dict of tensors: save model"),
-        ({"state_dict": {"a": torch.zeros(1)}}, "1 tensor refused: state_dict is dict: save model"),
+        ({"weights of": {"a": torch.zeros(1)}}, "1 tensor refused: weights of is dict: save model"),
+        ({"state_dict": {"a": 3}, "epoch": 1}, "1 tensor refused: a is int: save model"),
         ({3: torch.zeros(1)}, "other things than named dense tensors"),
         ({"a": torch.zeros(2, 2).to_sparse()}, "other things than named dense tensors"),
         ({"a": torch.zeros(2, device="meta")}, "other things than named dense tensors"),

@@ -165,7 +165,7 @@ def _no_tokenizer(folder: Path) -> None:
     [
         (shutil.rmtree, "does not exist, expected a checkpoint folder: check the path"),
         (_empty, r"has no weights, expected one of model\.safetensors.*: complete the download"),
-        (_another_type, "has model_type 'bart', expected 'pegasus' or 'bigbird_pegasus': choose"),
+        (_another_type, "has model_type 'bart', which is BART, expected 'pegasus' or 'bigbird_"),
         (_truncated_safetensors, r"model\.safetensors is damaged or incomplete .*download it ag"),
         (_garbage_safetensors, r"model\.safetensors is damaged or incomplete .*download it again"),
         (_truncated_bin, r"pytorch_model\.bin is damaged.*: "),
@@ -211,6 +211,8 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
         (["--max-rouge-drop", "1"], "--max-rouge-drop is for lower precisions, this bundle"),
         (["--task", "text-generation"], "is not what a .* does: use --task summarization or fe"),
         (["--revision", "main"], "is a local folder, got revision main: leave the revision out"),
+        (["--adapter", "/none/lora"], "/none/lora does not exist, expected a checkpoint folder"),
+        (["--adapter", "a", "--adapter", "b"], "--adapter is given 2 times, expected once: merge"),
     ],
 )
 def test_an_option_that_is_unusable_is_refused_in_one_line(

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers.models.pegasus.modeling_pegasus import PegasusSinusoidalPositionalEmbedding
 
 from exporter.tiny_checkpoint import write_tiny_checkpoint
+from pegasus_engines.network import TOKEN_TABLES
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.loading import load_pegasus, sinusoidal_positions
@@ -139,3 +140,27 @@ def test_the_module_is_in_inference_mode_and_its_tied_head_is_the_embedding(
     assert pegasus.lm_head is None
     oracle = transformers.PegasusForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(pegasus.model.shared.weight, oracle.lm_head.weight)
+
+
+@pytest.mark.parametrize("copies", [("lm_head.weight",), TOKEN_TABLES[1:], TOKEN_TABLES[1:2]])
+@pytest.mark.parametrize("architecture", ["PegasusForConditionalGeneration", "PegasusForCausalLM"])
+def test_copies_of_a_tied_matrix_that_differ_are_kept_as_transformers_keeps_them(
+    tmp_path: Path, copies: tuple[str, ...], architecture: str
+) -> None:
+    write_tiny_checkpoint(tmp_path, architecture=architecture)
+    path = tmp_path / "model.safetensors"
+    state = load_file(path)
+    first = next(name for name in TOKEN_TABLES if name in state)
+    for number, name in enumerate(copies, start=1):
+        state[name] = state[first] * (1 + number / 10)
+    if architecture == "PegasusForCausalLM":
+        state.pop("model.encoder.embed_tokens.weight", None)
+    save_file(state, path)
+    oracle = getattr(transformers, architecture).from_pretrained(tmp_path).eval()
+    checkpoint = open_checkpoint(str(tmp_path))
+    pegasus = load_pegasus(checkpoint)
+    for name, tensor in oracle.state_dict().items():
+        if name in pegasus.state_dict() and name in TOKEN_TABLES:
+            assert torch.equal(tensor, pegasus.state_dict()[name]), name
+    apart = len({t.data_ptr() for n, t in oracle.state_dict().items() if n in TOKEN_TABLES}) > 1
+    assert any("ties the embeddings" in note for note in checkpoint.notes) == apart
