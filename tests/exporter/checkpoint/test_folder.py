@@ -100,7 +100,7 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
         ),
         ({"model_type": "pegasus_x"}, "'pegasus_x', which is PEGASUS-X, another network than"),
         ({"model_type": "gpt9"}, "has model_type 'gpt9', expected 'pegasus' or 'bigbird_pegasus'"),
-        ({"model_type": ...}, "has model_type None, expected 'pegasus'"),
+        ({"model_type": ..., "architectures": ...}, "has model_type None, expected 'pegasus'"),
         (
             {"architectures": ["BigBirdPegasusModel"]},
             r"has architectures \['BigBirdPegasusModel'\]",
