@@ -44,7 +44,7 @@ from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import Tokens, edit_distance
 from pegasus_runtime import PegasusError, Summarizer
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 from wire_reports import HELD_OUT_SEEDS, Report, generate_long_report, generate_report
 
 DEMOS: dict[str, Callable[[int], Report]] = {

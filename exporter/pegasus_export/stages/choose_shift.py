@@ -6,7 +6,7 @@ from pathlib import Path
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
 from pegasus_export.measure.residual import choose_shift, largest_residual
 from pegasus_export.stages.prepare import Prepared
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["choose_residual_shift"]
 

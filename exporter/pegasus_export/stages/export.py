@@ -40,7 +40,7 @@ from pegasus_runtime.bundle import (
     write_bundle,
 )
 from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
 

@@ -28,7 +28,7 @@ from pegasus_runtime.bundle import (
 )
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.search.unsupported import unsupported_defaults
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Prepared", "prepare"]
 

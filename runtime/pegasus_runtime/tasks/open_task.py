@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, open_bundle
 from pegasus_runtime.errors import BundleError
-from pegasus_runtime.tokenizer import Newlines, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
 

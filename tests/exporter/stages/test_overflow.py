@@ -26,7 +26,7 @@ from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.verify.comparison import compare_bundle, make_baseline
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 from wire_reports import HELD_OUT_SEEDS, generate_report
 
 MINI = Path(__file__).parents[3] / "examples" / "checkpoints" / "pegasus-mini"

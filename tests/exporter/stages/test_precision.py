@@ -21,7 +21,7 @@ from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 TinyCheckpoint = Callable[..., Path]
 TinyBundle = Callable[..., Path]

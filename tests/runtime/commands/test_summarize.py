@@ -442,7 +442,7 @@ def test_an_engine_that_fails_on_a_document_is_exit_code_1(
 
 
 def token_count(path: Path) -> int:
-    from pegasus_runtime.tokenizer import Tokenizer
+    from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
     model = path.parent / "spiece.model"
     if not model.exists():

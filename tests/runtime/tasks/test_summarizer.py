@@ -31,7 +31,7 @@ from pegasus_runtime import (
 from pegasus_runtime.bundle import SCHEMA_VERSION, Bundle
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.sessions.ort.engine import OrtEngine
-from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 from runtime.search.oracle import run_oracle
 
 ARCHITECTURE = "PegasusForConditionalGeneration"

@@ -16,14 +16,14 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pegasus_runtime.tokenizer as tokenizer_module
+import pegasus_runtime.tokenization.tokenizer as tokenizer_module
 from pegasus_runtime.bundle import TokenizerLayout
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 LAYOUTS: tuple[TokenizerLayout, ...] = ("pegasus", "bigbird_pegasus")
 OFFSETS: Mapping[str, int] = {"pegasus": 103, "bigbird_pegasus": 0}
-VOCABULARIES = Path(__file__).resolve().parents[3] / "shared" / "vocab"
+VOCABULARIES = Path(__file__).resolve().parents[4] / "shared" / "vocab"
 SENTENCES = (
     "the quick brown fox jumps over the lazy dog.",
     "to ensure a smooth flow of bank resolutions, see [MASK] and <s> or <t>",
