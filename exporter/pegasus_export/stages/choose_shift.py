@@ -18,7 +18,7 @@ def choose_residual_shift(prepared: Prepared, folder: Path) -> Prepared:
     spec, longest = prepared.tokenizer, prepared.limits.max_source_tokens
     largest = 0.0
     if spec is not None:
-        tokenizer = Tokenizer.load(folder / spec.file, spec.layout)
+        tokenizer = Tokenizer.load(folder / spec.file, spec)
         largest = largest_residual(
             prepared.pegasus,
             [

@@ -153,7 +153,7 @@ def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Base
     assert spec is not None  # of every task that summarises
     return make_baseline(
         prepared.pegasus,
-        Tokenizer.load(folder / spec.file, spec.layout),
+        Tokenizer.load(folder / spec.file, spec),
         prepared.documents,
         manifest=manifest,
         max_length=_GLANCE_TOKENS if prepared.documents == DEFAULT_DOCUMENTS else None,

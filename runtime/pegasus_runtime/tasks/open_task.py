@@ -56,7 +56,7 @@ def open_task(
         )
     tokenizer = Tokenizer.load(
         bundle.path(spec.file),
-        spec.layout,
+        spec,
         newlines=newlines,
         parse_special_tokens=parse_special_tokens,
     )

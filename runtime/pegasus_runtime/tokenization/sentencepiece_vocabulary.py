@@ -1,9 +1,9 @@
 """A SentencePiece vocabulary under PEGASUS's or BigBirdPegasus's ids.
 
-layout            ids                                                             offset
-pegasus           0 <pad>, 1 </s>, 2 <mask_1>, 3 <mask_2>, 4..104 <unk_2>..<unk_102>,   103
-                  105 <unk>, then piece + 103
-bigbird_pegasus   the pieces themselves: 2 <s>, 65 [CLS], 66 [SEP], 67 [MASK], 105 <unk>  0
+published        ids                                                             offset
+PEGASUS          0 <pad>, 1 </s>, 2 <mask_1>, 3 <mask_2>, 4..104 <unk_2>..<unk_102>,   103
+                 105 <unk>, then piece + 103
+BigBirdPegasus   the pieces themselves: 2 <s>, 65 [CLS], 66 [SEP], 67 [MASK], 105 <unk>  0
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import sentencepiece
 
-from pegasus_runtime.bundle.manifest import TOKENIZER_OFFSETS, TokenizerLayout
+from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenization.model_proto import with_control_pieces
+from pegasus_runtime.tokenization.part_reader import SPACE, PartReader
+from pegasus_runtime.tokenization.vocabulary import Offsets
 
-__all__ = ["SentencePieceVocabulary"]
+__all__ = ["NEWLINE_PIECE", "SentencePieceVocabulary"]
 
-PAD, EOS, UNK = 0, 1, 105  # in both layouts
 NEWLINE_PIECE = "<n>"
 
 
@@ -26,76 +27,105 @@ NEWLINE_PIECE = "<n>"
 class SentencePieceVocabulary:
     """Pieces and their ids: id = piece + offset, from piece 2 on.
 
+    A whole text is raw SentencePiece's, which the models were trained with. A part before an added
+    token is read as transformers 5.23 reads it, whose ids a fine-tune with such tokens has seen: a
+    space at its end is a token.
     Time is linear in the text from SentencePiece 0.2.2 on; before, quadratic in runs of characters
     that the vocabulary lacks.
     """
 
     size: int
     special_tokens: Mapping[str, int] = field(repr=False)
+    special_ids: frozenset[int] = field(repr=False)
     has_newlines: bool
     _offset: int = field(repr=False)
     _processor: sentencepiece.SentencePieceProcessor = field(repr=False)
+    _parts: PartReader | None = field(repr=False)
+    """Where there are added tokens, or no space is put in front of every part."""
 
     @classmethod
-    def load(cls, path: Path, layout: TokenizerLayout) -> "SentencePieceVocabulary":
+    def load(cls, path: Path, spec: TokenizerSpec) -> "SentencePieceVocabulary":
         """Load spiece.model.
 
         Raises: BundleError if the file is missing, is not SentencePiece's, or has another layout.
         """
-        if layout not in TOKENIZER_OFFSETS:
-            raise BundleError(
-                f"tokenizer layout is {layout!r}, expected one of {', '.join(TOKENIZER_OFFSETS)}"
-            )
-        offset = TOKENIZER_OFFSETS[layout]
-        processor = _load_processor(path, offset)
+        model = _read_model(path, spec)
+        processor = _processor_from(model, path)
+        special_tokens = _special_tokens(processor, spec)
         return cls(
-            size=processor.get_piece_size() + offset,
-            special_tokens=_special_tokens(processor, layout),
+            size=processor.get_piece_size() + spec.offset,
+            special_tokens=special_tokens,
+            special_ids=frozenset(special_tokens.values()) | set(range(spec.special_below)),
             has_newlines=processor.piece_to_id(NEWLINE_PIECE) != processor.unk_id(),
-            _offset=offset,
+            _offset=spec.offset,
             _processor=processor,
+            _parts=PartReader.load(model, spec.prepend)
+            if spec.added_tokens or spec.prepend != "always"
+            else None,
         )
 
-    @property
-    def pad_token_id(self) -> int:
-        """Id that fills a batch on the right."""
-        return PAD
-
-    @property
-    def eos_token_id(self) -> int:
-        """Id that ends every encoded text."""
-        return EOS
-
-    @property
-    def unk_token_id(self) -> int:
-        """Id of what the vocabulary lacks."""
-        return UNK
-
-    @property
-    def special_ids(self) -> range:
-        """The ids that stand for no text: 0..105."""
-        return range(UNK + 1)
-
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, *, starts: bool = True, ends: bool = True) -> list[int]:
         """Ids of plain text."""
-        return [piece + self._offset for piece in self._processor.encode(text)]
+        if self._is_raw(ends):
+            return [piece + self._offset for piece in self._processor.encode(text)]
+        return self.encode_pieces(text, starts=starts, ends=ends)[0]
 
-    def encode_pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    def encode_pieces(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
         """Ids of plain text, and the characters that each stands for."""
-        found = self._processor.encode(text, return_type="offset_mapping")
-        ids = [piece + self._offset for piece in found["ids"]]
-        return ids, [(start, end) for start, end in found["offsets"]]
+        if self._is_raw(ends):
+            found = self._processor.encode(text, return_type="offset_mapping")
+            ids = [piece + self._offset for piece in found["ids"]]
+            return ids, [(start, end) for start, end in found["offsets"]]
+        normalized, places = self.normalize(text)
+        ids, offsets = self.encode_normalized(normalized, starts=starts, ends=ends)
+        return ids, [(places[start], places[end]) for start, end in offsets]
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of ids that are not special."""
-        if not token_ids:
-            return ""
-        text: str = self._processor.decode([token_id - self._offset for token_id in token_ids])
+    def normalize(self, text: str) -> tuple[str, list[int]]:
+        """Text with its characters mapped and runs of spaces collapsed, and their places."""
+        assert self._parts is not None
+        return self._parts.normalize(text)
+
+    def encode_normalized(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
+        """Ids of a part of a normalised text."""
+        assert self._parts is not None
+        pieces, offsets = self._parts.encode(text, starts=starts, ends=ends)
+        return [piece + self._offset for piece in pieces], offsets
+
+    def decode(self, tokens: Sequence[int | str]) -> str:
+        """Text of ids that are not special, and of literals between them.
+
+        Spaces at the start are dropped, as SentencePiece does.
+        """
+        text = ""
+        run: list[int] = []
+        for token in (*tokens, ""):
+            if not isinstance(token, str):
+                run.append(token - self._offset)
+                continue
+            if run:
+                text += self._text_of(run, starts=not text)
+                run = []
+            text += token.replace(SPACE, " ")
         return text
 
+    def _text_of(self, pieces: list[int], *, starts: bool) -> str:
+        text: str = self._processor.decode(pieces)
+        if starts:
+            return text
+        literal = "".join(self._processor.id_to_piece(pieces))
+        return " " * (len(literal) - len(literal.lstrip(SPACE))) + text.lstrip(" ")
 
-def _load_processor(path: Path, offset: int) -> sentencepiece.SentencePieceProcessor:
-    """Load a vocabulary whose special pieces cannot come out of text.
+    def _is_raw(self, ends: bool) -> bool:
+        """Whether SentencePiece itself reads a text as it is to be read."""
+        return ends and (self._parts is None or self._parts.prepend == "always")
+
+
+def _read_model(path: Path, spec: TokenizerSpec) -> bytes:
+    """A vocabulary whose special pieces cannot come out of text.
 
     BigBirdPegasus's has `<s>`, `[MASK]`, `<t>` and some hundred others as user-defined symbols,
     which any text could spell; as control symbols they keep their ids and stay out of its reach.
@@ -106,20 +136,21 @@ def _load_processor(path: Path, offset: int) -> sentencepiece.SentencePieceProce
         raise BundleError(f"{path}: the tokenizer cannot be read: {err.strerror}") from err
     processor = _processor_from(model, path)
     got = (processor.pad_id(), processor.eos_id(), processor.unk_id())
-    expected = (PAD, EOS, UNK - offset)
+    expected = (spec.pad_token_id, spec.eos_token_id, spec.unk_token_id - spec.offset)
     if got != expected:
         raise BundleError(
             f"{path}: has (pad, eos, unk) at pieces {got}, expected {expected}: "
             "not a vocabulary of this layout"
         )
-    if _spells_special(processor):
-        processor = _processor_from(with_control_pieces(model, processor.unk_id()), path)
-        if _spells_special(processor):
+    count = max(spec.special_below - 1 - spec.offset, 0)
+    if _spells_special(processor, count):
+        model = with_control_pieces(model, count)
+        if _spells_special(_processor_from(model, path), count):
             raise BundleError(
                 f"{path}: its special pieces cannot be kept apart from text: not as SentencePiece "
                 "writes it; use the checkpoint's own file"
             )
-    return processor
+    return model
 
 
 def _processor_from(model: bytes, path: Path) -> sentencepiece.SentencePieceProcessor:
@@ -135,17 +166,22 @@ def _processor_from(model: bytes, path: Path) -> sentencepiece.SentencePieceProc
     return processor
 
 
-def _spells_special(processor: sentencepiece.SentencePieceProcessor) -> bool:
-    """Whether some text could yield a special id below UNK."""
-    return not all(processor.is_control(piece) for piece in range(processor.unk_id()))
+def _spells_special(processor: sentencepiece.SentencePieceProcessor, count: int) -> bool:
+    """Whether some text could yield one of the first pieces."""
+    return not all(processor.is_control(piece) for piece in range(count))
 
 
 def _special_tokens(
-    processor: sentencepiece.SentencePieceProcessor, layout: TokenizerLayout
+    processor: sentencepiece.SentencePieceProcessor, spec: TokenizerSpec
 ) -> dict[str, int]:
-    """Literal -> id of the special tokens 0..105."""
-    if layout == "bigbird_pegasus":
-        return {processor.id_to_piece(index): index for index in range(UNK + 1)}
-    masks = {"<mask_1>": 2, "<mask_2>": 3}
-    unknowns = {f"<unk_{number}>": number + 2 for number in range(2, 103)}
-    return {"<pad>": PAD, "</s>": EOS, **masks, **unknowns, "<unk>": UNK}
+    """Literal -> id of the special tokens; those before the first piece have Hugging Face's."""
+    pieces = range(processor.get_piece_size())
+    is_control = processor.is_control(list(pieces))
+    found = {
+        processor.id_to_piece(piece): piece if piece < 2 else piece + spec.offset
+        for piece in pieces
+        if is_control[piece] or piece == processor.unk_id()
+    }
+    masks = {f"<mask_{number}>": number + 1 for number in range(1, min(spec.offset, 2) + 1)}
+    unknowns = {f"<unk_{number}>": number + 2 for number in range(2, spec.offset)}
+    return {**masks, **unknowns, **found}

@@ -3,34 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["Vocabulary"]
+__all__ = ["Offsets", "Vocabulary"]
+
+Offsets = list[tuple[int, int]]
+"""The characters [start, end) of a text that each id stands for."""
 
 
 class Vocabulary(Protocol):
     """One vocabulary under the ids of its model.
 
-    What is read or written here is plain text: no special token is parsed, none is added. Nothing
-    changes after loading, so that several threads may call at once.
+    What is read or written here is plain text: no special token is parsed, none is added. A text
+    may be a part of one, between added tokens: `starts` says whether it is the first part, `ends`
+    whether whitespace at its end counts for nothing. Nothing changes after loading, so that several
+    threads may call at once.
     """
 
     @property
     def size(self) -> int:
         """Number of ids, special ones included: each is below it."""
-        ...
-
-    @property
-    def pad_token_id(self) -> int:
-        """Id that fills a batch on the right."""
-        ...
-
-    @property
-    def eos_token_id(self) -> int:
-        """Id that ends every encoded text."""
-        ...
-
-    @property
-    def unk_token_id(self) -> int:
-        """Id of what the vocabulary lacks."""
         ...
 
     @property
@@ -48,14 +38,27 @@ class Vocabulary(Protocol):
         """Whether `<n>` is a token, which the original models read as a newline."""
         ...
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of plain text, without EOS; [] where nothing of it is left."""
+    def encode(self, text: str, *, starts: bool = True, ends: bool = True) -> list[int]:
+        """Ids of plain text; [] where nothing of it is left."""
         ...
 
-    def encode_pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids of plain text, and the characters [start, end) of it that each stands for."""
+    def encode_pieces(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
+        """Ids of plain text, and what of it each stands for."""
         ...
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of ids that are below `size` and not special."""
+    def normalize(self, text: str) -> tuple[str, list[int]]:
+        """Text as the vocabulary reads it; of each of its characters the place in `text`, and of
+        its end."""
+        ...
+
+    def encode_normalized(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
+        """As `encode_pieces`, for a part of what `normalize` gave."""
+        ...
+
+    def decode(self, tokens: Sequence[int | str]) -> str:
+        """Text of ids that are below `size` and not special, and of literals between them."""
         ...

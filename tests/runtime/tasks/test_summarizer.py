@@ -28,7 +28,7 @@ from pegasus_runtime import (
     Summarizer,
     Summary,
 )
-from pegasus_runtime.bundle import SCHEMA_VERSION, Bundle
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, SCHEMA_VERSION, Bundle
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.sessions.ort.engine import OrtEngine
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
@@ -147,7 +147,8 @@ def copied(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def summarizer_on(engine: Engine, bundle: Bundle) -> Summarizer:
-    return Summarizer(bundle, engine, Tokenizer.load(bundle.folder / "spiece.model", "pegasus"))
+    spec = PUBLISHED_TOKENIZERS["pegasus"]
+    return Summarizer(bundle, engine, Tokenizer.load(bundle.folder / spec.file, spec))
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -294,7 +295,7 @@ def test_more_returned_sequences_are_alternatives_best_first(summarizer: Summari
 
 
 def test_the_text_is_the_decoded_tokens(summarizer: Summarizer, bundle: Bundle) -> None:
-    tokenizer = Tokenizer.load(bundle.folder / "spiece.model", "pegasus")
+    tokenizer = Tokenizer.load(bundle.folder / "spiece.model", PUBLISHED_TOKENIZERS["pegasus"])
     summary = summarizer.summarize(texts(1)[0])
     assert summary.text == tokenizer.decode(summary.token_ids)
     assert summary.token_ids[-1] == tokenizer.eos_token_id
