@@ -43,8 +43,8 @@ from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_export.verify.device import open_on_host
 from pegasus_export.verify.tokens import Tokens, edit_distance
 from pegasus_runtime import PegasusError, Summarizer
-from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, Bundle
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 from wire_reports import HELD_OUT_SEEDS, Report, generate_long_report, generate_report
 
 DEMOS: dict[str, Callable[[int], Report]] = {
@@ -85,8 +85,8 @@ def measure_demo(demo: str, setup: argparse.Namespace) -> tuple[list[Quality], i
     """transformers first, then every precision; and the number of transformers' tokens."""
     reports = [DEMOS[demo](seed) for seed in HELD_OUT_SEEDS[: setup.documents]]
     folder = REPOSITORY / "examples" / "checkpoints" / demo
-    layout = json.loads((folder / "config.json").read_text())["model_type"]
-    tokenizer = Tokenizer.load(folder / "spiece.model", layout, newlines="original")
+    spec = PUBLISHED_TOKENIZERS[json.loads((folder / "config.json").read_text())["model_type"]]
+    tokenizer = Tokenizer.load(folder / spec.file, spec, newlines="original")
     sources = [tokenizer.encode(each.document).token_ids for each in reports]
     _say(f"{demo}: {len(reports)} summaries by transformers …")
     expected = summarize_with_transformers(folder, sources)
@@ -175,7 +175,7 @@ def _open(bundle: Bundle, setup: argparse.Namespace) -> Iterator[Summarizer]:
     spec = bundle.manifest.tokenizer
     assert spec is not None  # of every bundle that summarises
     with open_on_host(bundle) as engine:
-        yield Summarizer(bundle, engine, Tokenizer.load(bundle.path(spec.file), spec.layout))
+        yield Summarizer(bundle, engine, Tokenizer.load(bundle.path(spec.file), spec))
 
 
 def _score(reports: Sequence[Report], written: Sequence[str]) -> dict[str, float]:

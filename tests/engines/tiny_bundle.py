@@ -55,7 +55,7 @@ def manifest_of(target: Target) -> Manifest:
                 file="table.bin", offset=0, dtype="float32", shape=(8, SIZE), graphs=("encoder",)
             )
         },
-        tokenizer=TokenizerSpec(file="spiece.model", layout="pegasus", offset=103),
+        tokenizer=TokenizerSpec(file="spiece.model"),
         token_ids=TokenIds(pad_token_id=0, eos_token_ids=(1,), decoder_start_token_id=0),
         limits=Limits(max_source_tokens=8, max_target_tokens=8, max_beams=1, max_batch=1),
         source=Source(name="tiny", sha256="0" * 64),

@@ -18,7 +18,7 @@ FLOORS: Mapping[str, Floors] = {
     "runtime/pegasus_runtime": (
         ("errors", "spelling", "version"),
         ("bundle", "command_line", "native"),
-        ("tokenizer", "decoding"),
+        ("tokenization", "decoding"),
         ("search", "sessions"),
         ("generation",),
         ("tasks",),

@@ -32,7 +32,7 @@ ALLOWED_OF_OURS = {
     "pegasus_export": (
         "pegasus_engines",
         "pegasus_plugins",
-        "pegasus_runtime.tokenizer",
+        "pegasus_runtime.tokenization",
         # A bundle is verified by what will run it, and refused for defaults that it cannot run.
         "pegasus_runtime.decoding",
         "pegasus_runtime.generation",
@@ -176,8 +176,12 @@ def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
         ("pegasus_runtime", "load('pegasus_plugins.driver')", ["pegasus_plugins.driver"]),
         ("pegasus_plugins", "import pegasus_runtime", ["pegasus_runtime"]),
         ("pegasus_engines", "from pegasus_runtime import bundle", []),
-        ("pegasus_engines", "from pegasus_runtime import tokenizer", ["pegasus_runtime.tokenizer"]),
-        ("pegasus_export", "from pegasus_runtime.tokenizer import Tokenizer", []),
+        (
+            "pegasus_engines",
+            "from pegasus_runtime import tokenization",
+            ["pegasus_runtime.tokenization"],
+        ),
+        ("pegasus_export", "from pegasus_runtime.tokenization.tokenizer import Tokenizer", []),
         (
             "pegasus_export",
             "from pegasus_runtime import Summarizer",

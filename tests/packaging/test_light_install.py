@@ -36,7 +36,7 @@ def test_the_runtime_comes_from_the_wheel(light_python: Path) -> None:
 def test_every_module_of_the_runtime_for_onnx_runtime_imports(light_python: Path) -> None:
     script = (
         "from pegasus_runtime import *; import onnxruntime, pegasus_runtime.commands.summarize;"
-        "import pegasus_runtime.sessions.ort.engine, pegasus_runtime.tokenizer;"
+        "import pegasus_runtime.sessions.ort.engine, pegasus_runtime.tokenization.tokenizer;"
         "import pegasus_runtime.bundle"
     )
     result = run(light_python, "-c", script)

@@ -6,7 +6,7 @@ from pathlib import Path
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
 from pegasus_export.measure.residual import choose_shift, largest_residual
 from pegasus_export.stages.prepare import Prepared
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["choose_residual_shift"]
 
@@ -18,7 +18,7 @@ def choose_residual_shift(prepared: Prepared, folder: Path) -> Prepared:
     spec, longest = prepared.tokenizer, prepared.limits.max_source_tokens
     largest = 0.0
     if spec is not None:
-        tokenizer = Tokenizer.load(folder / spec.file, spec.layout)
+        tokenizer = Tokenizer.load(folder / spec.file, spec)
         largest = largest_residual(
             prepared.pegasus,
             [

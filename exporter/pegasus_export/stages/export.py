@@ -41,7 +41,7 @@ from pegasus_runtime.bundle import (
     write_bundle,
 )
 from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
 
@@ -159,7 +159,7 @@ def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Base
     assert spec is not None  # of every task that summarises
     return make_baseline(
         prepared.pegasus,
-        Tokenizer.load(folder / spec.file, spec.layout),
+        Tokenizer.load(folder / spec.file, spec),
         prepared.documents,
         manifest=manifest,
         max_length=_GLANCE_TOKENS if prepared.documents == DEFAULT_DOCUMENTS else None,

@@ -20,7 +20,7 @@ from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
-    TOKENIZER_OFFSETS,
+    PUBLISHED_TOKENIZERS,
     Limits,
     PlanSpec,
     Target,
@@ -29,7 +29,7 @@ from pegasus_runtime.bundle import (
     TokenizerSpec,
 )
 from pegasus_runtime.errors import BundleError
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Prepared", "prepare"]
 
@@ -203,9 +203,9 @@ def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> Tokeniz
             f"{checkpoint.folder} has no spiece.model, which {task} needs: "
             "copy it from the model that the checkpoint was trained from"
         )
-    layout = ARCHITECTURES[checkpoint.architecture].model_type
+    spec = PUBLISHED_TOKENIZERS[ARCHITECTURES[checkpoint.architecture].model_type]
     try:
-        vocab_size = Tokenizer.load(checkpoint.spiece, layout).vocab_size
+        vocab_size = Tokenizer.load(checkpoint.spiece, spec).vocab_size
     except BundleError as err:
         raise CheckpointError(str(err)) from err
     if vocab_size > checkpoint.config.vocab_size:
@@ -214,7 +214,7 @@ def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> Tokeniz
             ": take the spiece.model that the checkpoint was trained with"
         )
     shutil.copyfile(checkpoint.spiece, folder / "spiece.model")
-    return TokenizerSpec(file="spiece.model", layout=layout, offset=TOKENIZER_OFFSETS[layout])
+    return spec
 
 
 def _copy_companions(

@@ -25,7 +25,7 @@ from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.sessions.device.engine import is_device_bundle
 from pegasus_runtime.sessions.ort.engine import OrtEngine
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Baseline", "compare_bundle", "make_baseline"]
 

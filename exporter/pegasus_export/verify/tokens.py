@@ -10,7 +10,7 @@ from pegasus_export.measure.documents import CalibrationDocument
 from pegasus_runtime.decoding.protocol import Engine
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["TokenChanges", "compare_tokens", "edit_distance", "rouge_drop", "summarize_sources"]
 

@@ -5,6 +5,7 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 
 - manifest.py       what a manifest says: frozen dataclasses
 - manifest_json.py  Manifest -> text and text -> Manifest, checked field by field
+- tokenizer_spec.py, tokenizer_json.py  the same of its tokenizer
 - json_node.py      a JSON value that knows where it stands, so that errors can say it
 - folder.py         a bundle on disk, opened and checked
 - tables.py         a table of its weights, mapped
@@ -20,7 +21,6 @@ from pegasus_runtime.bundle.folder import (
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,
     SCHEMA_VERSION,
-    TOKENIZER_OFFSETS,
     Activation,
     Architecture,
     ClassifierSpec,
@@ -39,19 +39,26 @@ from pegasus_runtime.bundle.manifest import (
     Task,
     TensorSpec,
     TokenIds,
-    TokenizerLayout,
-    TokenizerSpec,
 )
 from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
 from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
 from pegasus_runtime.bundle.tables import map_table
+from pegasus_runtime.bundle.tokenizer_spec import (
+    PUBLISHED_TOKENIZERS,
+    AddedToken,
+    Prepend,
+    TokenizerKind,
+    TokenizerSpec,
+    WordPieceSpec,
+)
 
 __all__ = [
     "MANIFEST_NAME",
     "PLAN_TARGETS",
+    "PUBLISHED_TOKENIZERS",
     "SCHEMA_VERSION",
-    "TOKENIZER_OFFSETS",
     "Activation",
+    "AddedToken",
     "Architecture",
     "Bundle",
     "BundleWriter",
@@ -64,6 +71,7 @@ __all__ = [
     "PlanSpec",
     "PluginSpec",
     "PluginWay",
+    "Prepend",
     "Profile",
     "Source",
     "TableSpec",
@@ -71,8 +79,9 @@ __all__ = [
     "Task",
     "TensorSpec",
     "TokenIds",
-    "TokenizerLayout",
+    "TokenizerKind",
     "TokenizerSpec",
+    "WordPieceSpec",
     "dump_manifest",
     "map_table",
     "open_bundle",

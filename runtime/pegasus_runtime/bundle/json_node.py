@@ -1,5 +1,6 @@
 """A JSON value that knows where it stands in manifest.json, so that every error can say it."""
 
+import dataclasses
 import json
 import math
 import re
@@ -119,6 +120,10 @@ class JsonNode:
                     "export the checkpoint again"
                 )
 
+    def expect_fields_of(self, cls: type) -> None:
+        """Check that this is an object with the fields of a dataclass, and no others."""
+        self.expect_keys(tuple(field.name for field in dataclasses.fields(cls)))
+
     def text(self) -> str:
         """A non-empty string of valid Unicode."""
         value = self._string()
@@ -147,6 +152,12 @@ class JsonNode:
         """An integer that is at least 0."""
         return self.integer(0)
 
+    def boolean(self) -> bool:
+        """True or false."""
+        if not isinstance(self.value, bool):
+            raise self.error("true or false")
+        return self.value
+
     def choice(self, choices: tuple[T, ...]) -> T:
         """One of these strings."""
         for choice in choices:
@@ -159,6 +170,16 @@ class JsonNode:
         if not isinstance(self.value, str) or not re.fullmatch(pattern, self.value):
             raise self.error(expected)
         return self.value
+
+    def file_path(self) -> str:
+        """A relative POSIX path that stays in the folder on every system."""
+        path = self.text()
+        unsafe = any(char in '\\:*?"<>|' or not char.isprintable() for char in path)
+        if unsafe or any(part in ("", ".", "..") for part in path.split("/")):
+            raise self.error('a relative path with "/", inside the folder')
+        if path == "manifest.json":
+            raise self.error("another file than the manifest")
+        return path
 
     def optional(self, read: Callable[["JsonNode"], T]) -> T | None:
         """None for null, else what `read` gives."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pegasus_runtime.bundle.block_sparse import longest_full
+from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec
 
 __all__ = [
     "PLAN_TARGETS",
     "SCHEMA_VERSION",
-    "TOKENIZER_OFFSETS",
     "Activation",
     "Architecture",
     "ClassifierSpec",
@@ -32,11 +32,9 @@ __all__ = [
     "Task",
     "TensorSpec",
     "TokenIds",
-    "TokenizerLayout",
-    "TokenizerSpec",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -53,12 +51,9 @@ Target: TypeAlias = Literal["onnx", "ort", "trt", "trt-rtx"]
 PLAN_TARGETS: tuple[Target, ...] = ("trt", "trt-rtx")
 """Those whose graphs TensorRT builds plans of: for the GPU at hand, and for GPUs of desktops."""
 PluginWay: TypeAlias = Literal["library", "python", "aot"]
-TokenizerLayout: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
 
 Profile: TypeAlias = Mapping[str, tuple[int, int, int]]
 """Dynamic dimension -> its smallest size, the one to be fastest at, its largest."""
-
-TOKENIZER_OFFSETS: Mapping[TokenizerLayout, int] = {"pegasus": 103, "bigbird_pegasus": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,18 +145,6 @@ class TokenIds:
     eos_token_ids: tuple[int, ...]
     decoder_start_token_id: int
     bos_token_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenizerSpec:
-    """The SentencePiece file, and how its pieces map to ids: id = piece + offset, from piece 2 on.
-
-    offset: TOKENIZER_OFFSETS[layout].
-    """
-
-    file: str
-    layout: TokenizerLayout
-    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

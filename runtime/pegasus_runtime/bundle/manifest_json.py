@@ -10,7 +10,6 @@ from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, l
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,
     SCHEMA_VERSION,
-    TOKENIZER_OFFSETS,
     Activation,
     Architecture,
     ClassifierSpec,
@@ -29,9 +28,8 @@ from pegasus_runtime.bundle.manifest import (
     Task,
     TensorSpec,
     TokenIds,
-    TokenizerLayout,
-    TokenizerSpec,
 )
+from pegasus_runtime.bundle.tokenizer_json import read_tokenizer
 from pegasus_runtime.errors import BundleError
 
 __all__ = ["dump_manifest", "parse_manifest"]
@@ -63,7 +61,7 @@ def parse_manifest(text: str) -> Manifest:
     """
     root = load_json(text)
     _check_schema_version(root)
-    _expect_fields_of(root, Manifest)
+    root.expect_fields_of(Manifest)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         task=root.child("task").choice(get_args(Task)),
@@ -73,7 +71,7 @@ def parse_manifest(text: str) -> Manifest:
         tables=root.child("tables").mapping(_read_table),
         architecture=_read_architecture(root.child("architecture")),
         graphs=_read_graphs(root.child("graphs")),
-        tokenizer=root.child("tokenizer").optional(_read_tokenizer),
+        tokenizer=root.child("tokenizer").optional(read_tokenizer),
         classifier=root.child("classifier").optional(_read_classifier),
         plans=root.child("plans").optional(_read_plans),
         token_ids=_read_token_ids(root.child("token_ids")),
@@ -126,12 +124,8 @@ def _check_schema_version(root: JsonNode) -> None:
         )
 
 
-def _expect_fields_of(node: JsonNode, cls: type) -> None:
-    node.expect_keys(tuple(field.name for field in dataclasses.fields(cls)))
-
-
 def _read_architecture(node: JsonNode) -> Architecture:
-    _expect_fields_of(node, Architecture)
+    node.expect_fields_of(Architecture)
     is_sparse = node.child("attention_type").value == "block_sparse"
     for name in ("block_size", "num_random_blocks", "random_blocks"):
         if (node.child(name).value is not None) != is_sparse:
@@ -166,9 +160,9 @@ def _read_graphs(node: JsonNode) -> dict[str, GraphSpec]:
 
 
 def _read_graph(node: JsonNode) -> GraphSpec:
-    _expect_fields_of(node, GraphSpec)
+    node.expect_fields_of(GraphSpec)
     return GraphSpec(
-        file=_read_path(node.child("file")),
+        file=node.child("file").file_path(),
         inputs=_read_tensors(node.child("inputs")),
         outputs=_read_tensors(node.child("outputs")),
     )
@@ -182,7 +176,7 @@ def _read_tensors(node: JsonNode) -> tuple[TensorSpec, ...]:
 
 
 def _read_tensor(node: JsonNode) -> TensorSpec:
-    _expect_fields_of(node, TensorSpec)
+    node.expect_fields_of(TensorSpec)
     return TensorSpec(
         name=node.child("name").text(),
         dtype=node.child("dtype").choice(DTYPES),
@@ -195,13 +189,13 @@ def _read_dimension(node: JsonNode) -> int | str:
 
 
 def _read_table(node: JsonNode) -> TableSpec:
-    _expect_fields_of(node, TableSpec)
+    node.expect_fields_of(TableSpec)
     shape = node.child("shape")
     sizes = shape.sequence(JsonNode.positive)
     if len(sizes) != 2:
         raise shape.error("rows and columns")
     return TableSpec(
-        file=_read_path(node.child("file")),
+        file=node.child("file").file_path(),
         offset=node.child("offset").count(),
         dtype=node.child("dtype").choice(tuple(_TABLE_ITEM_BYTES)),
         shape=(sizes[0], sizes[1]),
@@ -225,19 +219,8 @@ def _check_tables(manifest: Manifest) -> None:
             raise field_error(path, f"{end} bytes up to its end", f"at most {size} of {table.file}")
 
 
-def _read_tokenizer(node: JsonNode) -> TokenizerSpec:
-    _expect_fields_of(node, TokenizerSpec)
-    layout: TokenizerLayout = node.child("layout").choice(get_args(TokenizerLayout))
-    offset = node.child("offset")
-    if offset.count() != TOKENIZER_OFFSETS[layout]:
-        raise offset.error(f"{TOKENIZER_OFFSETS[layout]} for layout {layout}")
-    return TokenizerSpec(
-        file=_read_path(node.child("file")), layout=layout, offset=TOKENIZER_OFFSETS[layout]
-    )
-
-
 def _read_classifier(node: JsonNode) -> ClassifierSpec:
-    _expect_fields_of(node, ClassifierSpec)
+    node.expect_fields_of(ClassifierSpec)
     labels = node.child("labels").sequence(JsonNode.text)
     if not labels or len(set(labels)) < len(labels):
         raise node.child("labels").error("different names, at least one")
@@ -247,7 +230,7 @@ def _read_classifier(node: JsonNode) -> ClassifierSpec:
 
 
 def _read_token_ids(node: JsonNode) -> TokenIds:
-    _expect_fields_of(node, TokenIds)
+    node.expect_fields_of(TokenIds)
     return TokenIds(
         pad_token_id=node.child("pad_token_id").count(),
         eos_token_ids=node.child("eos_token_ids").sequence(JsonNode.count),
@@ -265,7 +248,7 @@ def _check_token_ids(manifest: Manifest) -> None:
 
 
 def _read_limits(node: JsonNode) -> Limits:
-    _expect_fields_of(node, Limits)
+    node.expect_fields_of(Limits)
     return Limits(
         max_source_tokens=node.child("max_source_tokens").positive(),
         max_target_tokens=node.child("max_target_tokens").positive(),
@@ -275,7 +258,7 @@ def _read_limits(node: JsonNode) -> Limits:
 
 
 def _read_plans(node: JsonNode) -> PlanSpec:
-    _expect_fields_of(node, PlanSpec)
+    node.expect_fields_of(PlanSpec)
     capabilities = node.child("compute_capabilities")
     plans = PlanSpec(
         num_beams=node.child("num_beams").positive(),
@@ -292,11 +275,11 @@ def _read_plans(node: JsonNode) -> PlanSpec:
 
 
 def _read_plugin(node: JsonNode) -> PluginSpec:
-    _expect_fields_of(node, PluginSpec)
+    node.expect_fields_of(PluginSpec)
     plugin = PluginSpec(
         operator=node.child("operator").match(r"\w+::\w+", 'an operator such as "space::Name"'),
         version=node.child("version").text(),
-        kernels=_read_path(node.child("kernels")),
+        kernels=node.child("kernels").file_path(),
         way=node.child("way").optional(lambda each: each.choice(get_args(PluginWay))),
         library=node.child("library").optional(_read_library),
         library_sha256=node.child("library_sha256").optional(_read_sha256),
@@ -339,35 +322,24 @@ def _check_plans(manifest: Manifest) -> None:
 
 
 def _read_source(node: JsonNode) -> Source:
-    _expect_fields_of(node, Source)
+    node.expect_fields_of(Source)
     return Source(name=node.child("name").text(), sha256=_read_sha256(node.child("sha256")))
 
 
 def _read_files(node: JsonNode) -> dict[str, FileRecord]:
     files = node.mapping(_read_file)
     for name in files:
-        _read_path(JsonNode(value=name, path=node.child(name).path))
+        JsonNode(value=name, path=node.child(name).path).file_path()
     return files
 
 
 def _read_file(node: JsonNode) -> FileRecord:
-    _expect_fields_of(node, FileRecord)
+    node.expect_fields_of(FileRecord)
     return FileRecord(bytes=node.child("bytes").count(), sha256=_read_sha256(node.child("sha256")))
 
 
 def _read_sha256(node: JsonNode) -> str:
     return node.match("[0-9a-f]{64}", "64 lowercase hexadecimal digits")
-
-
-def _read_path(node: JsonNode) -> str:
-    """A relative POSIX path that stays in the folder on every system."""
-    path = node.text()
-    unsafe = any(char in '\\:*?"<>|' or not char.isprintable() for char in path)
-    if unsafe or any(part in ("", ".", "..") for part in path.split("/")):
-        raise node.error('a relative path with "/", inside the folder')
-    if path == "manifest.json":
-        raise node.error("another file than the manifest")
-    return path
 
 
 def _json_from(value: object, path: str, depth: int) -> JsonValue:

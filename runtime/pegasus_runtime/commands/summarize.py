@@ -26,7 +26,7 @@ from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
-from pegasus_runtime.tokenizer import Encoding
+from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["main"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.failure import Errors, Failure, record_failure
-from pegasus_runtime.tokenizer import Encoding
+from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["encode_all", "encode_each"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, open_bundle
 from pegasus_runtime.errors import BundleError
-from pegasus_runtime.tokenizer import Newlines, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
 
@@ -56,7 +56,7 @@ def open_task(
         )
     tokenizer = Tokenizer.load(
         bundle.path(spec.file),
-        spec.layout,
+        spec,
         newlines=newlines,
         parse_special_tokens=parse_special_tokens,
     )

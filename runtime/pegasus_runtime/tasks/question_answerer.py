@@ -11,7 +11,7 @@ from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tokenizer import Pieces, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Pieces, Tokenizer
 
 __all__ = ["Answer", "QuestionAnswerer"]
 

@@ -5,7 +5,7 @@ from numbers import Integral
 
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import InputError
-from pegasus_runtime.tokenizer import Encoding
+from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["check_encoding", "check_source"]
 

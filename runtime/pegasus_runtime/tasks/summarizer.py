@@ -30,7 +30,7 @@ from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.warm_up import run_all_sizes
-from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 
 if TYPE_CHECKING:
     from pegasus_runtime.decoding.protocol import Engine

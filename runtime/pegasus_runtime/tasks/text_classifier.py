@@ -15,7 +15,7 @@ from pegasus_runtime.errors import BundleError, InputError
 from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tokenizer import Encoding, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
 __all__ = ["Classification", "TextClassifier"]
 

@@ -25,8 +25,8 @@ from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.verify.comparison import compare_bundle, make_baseline
-from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, Bundle
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 from wire_reports import HELD_OUT_SEEDS, generate_report
 
 MINI = Path(__file__).parents[3] / "examples" / "checkpoints" / "pegasus-mini"
@@ -46,7 +46,7 @@ def documents() -> list[str]:
 
 @pytest.fixture(scope="module")
 def sources(documents: list[str]) -> list[list[int]]:
-    tokenizer = Tokenizer.load(MINI / "spiece.model", "pegasus")
+    tokenizer = Tokenizer.load(MINI / "spiece.model", PUBLISHED_TOKENIZERS["pegasus"])
     return [list(tokenizer.encode(text).token_ids) for text in documents]
 
 
@@ -150,7 +150,7 @@ def test_our_fp16_export_generates_the_tokens_of_fp32(
     assert spec is not None
     baseline = make_baseline(
         pegasus,
-        Tokenizer.load(exported.bundle.path(spec.file), spec.layout),
+        Tokenizer.load(exported.bundle.path(spec.file), spec),
         [CalibrationDocument(text=text) for text in documents],
         manifest=manifest,
     )

@@ -20,8 +20,8 @@ from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
-from pegasus_runtime.bundle import open_bundle
-from pegasus_runtime.tokenizer import Tokenizer
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, open_bundle
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 TinyCheckpoint = Callable[..., Path]
 TinyBundle = Callable[..., Path]
@@ -72,7 +72,7 @@ def _baseline(checkpoint_folder: Path, bundle_folder: Path) -> tuple[Pegasus, Ba
     checkpoint = open_checkpoint(str(checkpoint_folder))
     pegasus = load_pegasus(checkpoint)
     assert checkpoint.spiece is not None
-    tokenizer = Tokenizer.load(checkpoint.spiece, "pegasus")
+    tokenizer = Tokenizer.load(checkpoint.spiece, PUBLISHED_TOKENIZERS["pegasus"])
     manifest = open_bundle(bundle_folder).manifest
     return pegasus, make_baseline(pegasus, tokenizer, DOCUMENTS, manifest=manifest)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pegasus_runtime.bundle import (
+    AddedToken,
     Architecture,
     FileRecord,
     GraphSpec,
@@ -77,7 +78,11 @@ def manifest() -> Manifest:
                 graphs=("encoder",),
             )
         },
-        tokenizer=TokenizerSpec(file="spiece.model", layout="bigbird_pegasus", offset=0),
+        tokenizer=TokenizerSpec(
+            file="spiece.model",
+            offset=0,
+            added_tokens=(AddedToken(content="<sep>", token_id=96103, normalized=True),),
+        ),
         token_ids=TokenIds(
             pad_token_id=0, eos_token_ids=(1,), decoder_start_token_id=2, bos_token_id=2
         ),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import pegasus_runtime.bundle as bundle_package
 from pegasus_runtime.bundle import (
     SCHEMA_VERSION,
+    AddedToken,
     Architecture,
     ClassifierSpec,
     FileRecord,
@@ -30,6 +31,7 @@ from pegasus_runtime.bundle import (
     TensorSpec,
     TokenIds,
     TokenizerSpec,
+    WordPieceSpec,
     dump_manifest,
     parse_manifest,
 )
@@ -82,6 +84,9 @@ sparse_architectures = st.builds(
     num_random_blocks=st.integers(0, 9),
     random_blocks=st.sampled_from(["hf-eval", "seeded"]),
 )
+added_tokens = st.builds(
+    AddedToken, content=names, token_id=st.integers(0, 10**6), special=st.booleans()
+)
 manifests = st.builds(
     Manifest,
     task=st.sampled_from(["summarization", "feature-extraction", "text-generation"]),
@@ -96,8 +101,27 @@ manifests = st.builds(
         max_size=2,
     ),
     tokenizer=st.none()
-    | st.builds(TokenizerSpec, file=paths, layout=st.just("pegasus"), offset=st.just(103))
-    | st.builds(TokenizerSpec, file=paths, layout=st.just("bigbird_pegasus"), offset=st.just(0)),
+    | st.builds(
+        TokenizerSpec,
+        file=paths,
+        offset=st.integers(0, 103),
+        unk_token_id=st.integers(103, 999),
+        prefix_ids=st.lists(token_ids, max_size=2).map(tuple),
+        added_tokens=st.lists(added_tokens, max_size=2).map(tuple),
+        prepend=st.sampled_from(["always", "first", "never"]),
+    )
+    | st.builds(
+        TokenizerSpec,
+        file=paths,
+        kind=st.just("wordpiece"),
+        wordpiece=st.builds(
+            WordPieceSpec,
+            do_lower_case=st.booleans(),
+            strip_accents=st.none() | st.booleans(),
+            max_input_chars_per_word=positives,
+            cls_token=st.none() | names,
+        ),
+    ),
     token_ids=st.builds(
         TokenIds,
         pad_token_id=token_ids,
@@ -207,7 +231,22 @@ REFUSED: list[tuple[Change, str]] = [
         lambda m: m["graphs"]["encoder"]["outputs"][0].update(shape=["batch", -1]),
         "graphs.encoder.outputs[0].shape[1]: got -1, expected a non-negative integer",
     ),
-    (lambda m: m["tokenizer"].update(offset=103), "tokenizer.offset: got 103, expected 0 for lay"),
+    (
+        lambda m: m["tokenizer"].update(kind="bpe"),
+        'tokenizer.kind: got "bpe", expected one of sent',
+    ),
+    (
+        lambda m: m["tokenizer"].update(offset=106),
+        "offset: got 106, expected at most unk_token_id,",
+    ),
+    (
+        lambda m: m["tokenizer"].update(kind="wordpiece"),
+        "tokenizer.wordpiece: got null, expected settings for kind wordpiece, null otherwise",
+    ),
+    (
+        lambda m: m["tokenizer"]["added_tokens"][0].update(special=0),
+        "tokenizer.added_tokens[0].special: got 0, expected true or false",
+    ),
     (lambda m: m["token_ids"].update(eos_token_ids=1), "eos_token_ids: got 1, expected a list"),
     (
         lambda m: m["token_ids"].update(eos_token_ids=[1, 96103]),
@@ -266,6 +305,7 @@ RECORDS: list[tuple[str | int, ...]] = [
     ("graphs", "encoder", "inputs", 0),
     ("tables", "model.shared.int8"),
     ("tokenizer",),
+    ("tokenizer", "added_tokens", 0),
     ("token_ids",),
     ("limits",),
     ("source",),

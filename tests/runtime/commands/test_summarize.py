@@ -18,7 +18,7 @@ import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences
 from pegasus_runtime import GenerationOptions, Summarizer, Summary
-from pegasus_runtime.bundle import SCHEMA_VERSION
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, SCHEMA_VERSION
 from pegasus_runtime.commands.summarize import main
 
 COMMAND = [sys.executable, "-m", "pegasus_runtime.commands.summarize"]
@@ -496,14 +496,16 @@ def test_an_engine_that_fails_on_a_document_is_exit_code_1(
 
 
 def token_count(path: Path) -> int:
-    from pegasus_runtime.tokenizer import Tokenizer
+    from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
     model = path.parent / "spiece.model"
     if not model.exists():
         from exporter.tiny_checkpoint import tiny_spiece
 
         model.write_bytes(tiny_spiece())
-    return len(Tokenizer.load(model, "pegasus").encode(path.read_text()).token_ids)
+    return len(
+        Tokenizer.load(model, PUBLISHED_TOKENIZERS["pegasus"]).encode(path.read_text()).token_ids
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ from pegasus_runtime import (
     Summarizer,
     Summary,
 )
-from pegasus_runtime.bundle import SCHEMA_VERSION, Bundle
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, SCHEMA_VERSION, Bundle
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.sessions.ort.engine import OrtEngine
-from pegasus_runtime.tokenizer import Encoding, Newlines, Tokenizer
+from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 from runtime.search.oracle import run_oracle
 
 ARCHITECTURE = "PegasusForConditionalGeneration"
@@ -147,7 +147,8 @@ def copied(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def summarizer_on(engine: Engine, bundle: Bundle) -> Summarizer:
-    return Summarizer(bundle, engine, Tokenizer.load(bundle.folder / "spiece.model", "pegasus"))
+    spec = PUBLISHED_TOKENIZERS["pegasus"]
+    return Summarizer(bundle, engine, Tokenizer.load(bundle.folder / spec.file, spec))
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -318,7 +319,7 @@ def test_scores_of_tokens_come_where_they_are_asked_for(summarizer: Summarizer) 
 
 
 def test_the_text_is_the_decoded_tokens(summarizer: Summarizer, bundle: Bundle) -> None:
-    tokenizer = Tokenizer.load(bundle.folder / "spiece.model", "pegasus")
+    tokenizer = Tokenizer.load(bundle.folder / "spiece.model", PUBLISHED_TOKENIZERS["pegasus"])
     summary = summarizer.summarize(texts(1)[0])
     assert summary.text == tokenizer.decode(summary.token_ids)
     assert summary.token_ids[-1] == tokenizer.eos_token_id

@@ -1,0 +1,329 @@
+"""Text -> token ids and back: what every task calls, whatever vocabulary lies below.
+
+The reference is raw SentencePiece, which the models were trained with. The model's own special
+tokens (for PEGASUS, ids 0..105) never come out of text, except `<unk>` for what the vocabulary
+lacks, unless `parse_special_tokens` is on. Piece 106 `<n>` is an ordinary one.
+
+Tokens that a fine-tune added, special ones too, are always looked for in the text: it depends on
+them, and they bring about nothing but what it was trained to do. Around them, ids are those of
+transformers 5.23.
+
+Where transformers 5.23 differs, for PEGASUS:
+- whitespace at the end of the text, or before a parsed special token of the model's own, gives an
+  extra `▁` (110);
+- a combining mark after some compatibility characters (`…`, fullwidth forms) is lost;
+- of two segmentations with equal scores it may take the other (three or more primes in a row);
+- a `▁` in the text itself is a place to cut, and takes no space in front;
+- decoding ids that start with `▁` keeps that space.
+For BigBirdPegasus without a tokenizer.json, transformers 5.23 gives other ids than the models were
+trained with.
+"""
+
+import itertools
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
+from pegasus_runtime.errors import BundleError, InputError, OptionsError
+from pegasus_runtime.tokenization.added_tokens import TokenFinder
+from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
+    NEWLINE_PIECE,
+    SentencePieceVocabulary,
+)
+from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
+
+__all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
+
+Newlines: TypeAlias = Literal["hf", "original"]
+
+# What transformers' clean_up_tokenization_spaces replaces, in its order.
+_TIGHT = (
+    (" .", "."),
+    (" ?", "?"),
+    (" !", "!"),
+    (" ,", ","),
+    (" ' ", "'"),
+    (" n't", "n't"),
+    (" 'm", "'m"),
+    (" 's", "'s"),
+    (" 've", "'ve"),
+    (" 're", "'re"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """The ids of one text, EOS included; num_tokens_before counts them before truncation."""
+
+    token_ids: tuple[int, ...]
+    truncated: bool
+    num_tokens_before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """The ids of one text without EOS, and the characters [start, end) that each stands for.
+
+    A piece may bring the space before it along, and may stand for none (as part of `½`).
+    """
+
+    token_ids: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tokenizer:
+    """A vocabulary, with special tokens, EOS and limits.
+
+    Nothing here changes after loading: `encode` and `decode` may run in several threads at once.
+    """
+
+    newlines: Newlines
+    parse_special_tokens: bool
+    _spec: TokenizerSpec = field(repr=False)
+    _vocabulary: Vocabulary = field(repr=False)
+    _as_written: TokenFinder = field(repr=False)
+    """Of added tokens that are not normalised, and of the model's own where they are parsed."""
+    _as_written_added: TokenFinder = field(repr=False)
+    """Of the added ones alone."""
+    _normalized: TokenFinder = field(repr=False)
+    _literals: Mapping[int, str] = field(repr=False)
+    """Added tokens as they are decoded, by id; the special ones are ''."""
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        spec: TokenizerSpec,
+        *,
+        newlines: Newlines = "hf",
+        parse_special_tokens: bool = False,
+    ) -> "Tokenizer":
+        """Load the vocabulary in a file, as the manifest describes it.
+
+        newlines: "hf" reads a newline as a space, as Hugging Face does, and leaves `<n>` in decoded
+        text; "original" maps newline <-> `<n>`, as google-research/pegasus does in training.
+        parse_special_tokens: whether `</s>`, `<mask_1>` ... in the text become their special ids,
+        as Hugging Face's do, or stay text. Leave it off for text that you did not write.
+        Raises: BundleError if the file is missing, is not SentencePiece's, or has another layout;
+        OptionsError for unknown newlines.
+        """
+        if newlines not in ("hf", "original"):
+            raise OptionsError(f"newlines is {newlines!r}, expected 'hf' or 'original'")
+        vocabulary = SentencePieceVocabulary.load(Path(path), spec)
+        if newlines == "original" and not vocabulary.has_newlines:
+            raise BundleError(f"{path}: has no piece {NEWLINE_PIECE}: use newlines='hf'")
+        as_written = [token for token in spec.added_tokens if not token.normalized]
+        normalized = [token for token in spec.added_tokens if token.normalized]
+        spellings = [vocabulary.normalize(token.content)[0] for token in normalized]
+        own = _own_tokens(vocabulary, spec) if parse_special_tokens else []
+        return cls(
+            newlines=newlines,
+            parse_special_tokens=parse_special_tokens,
+            _spec=spec,
+            _vocabulary=vocabulary,
+            _as_written=_find_as_written([*own, *as_written]),
+            _as_written_added=_find_as_written(as_written),
+            _normalized=TokenFinder(normalized, spellings),
+            _literals=_literals(as_written, normalized, spellings),
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, as Hugging Face counts them; a model's may be larger (padding)."""
+        return max(self._vocabulary.size, *(token_id + 1 for token_id in self._literals), 0)
+
+    @property
+    def special_tokens(self) -> Mapping[str, int]:
+        """Literal -> id, of the model's own special tokens and of added ones."""
+        added = {each.content: each.token_id for each in self._spec.added_tokens if each.special}
+        return {**self._vocabulary.special_tokens, **added}
+
+    @property
+    def pad_token_id(self) -> int:
+        """Id that fills a batch on the right."""
+        return self._spec.pad_token_id
+
+    @property
+    def eos_token_id(self) -> int:
+        """Id that ends every encoded text."""
+        suffix = self._spec.suffix_ids
+        return suffix[-1] if suffix else self._spec.eos_token_id
+
+    @property
+    def unk_token_id(self) -> int:
+        """Id of what the vocabulary lacks."""
+        return self._spec.unk_token_id
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids that `decode` leaves out, but for those that it does not know."""
+        added = {token_id for token_id, literal in self._literals.items() if not literal}
+        own = set(self._vocabulary.special_ids) - self._literals.keys()
+        return frozenset(own | added)
+
+    def encode(
+        self, text: str, *, max_tokens: int | None = None, truncate: bool = False
+    ) -> Encoding:
+        """Encode one text, ending in EOS.
+
+        max_tokens: the most ids allowed, EOS included; None for any number. Longer text raises, or
+        with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
+        vocabularies take for a space.
+        Raises: InputError if the text is no str, empty, or too long; OptionsError if max_tokens is
+        below 2.
+        """
+        _check_text(text)
+        prefix, suffix = self._spec.prefix_ids, self._spec.suffix_ids
+        around = len(prefix) + len(suffix)
+        if max_tokens is not None and max_tokens <= around:
+            raise OptionsError(
+                f"max_tokens is {max_tokens}, expected at least {around + 1}: a token and EOS"
+            )
+        ids = [] if text.isspace() else self._ids_of(_without_lone_surrogates(text))
+        if not ids:
+            raise InputError("text is empty or has only whitespace: pass text with words in it")
+        num_tokens = len(ids) + around
+        if max_tokens is None or num_tokens <= max_tokens:
+            whole = (*prefix, *ids, *suffix)
+            return Encoding(token_ids=whole, truncated=False, num_tokens_before=num_tokens)
+        if not truncate:
+            raise InputError(
+                f"source has {num_tokens} tokens, the bundle takes {max_tokens}: shorten it, "
+                f"pass truncate=True (--truncate), or export with --max-source-tokens {num_tokens}"
+            )
+        kept = (*prefix, *ids[: max_tokens - around], *suffix)
+        return Encoding(token_ids=kept, truncated=True, num_tokens_before=num_tokens)
+
+    def encode_pieces(self, text: str) -> Pieces:
+        """Encode one text, and say where in it each token comes from.
+
+        Newlines are read as spaces and the model's own special tokens as text, whatever the
+        tokenizer does otherwise. Raises: InputError if the text is no str or empty.
+        """
+        _check_text(text)
+        ids: list[int] = []
+        offsets: Offsets = []
+        for found, places in self._read(_without_lone_surrogates(text), self._as_written_added):
+            ids += found
+            offsets += places
+        if not ids or text.isspace():
+            raise InputError("text is empty or has only whitespace: pass text with words in it")
+        return Pieces(token_ids=tuple(ids), offsets=tuple(offsets))
+
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Text of the ids, special ones left out.
+
+        So are ids that the tokenizer does not know, which a model with padded embeddings can
+        produce: transformers drops them as well. Raises: InputError for negative ids, which no
+        model produces, and for what is no integer.
+        """
+        tokens: list[int | str] = []
+        special_ids = self._vocabulary.special_ids
+        for token_id in _integers(token_ids):
+            if token_id < 0:
+                raise InputError(f"token id is {token_id}, expected 0 or more: pass ids of a model")
+            if token_id in self._literals:
+                tokens += filter(None, [self._literals[token_id]])
+            elif token_id < self._vocabulary.size and token_id not in special_ids:
+                tokens.append(token_id)
+        text = self._vocabulary.decode(tokens)
+        if self._spec.clean_up_spaces:
+            for loose, tight in _TIGHT:
+                text = text.replace(loose, tight)
+        return text.replace(NEWLINE_PIECE, "\n") if self.newlines == "original" else text
+
+    def _ids_of(self, text: str) -> list[int]:
+        if self.newlines == "original":
+            text = text.replace("\n", NEWLINE_PIECE)
+        if not self._as_written and not self._normalized:
+            return self._vocabulary.encode(text)
+        return [each for ids, _ in self._read(text, self._as_written) for each in ids]
+
+    def _read(self, text: str, as_written: TokenFinder) -> Iterator[tuple[list[int], Offsets]]:
+        """Ids of a text and the characters that they stand for, part by part."""
+        parts = list(as_written.cut(text))
+        added = self._literals.keys()
+        for part, following in itertools.zip_longest(parts, parts[1:]):
+            if part.token is not None:
+                yield [part.token.token_id], [(part.start, part.end)]
+                continue
+            token = None if following is None else following.token
+            ends = token is None or token.token_id not in added
+            for ids, offsets in self._read_between(
+                text[part.start : part.end], starts=part.start == 0, ends=ends
+            ):
+                yield ids, [(part.start + start, part.start + end) for start, end in offsets]
+
+    def _read_between(
+        self, text: str, *, starts: bool, ends: bool
+    ) -> Iterator[tuple[list[int], Offsets]]:
+        """Of a part without tokens as they are written: those that are normalised, and the rest."""
+        if self._normalized:
+            normalized, places = self._vocabulary.normalize(text)
+            parts = list(self._normalized.cut(normalized))
+        if not self._normalized or all(part.token is None for part in parts):
+            yield self._vocabulary.encode_pieces(text, starts=starts, ends=ends)
+            return
+        for part in parts:
+            if part.token is not None:
+                yield [part.token.token_id], [(places[part.start], places[part.end])]
+                continue
+            ids, offsets = self._vocabulary.encode_normalized(
+                normalized[part.start : part.end],
+                starts=starts and part.start == 0,
+                ends=ends and part.end == len(normalized),
+            )
+            yield (
+                ids,
+                [(places[part.start + start], places[part.start + end]) for start, end in offsets],
+            )
+
+
+def _own_tokens(vocabulary: Vocabulary, spec: TokenizerSpec) -> list[AddedToken]:
+    """The model's special tokens, but for those that the checkpoint lists among the added ones."""
+    added = {token.content for token in spec.added_tokens}
+    return [
+        AddedToken(content=content, token_id=token_id, special=True)
+        for content, token_id in vocabulary.special_tokens.items()
+        if content not in added
+    ]
+
+
+def _find_as_written(tokens: list[AddedToken]) -> TokenFinder:
+    return TokenFinder(tokens, [token.content for token in tokens])
+
+
+def _literals(
+    as_written: list[AddedToken], normalized: list[AddedToken], spellings: list[str]
+) -> dict[int, str]:
+    """What each added token is decoded to: as tokenizers does, a normalised one to its spelling."""
+    literals = {token.token_id: token.content for token in as_written}
+    literals |= {
+        token.token_id: spelling for token, spelling in zip(normalized, spellings, strict=True)
+    }
+    return literals | {token.token_id: "" for token in (*as_written, *normalized) if token.special}
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise InputError(f"text is {type(text).__name__}, expected str: decode it first")
+
+
+def _without_lone_surrogates(text: str) -> str:
+    """Replace surrogates that are no pair, which UTF-8 cannot hold, by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _integers(values: Iterable[int]) -> list[int]:
+    try:
+        return [operator.index(value) for value in values]
+    except TypeError as err:
+        raise InputError(f"token ids must be a flat sequence of integers: {err}") from err
