@@ -172,7 +172,7 @@ def _varint(value: int) -> bytes:
 def _link(source: Path, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, output)
+        os.link(source.resolve(), output)  # of a link, Linux would link the link
     except OSError as err:
         if err.errno not in _CANNOT_LINK:
             raise

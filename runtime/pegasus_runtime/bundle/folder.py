@@ -1,4 +1,9 @@
-"""A bundle on disk: opened, and checked against its manifest."""
+"""A bundle on disk: opened, and checked against its manifest.
+
+A manifest names files of its own folder only: no absolute path, no `..`. A link in the folder is
+its owner's, as in a hub's cache, where every file is a link into blobs/: it is followed, and what
+it leads to has the size, and if asked the SHA-256, that the manifest says.
+"""
 
 import hashlib
 import stat
@@ -24,17 +29,18 @@ class Bundle:
     manifest: Manifest
 
     def path(self, name: str) -> Path:
-        """The absolute path of one file of the manifest.
+        """The absolute path of one file of the manifest; it may be a link.
 
-        Raises: BundleError if the manifest does not list it, or if it is missing, is not a
-        regular file, or lies outside the folder behind a symbolic link.
+        ONNX Runtime looks for a graph's weights beside this path, so it is not resolved.
+        Raises: BundleError if the manifest does not list it, or if it is missing or not a regular
+        file.
         """
         if name not in self.manifest.files:
             raise BundleError(
                 f"{self.folder}: {name!r} is not listed in {MANIFEST_NAME}: "
                 "export the checkpoint again"
             )
-        return _regular_file_inside(self.folder, name)[0]
+        return _regular_file(self.folder, name)[0]
 
 
 def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
@@ -47,7 +53,7 @@ def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
     manifest = parse_manifest(_read_manifest(folder))
     check_needed_files(manifest)
     for name, record in manifest.files.items():
-        path, size = _regular_file_inside(folder, name)
+        path, size = _regular_file(folder, name)
         if size != record.bytes:
             raise BundleError(
                 f"{path}: has {size} bytes, expected {record.bytes}: "
@@ -103,7 +109,7 @@ def _read_manifest(folder: Path) -> str:
         raise BundleError(
             f"not a bundle: {folder} has no {MANIFEST_NAME}; export one with pegasus-export"
         )
-    path, size = _regular_file_inside(folder, MANIFEST_NAME)
+    path, size = _regular_file(folder, MANIFEST_NAME)
     if size > MAX_TEXT_BYTES:
         raise BundleError(
             f"{path}: has {size} bytes, expected at most {MAX_TEXT_BYTES}: "
@@ -117,20 +123,15 @@ def _read_manifest(folder: Path) -> str:
         raise BundleError(f"{path}: cannot be read: {err.strerror}") from err
 
 
-def _regular_file_inside(folder: Path, name: str) -> tuple[Path, int]:
-    """The resolved path of `name` in `folder`, and its size in bytes."""
+def _regular_file(folder: Path, name: str) -> tuple[Path, int]:
+    """The path of `name` in `folder`, which the manifest's check keeps there, and its bytes."""
     path = folder / name
     try:
-        inside = path.resolve(strict=True)
-        status = inside.stat()
-    except (OSError, RuntimeError) as err:  # RuntimeError: a loop of links, before Python 3.13
+        status = path.stat()
+    except (OSError, ValueError) as err:  # a loop of links among them
         raise BundleError(
             f"{path}: missing or unreadable: copy the bundle again, or export again"
         ) from err
-    if not inside.is_relative_to(folder.resolve()):
-        raise BundleError(
-            f"{path}: leads outside the bundle's folder: replace the link by a copy of the file"
-        )
     if not stat.S_ISREG(status.st_mode):
         raise BundleError(f"{path}: not a regular file: export the checkpoint again")
-    return inside, status.st_size
+    return path, status.st_size

@@ -122,6 +122,15 @@ def test_files_are_linked_where_that_is_possible(tmp_path: Path, bundle: Bundle)
     assert built.path("spiece.model").samefile(bundle.path("spiece.model"))
 
 
+def test_of_a_link_the_file_is_taken(tmp_path: Path, bundle: Bundle) -> None:
+    spiece = bundle.path("spiece.model")
+    spiece.rename(tmp_path / "blob")
+    spiece.symlink_to("../blob")
+    built = build(bundle, tmp_path / "plans")
+    assert not built.path("spiece.model").is_symlink()
+    assert built.path("spiece.model").samefile(tmp_path / "blob")
+
+
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM])
 def test_files_are_copied_where_there_are_no_links(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, code: int

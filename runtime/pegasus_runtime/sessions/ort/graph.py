@@ -117,7 +117,19 @@ def load_graph(
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime's exceptions share no base class
-        raise EngineError(f"{path}: ONNX Runtime cannot load it: {_first_line(err)}") from err
+        raise EngineError(
+            f"{path}: ONNX Runtime cannot load it: {_first_line(err)}{_advice(bundle)}"
+        ) from err
+
+
+def _advice(bundle: Bundle) -> str:
+    """ONNX Runtime takes weights from a graph's own folder alone, that of links or of files."""
+    files = [bundle.folder / name for name in bundle.manifest.files]
+    if not any(file.is_symlink() for file in files):
+        return ""
+    if len({file.resolve().parent for file in files}) == 1:
+        return ""
+    return ": its files are links to different folders: link all to one, or copy the bundle"
 
 
 def check_graph(
