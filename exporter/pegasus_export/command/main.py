@@ -24,13 +24,14 @@ from pegasus_export.request.export import ExportRequest
 from pegasus_export.stages.defaults import settle_defaults
 from pegasus_runtime.bundle import Task
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
-from pegasus_runtime.command_line.messages import fail
+from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.errors import PegasusError
 
 if TYPE_CHECKING:
     from pegasus_engines.inspect.compare import OutputDifference
     from pegasus_engines.plans.bundle import Check
+    from pegasus_export.stages.export import ExportResult
 
 __all__ = ["main"]
 
@@ -134,7 +135,24 @@ def _run(arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         print_tables(result, arguments.output)
     print_differences(differences)
+    if not arguments.quiet:
+        _warn_of_positions(result)
     return 0
+
+
+def _warn_of_positions(result: "ExportResult") -> None:
+    """Where sources may be longer than any that the model has seen."""
+    manifest = result.bundle.manifest
+    tokens, positions = (
+        manifest.limits.max_source_tokens,
+        manifest.architecture.max_position_embeddings,
+    )
+    if positions is not None and tokens > positions:
+        note(
+            _COMMAND,
+            f"warning: the bundle takes {tokens} tokens, the model was made for {positions} and "
+            "has never seen a position after that: summaries of longer documents may be made up",
+        )
 
 
 def _build(arguments: argparse.Namespace) -> int:

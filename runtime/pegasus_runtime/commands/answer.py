@@ -10,7 +10,12 @@ from dataclasses import asdict
 
 from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.parser import ArgumentParser
-from pegasus_runtime.commands.console import print_lines, read_document, run_command
+from pegasus_runtime.commands.console import (
+    print_lines,
+    read_document,
+    run_command,
+    warn_of_unknown,
+)
 from pegasus_runtime.commands.options import (
     add_bundle,
     add_documents,
@@ -63,6 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
             )
             if answers[0].truncated:
                 note(COMMAND, f"{document.name}: cut to what the bundle takes")
+            warn_of_unknown(COMMAND, document.name, answers[0].unknown_share)
             if arguments.json:
                 record = {"file": document.name, "answers": [asdict(each) for each in answers]}
                 print_lines([json.dumps(record, ensure_ascii=False)])

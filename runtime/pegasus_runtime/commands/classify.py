@@ -10,7 +10,12 @@ from dataclasses import asdict
 
 from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.parser import ArgumentParser
-from pegasus_runtime.commands.console import print_lines, read_document, run_command
+from pegasus_runtime.commands.console import (
+    print_lines,
+    read_document,
+    run_command,
+    warn_of_unknown,
+)
 from pegasus_runtime.commands.options import (
     add_bundle,
     add_documents,
@@ -55,6 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
             found = classifier.classify(document.text, truncate=arguments.truncate)
             if found.truncated:
                 note(COMMAND, f"{document.name}: cut to what the bundle takes")
+            warn_of_unknown(COMMAND, document.name, found.unknown_share)
             if arguments.json:
                 record = {"file": document.name, **asdict(found)}
                 print_lines([json.dumps(record, ensure_ascii=False)])
@@ -71,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     add_bundle(parser)
-    add_documents(parser, json_fields="file, label, score, scores, truncated")
+    add_documents(parser, json_fields="file, label, score, scores, truncated, unknown_share")
     add_engine_options(parser)
     return parser
 

@@ -18,11 +18,13 @@ __all__ = [
     "print_lines",
     "read_document",
     "run_command",
+    "warn_of_unknown",
 ]
 
 EXIT_ENGINE = 1
 
 _STDIN = "standard input"
+_MUCH_UNKNOWN = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,16 @@ def read_document(command: str, name: str) -> Document:
         raise InputError(
             f"{shown}: not UTF-8 (byte {err.start}): convert it, e.g. with iconv -t UTF-8"
         ) from err
+
+
+def warn_of_unknown(command: str, name: str, unknown_share: float) -> None:
+    """One line about a document that the tokenizer hardly knows a word of."""
+    if unknown_share > _MUCH_UNKNOWN:
+        note(
+            command,
+            f"{name}: warning: the tokenizer does not know {unknown_share:.0%} of its characters, "
+            "so the result may be made up: use a model of the document's language",
+        )
 
 
 def print_lines(lines: Sequence[str]) -> None:

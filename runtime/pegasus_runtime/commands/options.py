@@ -51,8 +51,9 @@ def make_parser() -> argparse.ArgumentParser:
     add_bundle(parser)
     add_documents(
         parser,
-        json_fields="file, text, score, tokens, truncated, seconds (a batch's time shared out) "
-        "and, with --token-scores, token_scores; with --num-return-sequences, alternatives",
+        json_fields="file, text, score, tokens, truncated, unknown_share, seconds (a batch's time "
+        "shared out) and, with --token-scores, token_scores; with --num-return-sequences, "
+        "alternatives",
     )
     _add_reading_options(parser)
     add_engine_options(parser)

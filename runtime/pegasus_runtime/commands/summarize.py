@@ -17,6 +17,7 @@ from pegasus_runtime.commands.console import (
     print_lines,
     read_document,
     run_command,
+    warn_of_unknown,
 )
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
@@ -158,6 +159,7 @@ def _summarize_all(
             if encoding.truncated:
                 lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
                 note(COMMAND, f"{name}: cut from {lengths} tokens")
+            warn_of_unknown(COMMAND, name, result.unknown_share)
             _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
@@ -181,6 +183,7 @@ def _record(summary: Summary) -> dict[str, object]:
         "score": summary.score,
         "tokens": list(summary.token_ids),
         "truncated": summary.truncated,
+        "unknown_share": round(summary.unknown_share, 4),
     }
     if summary.token_scores is not None:
         record["token_scores"] = list(summary.token_scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pegasus_runtime.bundle import Bundle
@@ -30,6 +30,9 @@ class Answer:
     """Probability that it starts where it does, times that it ends where it does."""
     truncated: bool
     """Whether the end of the text was cut off, as it was over the bundle's limit."""
+    unknown_share: float = 0.0
+    """Of the characters that were read of the text, or of the question, whichever is more: those
+    that the tokenizer does not know, from 0 to 1."""
 
 
 class QuestionAnswerer(Closing):
@@ -95,8 +98,16 @@ class QuestionAnswerer(Closing):
             max_tokens=max_answer_tokens,
         )
         truncated = kept < len(read.token_ids)
+        seen = Pieces(token_ids=read.token_ids[:kept], offsets=read.offsets[:kept])
+        share = max(
+            self._tokenizer.unknown_share(question, asked),
+            self._tokenizer.unknown_share(text, seen),
+        )
         return [
-            _answer(text, read.offsets[begin][0], read.offsets[last][1], score, truncated)
+            replace(
+                _answer(text, read.offsets[begin][0], read.offsets[last][1], score, truncated),
+                unknown_share=share,
+            )
             for begin, last, score in spans
         ]
 

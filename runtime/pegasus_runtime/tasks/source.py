@@ -5,6 +5,7 @@ from numbers import Integral
 
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import InputError
+from pegasus_runtime.tokenization.limits import over_limit
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["check_encoding", "check_source"]
@@ -30,10 +31,8 @@ def _check_token_ids(name: str, source: Sequence[int], manifest: Manifest) -> No
     if not source:
         raise InputError(f"{name} has no tokens: give at least EOS")
     if len(source) > limit:
-        raise InputError(
-            f"{name} has {len(source)} tokens, the bundle takes {limit}: shorten it, or "
-            f"export with --max-source-tokens {len(source)}"
-        )
+        positions = manifest.architecture.max_position_embeddings
+        raise over_limit(name, len(source), limit, positions=positions, can_cut=False)
     outside = [token for token in source if not 0 <= token < vocab_size]
     if outside:
         raise InputError(

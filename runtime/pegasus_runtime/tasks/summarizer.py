@@ -319,7 +319,10 @@ class Summarizer(Closing):
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
         limit = self.bundle.manifest.limits.max_source_tokens
-        return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
+        positions = self.bundle.manifest.architecture.max_position_embeddings
+        return self._tokenizer.encode(
+            text, max_tokens=limit, truncate=truncate, positions=positions
+        )
 
     def encode_prefix(self, text: str) -> tuple[int, ...]:
         """A text that summaries are to begin with, as `GenerationOptions.decoder_input_ids`.
@@ -373,6 +376,7 @@ class Summarizer(Closing):
                 score=hypothesis.score,
                 token_scores=hypothesis.token_scores,
                 truncated=encoding.truncated,
+                unknown_share=encoding.unknown_share,
             )
             for hypothesis in hypotheses
         ]
@@ -382,6 +386,7 @@ class Summarizer(Closing):
             score=best.score,
             token_scores=best.token_scores,
             truncated=best.truncated,
+            unknown_share=best.unknown_share,
             seconds=seconds,
             alternatives=tuple(others),
         )

@@ -21,6 +21,9 @@ class Summary:
     """See `Hypothesis.token_scores`."""
     truncated: bool
     """Whether the end of the document was cut off, as it was over the bundle's limit."""
+    unknown_share: float = 0.0
+    """Of the document's characters that were read, those that the tokenizer does not know, from 0
+    to 1: from 0.2 on, the summary may well be made up."""
     seconds: float = field(default=0.0, compare=False)
     """That it took: its batch's, shared out among the documents."""
     alternatives: tuple[Summary, ...] = ()

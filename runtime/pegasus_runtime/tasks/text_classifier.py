@@ -32,6 +32,8 @@ class Classification:
     """Every label's, the highest first."""
     truncated: bool
     """Whether the end of the text was cut off, as it was over the bundle's limit."""
+    unknown_share: float = 0.0
+    """Of the text's characters that were read, those that the tokenizer does not know, 0 to 1."""
 
 
 class TextClassifier(Closing):
@@ -87,7 +89,7 @@ class TextClassifier(Closing):
         ]
         found = self._model.run([each.token_ids for each in encodings])
         results = [
-            self._classification(logits, encoding.truncated)
+            self._classification(logits, encoding)
             for (logits,), encoding in zip(found, encodings, strict=True)
         ]
         return results[0] if isinstance(texts, str) else results
@@ -95,18 +97,29 @@ class TextClassifier(Closing):
     def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
         limit = self.bundle.manifest.limits.max_source_tokens
         try:
-            return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate)
+            positions = self.bundle.manifest.architecture.max_position_embeddings
+            return self._tokenizer.encode(
+                text, max_tokens=limit, truncate=truncate, positions=positions
+            )
         except InputError as err:
             raise InputError(f"text {number}: {err}") from err
 
-    def _classification(self, logits: npt.NDArray[np.float32], truncated: bool) -> Classification:
+    def _classification(
+        self, logits: npt.NDArray[np.float32], encoding: Encoding
+    ) -> Classification:
         classifier = self.bundle.manifest.classifier
         assert classifier is not None  # open_task has looked
         values = activate(logits, classifier.activation)
         order = np.argsort(-values, kind="stable")
         scores = {classifier.labels[index]: float(values[index]) for index in order}
         label = next(iter(scores))
-        return Classification(label=label, score=scores[label], scores=scores, truncated=truncated)
+        return Classification(
+            label=label,
+            score=scores[label],
+            scores=scores,
+            truncated=encoding.truncated,
+            unknown_share=encoding.unknown_share,
+        )
 
     def close(self) -> None:
         """Lets go of the engine and its memory."""

@@ -21,7 +21,7 @@ trained with.
 
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -29,10 +29,12 @@ from typing import Literal, TypeAlias
 from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.added_tokens import TokenFinder
+from pegasus_runtime.tokenization.limits import over_limit
 from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
     NEWLINE_PIECE,
     SentencePieceVocabulary,
 )
+from pegasus_runtime.tokenization.unknown_share import unknown_share
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
 
 __all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
@@ -56,11 +58,16 @@ _TIGHT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """The ids of one text, EOS included; num_tokens_before counts them before truncation."""
+    """The ids of one text, EOS included; num_tokens_before counts them before truncation.
+
+    unknown_share: of the text's characters that the ids stand for, those that the vocabulary lacks,
+    from 0 to 1; see `unknown_share`.
+    """
 
     token_ids: tuple[int, ...]
     truncated: bool
     num_tokens_before: int
+    unknown_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +173,18 @@ class Tokenizer:
         return frozenset(own | added)
 
     def encode(
-        self, text: str, *, max_tokens: int | None = None, truncate: bool = False
+        self,
+        text: str,
+        *,
+        max_tokens: int | None = None,
+        truncate: bool = False,
+        positions: int | None = None,
     ) -> Encoding:
         """Encode one text, ending in EOS.
 
         max_tokens: the most ids allowed, EOS included; None for any number. Longer text raises, or
         with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
-        vocabularies take for a space.
+        vocabularies take for a space. positions: see `over_limit`.
         Raises: InputError if the text is no str, empty, or too long; OptionsError if max_tokens is
         below 2.
         """
@@ -188,15 +200,16 @@ class Tokenizer:
             raise InputError("text is empty or has only whitespace: pass text with words in it")
         num_tokens = len(ids) + around
         if max_tokens is None or num_tokens <= max_tokens:
-            whole = (*prefix, *ids, *suffix)
-            return Encoding(token_ids=whole, truncated=False, num_tokens_before=num_tokens)
-        if not truncate:
-            raise InputError(
-                f"source has {num_tokens} tokens, the bundle takes {max_tokens}: shorten it, "
-                f"pass truncate=True (--truncate), or export with --max-source-tokens {num_tokens}"
-            )
-        kept = (*prefix, *ids[: max_tokens - around], *suffix)
-        return Encoding(token_ids=kept, truncated=True, num_tokens_before=num_tokens)
+            max_tokens = num_tokens
+        elif not truncate:
+            raise over_limit("source", num_tokens, max_tokens, positions=positions, can_cut=True)
+        kept = ids[: max_tokens - around]
+        return Encoding(
+            token_ids=(*prefix, *kept, *suffix),
+            truncated=max_tokens < num_tokens,
+            num_tokens_before=num_tokens,
+            unknown_share=self._unknown_share(text, kept),
+        )
 
     def encode_pieces(self, text: str) -> Pieces:
         """Encode one text, and say where in it each token comes from.
@@ -213,6 +226,10 @@ class Tokenizer:
         if not ids or text.isspace():
             raise InputError("text is empty or has only whitespace: pass text with words in it")
         return Pieces(token_ids=tuple(ids), offsets=tuple(offsets))
+
+    def unknown_share(self, text: str, pieces: Pieces) -> float:
+        """Of the characters of a text in pieces of it, those that the vocabulary lacks."""
+        return unknown_share(text, pieces.token_ids, pieces.offsets, self.unk_token_id)
 
     def decode(self, token_ids: Iterable[int]) -> str:
         """Text of the ids, special ones left out.
@@ -235,6 +252,16 @@ class Tokenizer:
             for loose, tight in _TIGHT:
                 text = text.replace(loose, tight)
         return text.replace(NEWLINE_PIECE, "\n") if self.newlines == "original" else text
+
+    def _unknown_share(self, text: str, kept: Sequence[int]) -> float:
+        """Of a text whose first tokens are kept."""
+        if self.unk_token_id not in kept:
+            return 0.0
+        pieces = self.encode_pieces(text)
+        count = len(kept)
+        return self.unknown_share(
+            text, Pieces(token_ids=pieces.token_ids[:count], offsets=pieces.offsets[:count])
+        )
 
     def _ids_of(self, text: str) -> list[int]:
         if self.newlines == "original":

@@ -296,6 +296,19 @@ def test_graphs_for_a_device_are_followed_by_the_command_that_builds_their_plans
     assert last == "next: on the device, pegasus-build 'a b'"
 
 
+def test_more_tokens_than_the_model_has_positions_are_warned_of(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: Captured
+) -> None:
+    arguments = ["--model", str(tiny_checkpoint(SEQ2SEQ)), "--output", str(tmp_path / "bundle")]
+    assert main([*arguments, "--json", "--max-source-tokens", "200"]) == 0
+    _assert_one_line(
+        capsys.readouterr().err,
+        "warning: the bundle takes 200 tokens, the model was made for 96 and has never seen",
+    )
+    assert main([*arguments, "--json", "--force", "--max-source-tokens", "90"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_an_existing_folder_is_replaced_only_if_it_is_a_bundle(
     tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: Captured
 ) -> None:

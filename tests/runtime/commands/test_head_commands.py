@@ -75,16 +75,28 @@ def test_a_document_gets_a_line_for_each_passage(
     run: Run, answers: Path, files: list[Path]
 ) -> None:
     with QuestionAnswerer.load(answers, threads=1) as answerer:
-        found = answerer.answer("who?", TEXTS[0], top_k=2)
+        found = answerer.answer("who was", TEXTS[0], top_k=2)
     expected = [
         f"{each.text}\t{each.score:.4f}\t{each.start}-{each.end}\t{files[0]}" for each in found
     ]
-    arguments = ("who?", files[0], "--top-k", 2)
+    arguments = ("who was", files[0], "--top-k", 2)
     assert run(answer.main, answers, *arguments) == (0, "\n".join(expected) + "\n", "")
 
 
+@pytest.mark.parametrize("asks", [False, True], ids=["classify", "answer"])
+def test_text_that_the_tokenizer_does_not_know_is_warned_of(
+    run: Run, topics: Path, answers: Path, asks: bool
+) -> None:
+    main, bundle = (answer.main, answers) if asks else (classify.main, topics)
+    arguments = [bundle, "who was"] if asks else [bundle]
+    code, out, err = run(main, *arguments, "--json", stdin="\u4e2d\u6587" * 50)
+    record = json.loads(out)
+    assert (code, (record["answers"][0] if asks else record)["unknown_share"]) == (0, 1.0)
+    assert "standard input: warning: the tokenizer does not know 100% of its characters" in err
+
+
 def test_passages_come_as_json_with_their_characters(run: Run, answers: Path) -> None:
-    code, out, err = run(answer.main, answers, "who?", "--json", stdin=TEXTS[0])
+    code, out, err = run(answer.main, answers, "who was", "--json", stdin=TEXTS[0])
     assert (code, err) == (0, "")
     (found,) = json.loads(out)["answers"]
     assert TEXTS[0][found["start"] : found["end"]] == found["text"]
@@ -95,7 +107,7 @@ def test_what_is_too_long_is_refused_or_cut_aloud(
     run: Run, topics: Path, answers: Path, asks: bool
 ) -> None:
     main, bundle = (answer.main, answers) if asks else (classify.main, topics)
-    arguments = [bundle, "who?"] if asks else [bundle]
+    arguments = [bundle, "who was"] if asks else [bundle]
     code, out, err = run(main, *arguments, stdin=TOO_LONG)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "the bundle takes 96" in err
@@ -108,7 +120,7 @@ def test_what_is_too_long_is_refused_or_cut_aloud(
 def test_a_bundle_of_another_task_is_one_line(
     run: Run, topics: Path, answers: Path, asks: bool
 ) -> None:
-    main, arguments = (answer.main, [topics, "who?"]) if asks else (classify.main, [answers])
+    main, arguments = (answer.main, [topics, "who was"]) if asks else (classify.main, [answers])
     code, out, err = run(main, *arguments, stdin=TEXTS[0])
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "open it with" in err

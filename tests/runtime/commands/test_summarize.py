@@ -264,7 +264,15 @@ def test_json_is_an_object_per_line(
     code, out, err = run(bundle, article, "-", "--json", stdin=SECOND.encode())
     first, second = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
-    assert list(first) == ["file", "text", "score", "tokens", "truncated", "seconds"]
+    assert list(first) == [
+        "file",
+        "text",
+        "score",
+        "tokens",
+        "truncated",
+        "unknown_share",
+        "seconds",
+    ]
     assert (first["file"], second["file"]) == (str(article), "standard input")
     assert first["seconds"] > 0
     for record, text in ((first, FIRST), (second, SECOND)):
@@ -397,6 +405,18 @@ def test_truncation_is_noted_on_standard_error(run: Runner, bundle: Path, tmp_pa
     assert before > 96
 
 
+def test_text_that_the_tokenizer_does_not_know_is_warned_of(
+    run: Runner, bundle: Path, tmp_path: Path
+) -> None:
+    chinese = write(tmp_path / "chinese.txt", "\u4e2d\u6587" * 200)
+    code, out, err = run(bundle, "--json", chinese)
+    assert (code, json.loads(out)["unknown_share"]) == (0, 1.0)
+    assert err == (
+        f"pegasus-summarize: {chinese}: warning: the tokenizer does not know 100% of its "
+        "characters, so the result may be made up: use a model of the document's language\n"
+    )
+
+
 def test_hashes_that_fit_change_nothing(run: Runner, bundle: Path, article: Path) -> None:
     assert run(bundle, article, "--check-hashes") == run(bundle, article)
 
@@ -439,8 +459,8 @@ def test_documents_that_cannot_be_summarised_are_refused(
         tmp_path / "missing.txt": "cannot be read: No such file or directory: check the path",
         tmp_path / ("x" * 300): "cannot be read: File name too long: check the path",
         tmp_path: "cannot be read: Is a directory: check the path",
-        long: f"source has {token_count(long)} tokens, the bundle takes 96: shorten it, pass "
-        f"truncate=True (--truncate), or export with --max-source-tokens {token_count(long)}",
+        long: f"source has {token_count(long)} tokens, the bundle takes 96, as many as the "
+        "model was made for: shorten it, pass truncate=True (--truncate), or split it into parts",
     }
     for path, message in cases.items():
         assert only_error(run(bundle, path)) == f"{path}: {message}"

@@ -99,10 +99,29 @@ def test_logits_become_scores(activation: Any, expected: list[float]) -> None:
 
 def test_texts_that_are_too_long_are_refused_or_cut(classifier: TextClassifier) -> None:
     text = " ".join(tiny_sentences()[:30])
-    with pytest.raises(InputError, match=r"text 1: source has \d+ tokens, the bundle takes 96: "):
+    with pytest.raises(
+        InputError, match=r"text 1: source has \d+ tokens, the bundle takes 96, as many"
+    ):
         classifier.classify([SHORT, text])
     assert classifier.classify(text, truncate=True).truncated
     assert not classifier.classify(SHORT, truncate=True).truncated
+
+
+def test_a_classification_says_how_much_of_the_text_was_unknown(classifier: TextClassifier) -> None:
+    assert classifier.classify(SHORT).unknown_share < 0.05
+    assert classifier.classify("\u4e2d\u6587" * 50).unknown_share == 1.0
+
+
+def test_an_answer_says_how_much_of_the_text_or_the_question_was_unknown(
+    answerer: QuestionAnswerer,
+) -> None:
+    for question, text, expected in (
+        ("the fox", SHORT, 0.0),
+        ("the fox", "\u4e2d\u6587" * 50, 1.0),
+        ("\u4e2d\u6587", SHORT, 1.0),
+    ):
+        (found,) = answerer.answer(question, text)
+        assert found.unknown_share == pytest.approx(expected, abs=0.05)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ def test_a_source_as_long_as_the_limit_passes(bundle: Bundle) -> None:
         (5, "^source 3 is no sequence of integers: give one list of token ids per document$"),
         (["a"], "^source 3 is no sequence of integers"),
         ([], "^source 3 has no tokens: give at least EOS$"),
-        ([5] * 999, r"^source 3 has 999 tokens, the bundle takes \d+: shorten it, or export with"),
+        ([5] * 999, r"^source 3 has 999 tokens, the bundle takes \d+, as many as the mod"),
         ([5, -1], r"^source 3 has token -1, the vocabulary ends at \d+: encode it with this bun"),
     ],
 )

@@ -273,6 +273,15 @@ def test_a_text_gives_a_summary_and_a_list_gives_a_list(summarizer: Summarizer) 
     assert not summary.truncated
 
 
+def test_a_summary_says_how_much_of_the_document_was_unknown(summarizer: Summarizer) -> None:
+    known, unknown = summarizer.summarize([texts(1)[0], "\u4e2d\u6587" * 200])
+    assert known.unknown_share < 0.05
+    assert unknown.unknown_share == 1.0
+    two = GenerationOptions(num_beams=2, num_return_sequences=2)
+    (other,) = summarizer.summarize("\u4e2d\u6587" * 200, two).alternatives
+    assert other.unknown_share == 1.0
+
+
 def test_no_documents_give_an_empty_list(summarizer: Summarizer) -> None:
     calls: list[tuple[int, int]] = []
     progress: Callable[[int, int], None] = lambda *counts: calls.append(counts)  # noqa: E731
@@ -333,7 +342,7 @@ def test_truncation_is_asked_for_and_reported(summarizer: Summarizer, bundle: Bu
     kept = summarizer.encode(long, truncate=True).token_ids
     assert len(kept) == limit
     assert summarizer.generate([kept])[0][0].token_ids == cut.token_ids
-    message = rf"^source has \d+ tokens, the bundle takes {limit}: shorten it, pass truncate=True"
+    message = rf"^source has \d+ tokens, the bundle takes {limit}, as many as the model was "
     with pytest.raises(InputError, match=message):
         summarizer.summarize(long)
 
@@ -647,7 +656,7 @@ def test_sources_need_tokens(summarizer: Summarizer) -> None:
 
 def test_sources_must_be_within_the_limit(summarizer: Summarizer, bundle: Bundle) -> None:
     limit = bundle.manifest.limits.max_source_tokens
-    message = f"^source 0 has {limit + 1} tokens, the bundle takes {limit}: shorten it, or export"
+    message = f"^source 0 has {limit + 1} tokens, the bundle takes {limit}, as many as the mod"
     with pytest.raises(InputError, match=message):
         summarizer.generate([[5] * (limit + 1)])
     assert summarizer.generate([[5] * limit], GenerationOptions(num_beams=1, max_length=6))

@@ -170,8 +170,24 @@ def test_too_long_a_text_is_refused_with_both_lengths_and_the_ways_out(
         f"pass truncate=True (--truncate), or export with --max-source-tokens {num_tokens}"
     )
     with pytest.raises(InputError, match=message):
-        tokenizer.encode("the fox " * 9, max_tokens=num_tokens - 1)
+        tokenizer.encode("the fox " * 9, max_tokens=num_tokens - 1, positions=num_tokens)
     assert not tokenizer.encode("the fox " * 9, max_tokens=num_tokens).truncated
+
+
+def test_chinese_is_unknown_though_it_is_one_token(tokenizer: Tokenizer) -> None:
+    encoding = tokenizer.encode("\u4e2d\u6587" * 200)
+    assert len(encoding.token_ids) <= 3
+    assert encoding.unknown_share == 1.0
+
+
+def test_the_share_of_unknown_characters_is_that_of_what_is_kept(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode("the fox").unknown_share == 0.0
+    half = tokenizer.encode("the fox \u4e2d\u6587 \u4e2d\u6587\u4e2d\u6587")
+    assert half.unknown_share == pytest.approx(0.5)
+    few = tokenizer.encode("the fox " * 9 + "\u4e2d" * 100, max_tokens=5, truncate=True)
+    assert few.unknown_share == 0.0
+    lone = tokenizer.encode("the \ud800 fox \u4e2d\u6587\u4e2d\u6587\u4e2d\u6587")
+    assert lone.unknown_share == pytest.approx(0.5)
 
 
 def test_truncation_keeps_the_start_and_eos_and_says_so(tokenizer: Tokenizer) -> None:
