@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
@@ -380,16 +381,7 @@ class Summarizer(Closing):
             )
             for hypothesis in hypotheses
         ]
-        return Summary(
-            text=best.text,
-            token_ids=best.token_ids,
-            score=best.score,
-            token_scores=best.token_scores,
-            truncated=best.truncated,
-            unknown_share=best.unknown_share,
-            seconds=seconds,
-            alternatives=tuple(others),
-        )
+        return dataclasses.replace(best, seconds=seconds, alternatives=tuple(others))
 
 
 def _check_bundle(bundle: Bundle) -> None:

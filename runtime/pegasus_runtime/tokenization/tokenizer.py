@@ -257,8 +257,9 @@ class Tokenizer:
         """Of a text whose first tokens are kept."""
         if self.unk_token_id not in kept:
             return 0.0
+        text = _without_lone_surrogates(text)
         pieces = self.encode_pieces(text)
-        count = len(kept)
+        text, count = text.replace("\ufffd", " "), len(kept)  # as the vocabularies read it
         return self.unknown_share(
             text, Pieces(token_ids=pieces.token_ids[:count], offsets=pieces.offsets[:count])
         )

@@ -301,10 +301,10 @@ def test_more_tokens_than_the_model_has_positions_are_warned_of(
 ) -> None:
     arguments = ["--model", str(tiny_checkpoint(SEQ2SEQ)), "--output", str(tmp_path / "bundle")]
     assert main([*arguments, "--json", "--max-source-tokens", "200"]) == 0
-    _assert_one_line(
-        capsys.readouterr().err,
-        "warning: the bundle takes 200 tokens, the model was made for 96 and has never seen",
-    )
+    err = capsys.readouterr().err
+    says = "pegasus-export: warning: the bundle takes 200 tokens, the model was made for 96 and has"
+    assert err.startswith(says)
+    assert err.count("\n") == 1
     assert main([*arguments, "--json", "--force", "--max-source-tokens", "90"]) == 0
     assert capsys.readouterr().err == ""
 
