@@ -300,6 +300,7 @@ def test_more_tokens_than_the_model_has_positions_are_warned_of(
     tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: Captured
 ) -> None:
     arguments = ["--model", str(tiny_checkpoint(SEQ2SEQ)), "--output", str(tmp_path / "bundle")]
+    capsys.readouterr()  # of the checkpoint's writing
     assert main([*arguments, "--json", "--max-source-tokens", "200"]) == 0
     err = capsys.readouterr().err
     says = "pegasus-export: warning: the bundle takes 200 tokens, the model was made for 96 and has"
