@@ -1,8 +1,6 @@
 """The facts about a PEGASUS or BigBirdPegasus network that its config.json states.
 
-What it leaves out is what transformers' class has (`config_fields`), but for the activation and the
-scale of the embeddings of PEGASUS: transformers' gelu, unscaled, are not what the published
-checkpoints have, and nothing else would show it.
+What it leaves out is what transformers' class has (`config_fields`), with a note.
 """
 
 import json

@@ -26,8 +26,8 @@ _SHARED_DEFAULTS: Final[Mapping[str, Any]] = {
     "encoder_ffn_dim": 4096,
     "decoder_ffn_dim": 4096,
 }
-# Sizes show in the weights, which are held against them, and the rest is what published checkpoints
-# have. PegasusConfig's gelu and unscaled embeddings are neither: they would change every summary.
+# Sizes show in the weights, which are held against them. PegasusConfig's gelu and unscaled
+# embeddings are not what published checkpoints have, and show in nothing but the note.
 _CLASS_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pegasus": {
         **_SHARED_DEFAULTS,
@@ -35,6 +35,8 @@ _CLASS_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "encoder_layers": 12,
         "decoder_layers": 12,
         "max_position_embeddings": 1024,
+        "activation_function": "gelu",
+        "scale_embedding": False,
     },
     "bigbird_pegasus": {
         **_SHARED_DEFAULTS,
@@ -86,8 +88,7 @@ def read_config_fields(path: Path) -> ConfigFields:
 
 
 def fill_class_defaults(fields: Mapping[str, Any]) -> ConfigFields:
-    """Add what the file leaves to transformers' class, where that can be told from the weights or
-    is what published checkpoints have; null stays null."""
+    """Add what the file leaves to transformers' class; null stays null."""
     model_type = fields.get("model_type", "pegasus")
     defaults = _CLASS_DEFAULTS.get(model_type, {})
     taken = {name: value for name, value in defaults.items() if name not in fields}

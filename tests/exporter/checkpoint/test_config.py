@@ -123,29 +123,18 @@ def test_names_of_activations_are_transformers() -> None:
     assert set(ACT2CLS) == {*ACTIVATIONS, *WITH_WEIGHTS}
 
 
-def test_fields_that_neither_weights_nor_published_checkpoints_tell_are_listed(
-    tmp_path: Path,
-) -> None:
+def test_fields_that_are_null_are_listed(tmp_path: Path) -> None:
     message = _problem(
-        tmp_path, d_model=..., scale_embedding=None, eos_token_id=..., activation_function=...
+        tmp_path, d_model=..., scale_embedding=None, eos_token_id=..., activation_function=None
     )
     assert "network: activation_function, scale_embedding missing; correct it" in message
     message = _problem(tmp_path, d_model=None, vocab_size=None)
     assert "vocab_size, d_model missing" in message
 
 
-def test_an_empty_object_lists_them(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="network: activation_function, scale_embedding miss"):
-        read_config(tmp_path / "config.json")
-
-
 @pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus"])
 def test_what_is_left_out_is_what_transformers_has(tmp_path: Path, model_type: str) -> None:
-    fields = {"model_type": model_type}
-    if model_type == "pegasus":
-        fields |= {"activation_function": "relu", "scale_embedding": True}
-    (tmp_path / "config.json").write_text(json.dumps(fields))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
     config = read_config(tmp_path / "config.json")
     oracle = transformers.AutoConfig.from_pretrained(tmp_path)
     for name in (*SIZES, "scale_embedding", "activation_function", "tie_word_embeddings"):
@@ -274,7 +263,7 @@ def test_an_impossible_value_is_refused(
 
 def test_one_message_lists_every_problem(tmp_path: Path) -> None:
     message = _problem(
-        tmp_path, scale_embedding=..., vocab_size=0, activation_function="x", eos_token_id=-1
+        tmp_path, scale_embedding=None, vocab_size=0, activation_function="x", eos_token_id=-1
     )
     assert "scale_embedding missing; vocab_size is 0" in message
     assert 'activation_function is "x"' in message
