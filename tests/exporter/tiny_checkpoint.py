@@ -123,6 +123,7 @@ def _random_model(
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture}, expected one of {ARCHITECTURES}")
     library: Any = transformers  # its annotations are incomplete
+    library.utils.logging.disable_progress_bar()  # tests look at what is printed
     fields = _config_fields()
     if architecture.startswith("BigBird"):
         config = library.BigBirdPegasusConfig(**(fields | BIGBIRD_FIELDS | config_overrides))

@@ -82,7 +82,8 @@ def test_the_manifest_holds_what_was_measured_and_every_file(
     assert set(manifest.verification) == set(manifest.graphs)
     for figures in manifest.verification.values():
         assert isinstance(figures, dict)
-        assert 0 < figures["error"] < figures["tolerance"] == 1e-4
+        assert 0 < figures["error"] < figures["tolerance"] < 1e-4
+        assert 0 < figures["fp32_error"] < figures["tolerance"]
     on_disk = {path.name for path in folder.iterdir()}
     assert on_disk == {*manifest.files, "manifest.json"}
     companions = {
