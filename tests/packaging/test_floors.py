@@ -34,7 +34,7 @@ FLOORS: Mapping[str, Floors] = {
         ("errors",),
         ("request",),
         ("checkpoint",),
-        ("models", "dialects"),
+        ("models", "dialects", "tokenizer"),
         ("graphs",),
         ("passes", "measure"),
         ("verify",),

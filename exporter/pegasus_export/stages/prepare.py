@@ -18,9 +18,9 @@ from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_ta
 from pegasus_export.stages.defaults import fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
+from pegasus_export.tokenizer.plan import plan_tokenizer
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
-    PUBLISHED_TOKENIZERS,
     Limits,
     PlanSpec,
     Target,
@@ -92,7 +92,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         defaults = fit_defaults(settled, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     plugin_spec = None if plugin is None else plugin.spec
-    tokenizer = _copy_tokenizer(checkpoint, folder, task)
+    tokenizer = _write_tokenizer(checkpoint, folder, task, target)
     if target == "onnx":
         _copy_companions(checkpoint, settled.original, folder)
     pegasus = load_pegasus(
@@ -195,26 +195,36 @@ def _check_classifier(checkpoint: Checkpoint, task: Task) -> None:
         )
 
 
-def _copy_tokenizer(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
-    if checkpoint.spiece is None:
+def _write_tokenizer(
+    checkpoint: Checkpoint, folder: Path, task: Task, target: Target
+) -> TokenizerSpec | None:
+    try:
+        planned = plan_tokenizer(checkpoint)
+    except UnsupportedError as err:
+        if target != "onnx":
+            raise
+        checkpoint.notes.append(f"{err.args[0].split(':')[0]}: this target carries the files alone")
+        return None
+    if planned is None:
         if task not in _NEEDS_TOKENIZER:
             return None
         raise CheckpointError(
             f"{checkpoint.folder} has no spiece.model, which {task} needs: "
             "copy it from the model that the checkpoint was trained from"
         )
-    spec = PUBLISHED_TOKENIZERS[ARCHITECTURES[checkpoint.architecture].model_type]
+    path = folder / planned.spec.file
+    path.write_bytes(planned.content)
     try:
-        vocab_size = Tokenizer.load(checkpoint.spiece, spec).vocab_size
+        vocab_size = Tokenizer.load(path, planned.spec).vocab_size
     except BundleError as err:
-        raise CheckpointError(str(err)) from err
+        raise CheckpointError(str(err).replace(str(path), str(planned.source))) from err
     if vocab_size > checkpoint.config.vocab_size:
         raise CheckpointError(
-            f"{checkpoint.spiece} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
-            ": take the spiece.model that the checkpoint was trained with"
+            f"{planned.source} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
+            f": take the {planned.source.name} that the checkpoint was trained with"
         )
-    shutil.copyfile(checkpoint.spiece, folder / "spiece.model")
-    return spec
+    checkpoint.notes.extend(planned.notes)
+    return planned.spec
 
 
 def _copy_companions(

@@ -29,6 +29,7 @@ def read_tokenizer(node: JsonNode) -> TokenizerSpec:
         suffix_ids=node.child("suffix_ids").sequence(JsonNode.count),
         added_tokens=node.child("added_tokens").sequence(_read_added_token),
         prepend=node.child("prepend").choice(get_args(Prepend)),
+        trims=node.child("trims").boolean(),
         clean_up_spaces=node.child("clean_up_spaces").boolean(),
         wordpiece=node.child("wordpiece").optional(_read_wordpiece),
     )

@@ -59,8 +59,9 @@ class TokenizerSpec:
     offset: of SentencePiece's pieces: id = piece + offset, from piece 2 on. special_below: ids
     below it never come out of text, whatever the file says of their pieces. prefix_ids,
     suffix_ids: around every text. added_tokens: found in texts before the vocabulary is asked.
-    prepend: which parts of a text between added tokens get a space in front. clean_up_spaces: those
-    before punctuation are dropped from decoded text. wordpiece: for that kind, else None.
+    prepend: which parts of a text between added tokens get a space in front. trims: a space at the
+    end of a part is no token. clean_up_spaces: those before punctuation are dropped from decoded
+    text. wordpiece: for that kind, else None.
     The defaults are those of the published PEGASUS checkpoints.
     """
 
@@ -75,6 +76,7 @@ class TokenizerSpec:
     suffix_ids: tuple[int, ...] = (1,)
     added_tokens: tuple[AddedToken, ...] = ()
     prepend: Prepend = "always"
+    trims: bool = False
     clean_up_spaces: bool = False
     wordpiece: WordPieceSpec | None = None
 

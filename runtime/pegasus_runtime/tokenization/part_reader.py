@@ -22,6 +22,8 @@ class PartReader:
     """A vocabulary in two steps: text to normalised text, a part of it to pieces."""
 
     prepend: Prepend
+    trims: bool
+    """Whether a space at the end of any part counts for nothing."""
     _collapses: bool = field(repr=False)
     """Several spaces into one."""
     _normalizer: sentencepiece.SentencePieceNormalizer = field(repr=False)
@@ -30,13 +32,14 @@ class PartReader:
     """Takes text as it is."""
 
     @classmethod
-    def load(cls, model: bytes, prepend: Prepend) -> "PartReader":
+    def load(cls, model: bytes, *, prepend: Prepend, trims: bool) -> "PartReader":
         """Of a serialized model that SentencePiece has loaded before."""
         spaces = sentencepiece.SentencePieceNormalizer(
             model_proto=model, add_dummy_prefix=False, escape_whitespaces=False
         )
         return cls(
             prepend=prepend,
+            trims=trims,
             _collapses=spaces.normalize("a  a") == "a a",
             _normalizer=sentencepiece.SentencePieceNormalizer(
                 model_proto=model,
@@ -65,7 +68,7 @@ class PartReader:
 
     def encode(self, text: str, *, starts: bool, ends: bool) -> tuple[list[int], Offsets]:
         """Pieces of a part of a normalised text, and the characters of it that each stands for."""
-        if ends and self._collapses:
+        if (ends or self.trims) and self._collapses:
             text = text.rstrip(" ")
         text = text.replace(" ", SPACE)
         prepends = self.prepend == "always" or (self.prepend == "first" and starts)

@@ -59,7 +59,7 @@ class SentencePieceVocabulary:
             has_newlines=processor.piece_to_id(NEWLINE_PIECE) != processor.unk_id(),
             _offset=spec.offset,
             _processor=processor,
-            _parts=PartReader.load(model, spec.prepend)
+            _parts=PartReader.load(model, prepend=spec.prepend, trims=spec.trims)
             if spec.added_tokens or spec.prepend != "always"
             else None,
         )

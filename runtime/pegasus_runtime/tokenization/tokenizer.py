@@ -11,12 +11,13 @@ transformers 5.23.
 Where transformers 5.23 differs, for PEGASUS:
 - whitespace at the end of the text, or before a parsed special token of the model's own, gives an
   extra `▁` (110);
-- a combining mark after some compatibility characters (`…`, fullwidth forms) is lost;
+- a combining mark after some compatibility characters (`…`, fullwidth forms) is lost, and of
+  several on one letter none is composed with it;
 - of two segmentations with equal scores it may take the other (three or more primes in a row);
 - a `▁` in the text itself is a place to cut, and takes no space in front;
 - decoding ids that start with `▁` keeps that space.
-For BigBirdPegasus without a tokenizer.json, transformers 5.23 gives other ids than the models were
-trained with.
+Without a tokenizer.json, transformers 5.23 gives other ids than the models were trained with for
+BigBirdPegasus, and for PEGASUS where mask_token is named and mask_token_sent is not.
 """
 
 import itertools

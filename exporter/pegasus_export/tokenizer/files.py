@@ -1,0 +1,70 @@
+"""The tokenizer's files of a checkpoint folder, and the class that transformers reads them with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.checkpoint.json_object import read_json_object
+
+__all__ = ["TokenizerClass", "TokenizerFiles", "read_tokenizer_files"]
+
+TokenizerClass: TypeAlias = Literal["pegasus", "bert", "file"]
+"""PegasusTokenizer and BertTokenizer take the vocabulary from tokenizer.json, and do the rest by
+their own rules; "file" does all that tokenizer.json says."""
+
+_CLASSES: Final[Mapping[str, TokenizerClass]] = {
+    "PegasusTokenizer": "pegasus",
+    "BertTokenizer": "bert",
+    "TokenizersBackend": "file",
+    "PreTrainedTokenizer": "file",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerFiles:
+    """What the files hold; an empty object for one that is not there."""
+
+    folder: Path
+    class_name: str | None
+    """As the checkpoint names it."""
+    config: Mapping[str, Any]
+    special_tokens_map: Mapping[str, Any]
+    added_tokens: Mapping[str, Any]
+    json: Mapping[str, Any]
+    spiece: Path | None
+    vocab: Path | None
+    """vocab.txt."""
+    model_type: str
+
+    @property
+    def reader(self) -> TokenizerClass | None:
+        """AutoTokenizer's choice; None for a class with rules of its own."""
+        if self.model_type == "bigbird_pegasus":
+            is_bert = self.class_name == "BertTokenizer" and not self.json
+            return "bert" if is_bert else "file"
+        return "pegasus" if self.class_name is None else _CLASSES.get(self.class_name)
+
+
+def read_tokenizer_files(checkpoint: Checkpoint) -> TokenizerFiles:
+    """Raises: CheckpointError for a file that is no JSON object."""
+    folder = checkpoint.folder
+
+    def read(name: str) -> Mapping[str, Any]:
+        return read_json_object(folder / name) if (folder / name).is_file() else {}
+
+    config = read("tokenizer_config.json")
+    name = config.get("tokenizer_class") or read("config.json").get("tokenizer_class")
+    vocab = folder / "vocab.txt"
+    return TokenizerFiles(
+        folder=folder,
+        class_name=name.removesuffix("Fast") if isinstance(name, str) else None,
+        config=config,
+        special_tokens_map=read("special_tokens_map.json"),
+        added_tokens=read("added_tokens.json"),
+        json=read("tokenizer.json"),
+        spiece=checkpoint.spiece,
+        vocab=vocab if vocab.is_file() else None,
+        model_type=checkpoint.model_type,
+    )

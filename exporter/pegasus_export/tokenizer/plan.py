@@ -1,0 +1,105 @@
+"""Which tokenizer a bundle gets, and the file that holds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sentencepiece
+
+from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
+from pegasus_export.tokenizer.sentencepiece import has_published_ids, spec_of_spiece
+from pegasus_export.tokenizer.unigram import model_of_unigram, unigram_vocabulary
+from pegasus_runtime.bundle import TokenizerSpec
+
+__all__ = ["PlannedTokenizer", "plan_tokenizer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTokenizer:
+    """What the manifest says of it, the content of its file, and where that comes from."""
+
+    spec: TokenizerSpec
+    content: bytes
+    source: Path
+    notes: tuple[str, ...] = ()
+
+
+def plan_tokenizer(checkpoint: Checkpoint) -> PlannedTokenizer | None:
+    """None for a folder without a tokenizer.
+
+    tokenizer.json is the truth where it is, as for transformers; spiece.model is taken as it is
+    where both have the same vocabulary. Raises: CheckpointError, UnsupportedError.
+    """
+    files = read_tokenizer_files(checkpoint)
+    if files.spiece is None and not files.json:
+        return None
+    if files.reader is None:
+        raise UnsupportedError(
+            f"{checkpoint.folder} has a tokenizer of the class {files.class_name}, expected "
+            "PegasusTokenizer or BertTokenizer: export with --target onnx, whose users bring their "
+            "own tokenizer"
+        )
+    planned = _of_json(files, checkpoint) if files.json else _of_spiece(files)
+    return _fit(planned, files, checkpoint)
+
+
+def _of_spiece(files: TokenizerFiles) -> PlannedTokenizer:
+    assert files.spiece is not None
+    content = files.spiece.read_bytes()
+    spec = spec_of_spiece(files, _pieces(content, files.spiece))
+    return PlannedTokenizer(spec=spec, content=content, source=files.spiece)
+
+
+def _of_json(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokenizer:
+    vocabulary = unigram_vocabulary(files)
+    content, spec = model_of_unigram(files, vocabulary, network_pad=checkpoint.config.pad_token_id)
+    source = files.folder / "tokenizer.json"
+    if files.spiece is None:
+        return PlannedTokenizer(spec=spec, content=content, source=source)
+    pieces = _pieces(files.spiece.read_bytes(), files.spiece)
+    is_plain = spec.prepend == "always" and not spec.trims and not spec.prefix_ids
+    if is_plain and has_published_ids(files, pieces, [piece for piece, _ in vocabulary]):
+        return _of_spiece(files)
+    note = (
+        "tokenizer.json and spiece.model have other vocabularies: the first is taken, as "
+        "transformers does"
+    )
+    return PlannedTokenizer(spec=spec, content=content, source=source, notes=(note,))
+
+
+def _fit(
+    planned: PlannedTokenizer, files: TokenizerFiles, checkpoint: Checkpoint
+) -> PlannedTokenizer:
+    """Without added tokens that the network has no row for: they can be nothing but text."""
+    size = checkpoint.config.vocab_size
+    tokens = planned.spec.added_tokens
+    kept = tuple(token for token in tokens if token.token_id < size)
+    notes = planned.notes
+    if len(kept) < len(tokens):
+        names = ", ".join(token.content for token in tokens if token.token_id >= size)
+        notes += (
+            f"the network has {size} rows and none for the added {names}: read as text; "
+            "transformers fails on a text that has one",
+        )
+    spec = replace(
+        planned.spec,
+        added_tokens=kept,
+        clean_up_spaces=bool(files.config.get("clean_up_tokenization_spaces", False)),
+    )
+    return replace(planned, spec=spec, notes=notes)
+
+
+def _pieces(model: bytes, path: Path) -> Sequence[str]:
+    try:
+        if not model:
+            raise ValueError("empty file")
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        pieces: list[str] = processor.id_to_piece(list(range(processor.get_piece_size())))
+    except (RuntimeError, ValueError) as err:
+        raise CheckpointError(
+            f"{path}: not a SentencePiece model: take it from the model that the checkpoint was "
+            "trained from"
+        ) from err
+    return pieces

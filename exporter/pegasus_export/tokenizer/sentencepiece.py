@@ -1,0 +1,86 @@
+"""spiece.model as the checkpoint has it, and the tokens that the folder puts beside it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pegasus_export.errors import CheckpointError
+from pegasus_export.tokenizer.added_tokens import find_added_tokens, special_token
+from pegasus_export.tokenizer.files import TokenizerFiles
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, AddedToken, TokenizerSpec
+
+__all__ = ["has_published_ids", "published_ids", "spec_of_spiece"]
+
+_FIRST_PIECE = 2  # <pad> and </s> are the first two whatever comes between
+
+
+def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpec:
+    """How the checkpoint numbers the pieces of its spiece.model. Raises: CheckpointError."""
+    spec = PUBLISHED_TOKENIZERS[files.model_type]
+    if files.model_type == "pegasus":
+        shift = _offset(files) - spec.offset
+        spec = replace(
+            spec,
+            offset=spec.offset + shift,
+            unk_token_id=spec.unk_token_id + shift,
+            special_below=spec.special_below + shift,
+        )
+    ids = published_ids(files, spec, pieces)
+    # transformers 5.23 cannot read BigBirdPegasus's spiece.model, and nobody has seen its ids.
+    is_pegasus = files.model_type == "pegasus"
+    tokens = find_added_tokens(files, ids, listed_only=not is_pegasus)
+    return replace(
+        spec,
+        added_tokens=tuple(token for token in tokens if not _is_own(token, spec, ids)),
+    )
+
+
+def has_published_ids(
+    files: TokenizerFiles, pieces: Sequence[str], vocabulary: Sequence[str]
+) -> bool:
+    """Whether a tokenizer.json's vocabulary is that of spiece.model."""
+    spec = PUBLISHED_TOKENIZERS[files.model_type]
+    ids = published_ids(files, spec, pieces)
+    return ids == {piece: number for number, piece in enumerate(vocabulary)}
+
+
+def published_ids(
+    files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]
+) -> dict[str, int]:
+    """Token -> id: the first pieces, what the offset makes room for, and the rest."""
+    names = [special_token(files, "pad"), special_token(files, "eos")]
+    first = [name or piece for name, piece in zip(names, pieces, strict=False)]
+    masks = _masks(files) if spec.offset else []
+    unknowns = [f"<unk_{number}>" for number in range(2, spec.offset)]
+    tokens = [*first, *masks, *unknowns]
+    tokens = [*tokens[: spec.offset + _FIRST_PIECE], *pieces[_FIRST_PIECE:]]
+    return {token: number for number, token in enumerate(tokens)}
+
+
+def _offset(files: TokenizerFiles) -> int:
+    """As PegasusTokenizer fills the ids before the pieces, whatever number it is told."""
+    offset = files.config.get("offset", 103)
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise CheckpointError(
+            f"{_config(files)} has offset {offset!r}, expected a number from 0: take it from the "
+            "model that the checkpoint was trained from"
+        )
+    return len(_masks(files)) + max(offset - _FIRST_PIECE, 0)
+
+
+def _masks(files: TokenizerFiles) -> list[str]:
+    """The published ones in their order; others as PegasusTokenizer puts them."""
+    names = [special_token(files, "mask"), files.config.get("mask_token_sent", "<mask_1>")]
+    found = list(dict.fromkeys(name for name in names if isinstance(name, str)))
+    return sorted(found) if set(found) == {"<mask_1>", "<mask_2>"} else found
+
+
+def _config(files: TokenizerFiles) -> Path:
+    return files.folder / "tokenizer_config.json"
+
+
+def _is_own(token: AddedToken, spec: TokenizerSpec, ids: dict[str, int]) -> bool:
+    """Special ones of the model itself, and pieces that SentencePiece finds as they are."""
+    is_piece = ids.get(token.content) == token.token_id
+    plain = not (token.special or token.lstrip or token.rstrip or token.single_word)
+    return token.token_id < spec.special_below or (is_piece and plain and not token.normalized)

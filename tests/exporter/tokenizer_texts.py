@@ -1,0 +1,86 @@
+"""Texts to hold a bundle's tokenizer against transformers' on, and the folder it is made of."""
+
+import itertools
+import json
+import os
+import random
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.tiny_checkpoint import tiny_sentences
+from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.tokenizer.plan import PlannedTokenizer, plan_tokenizer
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
+
+__all__ = ["edit_json", "oracle", "planned", "random_texts", "tokenizer_of"]
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+_ALPHABETS: Sequence[Sequence[str]] = (
+    [f" {word}" for sentence in tiny_sentences()[:60] for word in sentence.split()],
+    list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
+    list(".,;:!?'\"()[]{}-_/\\@#%&*+=<>|~^`$"),
+    [" ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u2003", "\u3000", "\u200b"],
+    list("éèüñçßøÅÉÜ½²ﬁ№™"),
+    ["e\u0301", "a\u0308", "n\u0303", "o\u0302\u0323", "क\u094d"],
+    list("αβγδεЖЩюяאבגدرسไทยहिन्दी"),
+    list("中国日本語한국어\u3042\uff21\uff11"),
+    ["😀", "👍🏽", "👨\u200d👩", "🇩🇪", "\ufe0f", "\U0001d400", "\ufffd", "\u0378"],
+)
+
+
+def random_texts(number: int, literals: Sequence[str] = (), seed: int = 0) -> list[str]:
+    """Texts without what the tokenizer's docstring says that transformers does otherwise."""
+    draw = random.Random(seed)
+    texts: list[str] = []
+    while len(texts) < number:
+        alphabets = [*draw.sample(_ALPHABETS, draw.randint(1, 4)), list(literals) or ["x"]]
+        weights = [4] * (len(alphabets) - 1) + [1]
+        text = "the" + "".join(
+            draw.choice(draw.choices(alphabets, weights)[0]) for _ in range(draw.randint(1, 50))
+        )
+        text = re.sub(r"[\s\u200b\ufffd]+(</s>|<pad>|<mask_\d>|<unk_\d>)", r"\1", text) + "x"
+        if not _has_lost_mark(text):
+            texts.append(text)
+    return texts
+
+
+def _has_lost_mark(text: str) -> bool:
+    """A mark after another, or after what NFKC or SentencePiece's map changes."""
+    return any(
+        unicodedata.category(mark)[0] == "M"
+        and (unicodedata.category(char)[0] in "MZC" or unicodedata.normalize("NFKC", char) != char)
+        for char, mark in itertools.pairwise(text)
+    )
+
+
+def oracle(folder: Path) -> Any:
+    import transformers
+
+    library: Any = transformers
+    return library.AutoTokenizer.from_pretrained(folder)
+
+
+def planned(folder: Path) -> PlannedTokenizer:
+    plan = plan_tokenizer(open_checkpoint(str(folder)))
+    assert plan is not None
+    return plan
+
+
+def tokenizer_of(folder: Path, tmp_path: Path, *, parse: bool = True) -> Tokenizer:
+    """The bundle's."""
+    plan = planned(folder)
+    path = tmp_path / plan.spec.file
+    path.write_bytes(plan.content)
+    return Tokenizer.load(path, plan.spec, parse_special_tokens=parse)
+
+
+def edit_json(path: Path, **fields: Any) -> None:
+    """Fields of a JSON file that change; None takes one out."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content |= fields
+    content = {key: value for key, value in content.items() if value is not None}
+    path.write_text(json.dumps(content), encoding="utf-8")
