@@ -41,10 +41,24 @@ class TokenizerFiles:
     @property
     def reader(self) -> TokenizerClass | None:
         """AutoTokenizer's choice; None for a class with rules of its own."""
+        if self.is_vocab_alone:  # AutoTokenizer needs the class for it
+            return "bert"
         if self.model_type == "bigbird_pegasus":
-            is_bert = self.class_name == "BertTokenizer" and not self.json
-            return "bert" if is_bert else "file"
+            return "file"
+        if self.class_name is None and self.has_wordpiece_json:
+            return "file"
         return "pegasus" if self.class_name is None else _CLASSES.get(self.class_name)
+
+    @property
+    def has_wordpiece_json(self) -> bool:
+        """Whether tokenizer.json has a model of this kind."""
+        model = self.json.get("model")
+        return isinstance(model, Mapping) and model.get("type") == "WordPiece"
+
+    @property
+    def is_vocab_alone(self) -> bool:
+        """Whether vocab.txt is all there is of a vocabulary."""
+        return self.vocab is not None and self.spiece is None and not self.json
 
 
 def read_tokenizer_files(checkpoint: Checkpoint) -> TokenizerFiles:

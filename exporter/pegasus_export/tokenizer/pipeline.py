@@ -14,7 +14,14 @@ from typing import Any, Final, cast, get_args
 from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.bundle import Prepend
 
-__all__ = ["NEWLINE_IS_SPACE", "PEGASUS", "Pipeline", "find_charsmap", "read_pipeline"]
+__all__ = [
+    "NEWLINE_IS_SPACE",
+    "PEGASUS",
+    "Pipeline",
+    "find_charsmap",
+    "read_pipeline",
+    "read_template",
+]
 
 
 def _newline_charsmap() -> bytes:
@@ -76,7 +83,7 @@ def read_pipeline(content: Mapping[str, Any]) -> Pipeline:
     pipeline = _pre_tokenized(pipeline, content)
     if not collapses and not pipeline.in_words:
         raise _refuse("normalizer", {"type": "one that keeps several spaces"})
-    return replace(pipeline, template=_template(content.get("post_processor")))
+    return replace(pipeline, template=read_template(content.get("post_processor")))
 
 
 def _pre_tokenized(pipeline: Pipeline, content: Mapping[str, Any]) -> Pipeline:
@@ -109,7 +116,8 @@ def _prepend(step: Mapping[str, Any]) -> Prepend:
     raise _refuse("pre_tokenizer", {"type": f"Metaspace with prepend_scheme {scheme}"})
 
 
-def _template(step: Mapping[str, Any] | None) -> tuple[str | None, ...]:
+def read_template(step: Mapping[str, Any] | None) -> tuple[str | None, ...]:
+    """Names of the tokens around a text, and None for it. Raises: UnsupportedError."""
     if step is None:
         return (None,)
     if step.get("type") == "BertProcessing":

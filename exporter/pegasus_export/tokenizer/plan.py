@@ -11,6 +11,10 @@ from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
 from pegasus_export.tokenizer.sentencepiece import has_published_ids, spec_of_spiece
 from pegasus_export.tokenizer.unigram import model_of_unigram, unigram_vocabulary
+from pegasus_export.tokenizer.wordpiece import (
+    vocabulary_of_wordpiece,
+    wordpiece_tokenizer,
+)
 from pegasus_runtime.bundle import TokenizerSpec
 
 __all__ = ["PlannedTokenizer", "plan_tokenizer"]
@@ -33,7 +37,7 @@ def plan_tokenizer(checkpoint: Checkpoint) -> PlannedTokenizer | None:
     where both have the same vocabulary. Raises: CheckpointError, UnsupportedError.
     """
     files = read_tokenizer_files(checkpoint)
-    if files.spiece is None and not files.json:
+    if files.spiece is None and files.vocab is None and not files.json:
         return None
     if files.reader is None:
         raise UnsupportedError(
@@ -41,8 +45,36 @@ def plan_tokenizer(checkpoint: Checkpoint) -> PlannedTokenizer | None:
             "PegasusTokenizer or BertTokenizer: export with --target onnx, whose users bring their "
             "own tokenizer"
         )
-    planned = _of_json(files, checkpoint) if files.json else _of_spiece(files)
+    if files.is_vocab_alone or (files.reader != "pegasus" and files.has_wordpiece_json):
+        planned = _of_wordpiece(files, checkpoint)
+    elif files.reader == "bert":
+        raise UnsupportedError(
+            f"{checkpoint.folder} names BertTokenizer and has neither vocab.txt alone nor a "
+            "tokenizer.json of its kind: correct tokenizer_class in tokenizer_config.json"
+        )
+    else:
+        planned = _of_json(files, checkpoint) if files.json else _of_spiece(files)
     return _fit(planned, files, checkpoint)
+
+
+def _of_wordpiece(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokenizer:
+    vocabulary = vocabulary_of_wordpiece(files)
+    notes: tuple[str, ...] = ()
+    if files.is_vocab_alone and files.class_name != "BertTokenizer":
+        if vocabulary.get("[SEP]") not in checkpoint.config.eos_token_ids:
+            raise UnsupportedError(
+                f"{files.folder} has a vocab.txt whose [SEP] is not the EOS of config.json, and no "
+                'tokenizer_class "BertTokenizer": the checkpoint has a tokenizer of its own code '
+                "(Randeng-Pegasus's cuts words with jieba): export with --target onnx, whose users "
+                "bring theirs"
+            )
+        notes += ("vocab.txt is read as BertTokenizer does, whose [SEP] is the model's EOS",)
+    content, spec = wordpiece_tokenizer(
+        files, vocabulary, network_pad=checkpoint.config.pad_token_id
+    )
+    source = files.folder / "tokenizer.json" if files.json else files.vocab
+    assert source is not None
+    return PlannedTokenizer(spec=spec, content=content, source=source, notes=notes)
 
 
 def _of_spiece(files: TokenizerFiles) -> PlannedTokenizer:

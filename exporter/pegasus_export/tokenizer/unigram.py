@@ -26,8 +26,9 @@ def unigram_vocabulary(files: TokenizerFiles) -> list[tuple[str, float]]:
     kind = model.get("type", "none") if isinstance(model, Mapping) else "none"
     if not isinstance(model, Mapping) or kind != "Unigram":
         raise UnsupportedError(
-            f"{files.folder / 'tokenizer.json'} has a model of type {kind}, expected Unigram or "
-            "WordPiece: export with --target onnx, whose users bring their own tokenizer"
+            f"{files.folder / 'tokenizer.json'} has a model of type {kind}, expected Unigram, or "
+            "WordPiece for BertTokenizer: export with --target onnx, whose users bring their own "
+            "tokenizer"
         )
     if model.get("byte_fallback"):
         raise UnsupportedError(

@@ -37,6 +37,7 @@ from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
 )
 from pegasus_runtime.tokenization.unknown_share import unknown_share
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
+from pegasus_runtime.tokenization.wordpiece import WordPiece
 
 __all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
 
@@ -116,12 +117,13 @@ class Tokenizer:
         text; "original" maps newline <-> `<n>`, as google-research/pegasus does in training.
         parse_special_tokens: whether `</s>`, `<mask_1>` ... in the text become their special ids,
         as Hugging Face's do, or stay text. Leave it off for text that you did not write.
-        Raises: BundleError if the file is missing, is not SentencePiece's, or has another layout;
+        Raises: BundleError if the file is missing, is of another kind, or has another layout;
         OptionsError for unknown newlines.
         """
         if newlines not in ("hf", "original"):
             raise OptionsError(f"newlines is {newlines!r}, expected 'hf' or 'original'")
-        vocabulary = SentencePieceVocabulary.load(Path(path), spec)
+        kind = WordPiece if spec.kind == "wordpiece" else SentencePieceVocabulary
+        vocabulary: Vocabulary = kind.load(Path(path), spec)
         if newlines == "original" and not vocabulary.has_newlines:
             raise BundleError(f"{path}: has no piece {NEWLINE_PIECE}: use newlines='hf'")
         as_written = [token for token in spec.added_tokens if not token.normalized]

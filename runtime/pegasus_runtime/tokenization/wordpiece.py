@@ -1,21 +1,22 @@
 """WordPiece: BERT's vocabulary, vocab.txt, in plain Python.
 
 For PEGASUS networks with this vocabulary, such as uer/pegasus-base-chinese-cluecorpussmall. A
-document is `prefix_token_ids` ([CLS]), its tokens, and EOS, which is [SEP]. Ids and text are those
-of transformers 5.23's BertTokenizer; Chinese text has a space between its characters, as there.
+document is [CLS], its tokens, and EOS, which is [SEP]. Ids and text are those of transformers
+5.23's BertTokenizer; Chinese text has a space between its characters, as there.
 
 Where they differ: marks and punctuation that came to Unicode after 2015 are what Python's tables
 say; the tables there are of 2015 and take them for letters.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tokenization.vocabulary import Offsets
 
-__all__ = ["WordPiece", "WordPieceOptions", "read_vocab"]
+__all__ = ["WordPiece", "read_vocab"]
 
 _CONTINUES = "##"
 _REMOVED = ("Cc", "Cf", "Co")
@@ -45,63 +46,35 @@ _TIGHT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordPieceOptions:
-    """BertTokenizer's, by its names."""
-
-    do_lower_case: bool = True
-    tokenize_chinese_chars: bool = True
-    """Whether each Chinese character is a word."""
-    strip_accents: bool | None = None
-    """None: where text is lowercased."""
-    unk_token: str = "[UNK]"
-    sep_token: str = "[SEP]"
-    pad_token: str = "[PAD]"
-    cls_token: str | None = "[CLS]"
-    mask_token: str | None = "[MASK]"
-    max_input_chars_per_word: int = 100
-    """A longer word is unknown."""
-    clean_up_tokenization_spaces: bool = False
-    """Whether spaces before punctuation go from the whole of a decoded text, too; the decoder drops
-    those that it would put before a token in any case."""
-
-
 class WordPiece:
     """A vocabulary of words and, after `##`, their continuations.
 
     Nothing here changes but a cache: it may be used by several threads at once.
     """
 
-    def __init__(self, vocab: Mapping[str, int], options: WordPieceOptions | None = None) -> None:
+    def __init__(self, vocab: Mapping[str, int], options: WordPieceSpec | None = None) -> None:
         """vocab: token -> id. Raises: BundleError if it lacks a token that the options name."""
-        self.options = options or WordPieceOptions()
+        self.options = options or WordPieceSpec()
         self.size = max(vocab.values(), default=-1) + 1
         self._ids = dict(vocab)
         self._tokens = {token_id: token for token, token_id in vocab.items()}
         self.special_tokens = {token: self._id_of(token) for token in _special_names(self.options)}
+        self.unk_token_id = self._ids[self.options.unk_token]
         self._longest = max(len(token) for token in self._ids)
         self._characters = _Characters(self.options)
 
-    @property
-    def pad_token_id(self) -> int:
-        """Id that fills a batch on the right."""
-        return self._ids[self.options.pad_token]
-
-    @property
-    def prefix_token_ids(self) -> tuple[int, ...]:
-        """Ids that every encoded text starts with: [CLS]."""
-        cls_token = self.options.cls_token
-        return () if cls_token is None else (self._ids[cls_token],)
-
-    @property
-    def eos_token_id(self) -> int:
-        """Id that ends every encoded text: [SEP]."""
-        return self._ids[self.options.sep_token]
-
-    @property
-    def unk_token_id(self) -> int:
-        """Id of what the vocabulary lacks."""
-        return self._ids[self.options.unk_token]
+    @classmethod
+    def load(cls, path: Path, spec: TokenizerSpec) -> "WordPiece":
+        """Load vocab.txt. Raises: BundleError if it is missing, or has other special tokens."""
+        options = spec.wordpiece or WordPieceSpec()
+        found = cls(read_vocab(path), options)
+        got = (found.special_tokens[options.pad_token], found.unk_token_id)
+        if got != (spec.pad_token_id, spec.unk_token_id):
+            raise BundleError(
+                f"{path}: has (pad, unk) at {got}, expected "
+                f"{(spec.pad_token_id, spec.unk_token_id)}: not the vocabulary of this bundle"
+            )
+        return found
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -113,32 +86,51 @@ class WordPiece:
         """Whether `<n>` is a token: never, newlines are spaces."""
         return False
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of text alone: no special tokens, neither in the text nor around it."""
+    def encode(self, text: str, *, starts: bool = True, ends: bool = True) -> list[int]:
+        """Ids of plain text: no special tokens, neither in the text nor around it."""
         return self.encode_pieces(text)[0]
 
-    def encode_pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    def encode_pieces(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
         """Ids, and the characters [start, end) of the text that each stands for."""
+        return self._encode(text, self._characters)
+
+    def normalize(self, text: str) -> tuple[str, list[int]]:
+        """Text without control characters and accents, in lower case, as the options say."""
+        read = [
+            (each, index) for index, char in enumerate(text) for each, _ in self._characters[char]
+        ]
+        return "".join(each for each, _ in read), [*(index for _, index in read), len(text)]
+
+    def encode_normalized(
+        self, text: str, *, starts: bool = True, ends: bool = True
+    ) -> tuple[list[int], Offsets]:
+        """As `encode_pieces`, of a part of what `normalize` gave."""
+        return self._encode(text, {char: ((char, _stands_alone(char)),) for char in set(text)})
+
+    def decode(self, tokens: Sequence[int | str]) -> str:
+        """Text of ids and of literals between them; ids that are no token have none."""
+        text = ""
+        known = [
+            each if isinstance(each, str) else self._tokens[each]
+            for each in tokens
+            if isinstance(each, str) or each in self._tokens
+        ]
+        for number, token in enumerate(known):
+            if number > 0:
+                token = token[2:] if token.startswith(_CONTINUES) else f" {token}"
+            text += _tight(token)
+        return text
+
+    def _encode(self, text: str, characters: "_Readings") -> tuple[list[int], Offsets]:
         ids: list[int] = []
-        offsets: list[tuple[int, int]] = []
-        for word, origins in self._words(text):
+        offsets: Offsets = []
+        for word, origins in _words(text, characters):
             for start, end, token_id in self._pieces(word):
                 ids.append(token_id)
                 offsets.append((origins[start], origins[end - 1] + 1))
         return ids, offsets
-
-    def decode(self, token_ids: Iterable[int]) -> str:
-        """Text of ids, all of them; those that are no token have none."""
-        text = ""
-        for number, token in enumerate(
-            self._tokens[each] for each in token_ids if each in self._tokens
-        ):
-            if number > 0:
-                token = token[2:] if token.startswith(_CONTINUES) else f" {token}"
-            text += _tight(token)
-        if self.options.clean_up_tokenization_spaces:
-            text = _tight(text, but=" do not")
-        return text
 
     def _id_of(self, token: str) -> int:
         if token not in self._ids:
@@ -147,23 +139,6 @@ class WordPiece:
                 "from the model that the checkpoint was trained from"
             )
         return self._ids[token]
-
-    def _words(self, text: str) -> Iterator[tuple[str, list[int]]]:
-        """Words, punctuation marks and Chinese characters; of each character, its place in text."""
-        word = ""
-        origins: list[int] = []
-        for index, char in enumerate(text):
-            for each, stands_alone in self._characters[char]:
-                if stands_alone and word:
-                    yield word, origins
-                    word, origins = "", []
-                if stands_alone and each != " ":
-                    yield each, [index]
-                elif not stands_alone:
-                    word += each
-                    origins.append(index)
-        if word:
-            yield word, origins
 
     def _pieces(self, word: str) -> list[tuple[int, int, int]]:
         """(start, end, id) of the longest pieces from the left, or the unknown word as one."""
@@ -202,19 +177,41 @@ def read_vocab(path: Path) -> dict[str, int]:
     return {line.rstrip(): token_id for token_id, line in enumerate(lines)}
 
 
-def _special_names(options: WordPieceOptions) -> list[str]:
+def _words(text: str, characters: "_Readings") -> Iterator[tuple[str, list[int]]]:
+    """Words, punctuation marks and Chinese characters; of each character, its place in text."""
+    word = ""
+    origins: list[int] = []
+    for index, char in enumerate(text):
+        for each, stands_alone in characters[char]:
+            if stands_alone and word:
+                yield word, origins
+                word, origins = "", []
+            if stands_alone and each != " ":
+                yield each, [index]
+            elif not stands_alone:
+                word += each
+                origins.append(index)
+    if word:
+        yield word, origins
+
+
+def _special_names(options: WordPieceSpec) -> list[str]:
     names = (options.pad_token, options.unk_token, options.cls_token, options.sep_token)
     return [name for name in (*names, options.mask_token) if name is not None]
 
 
-class _Characters(dict[str, "tuple[tuple[str, bool], ...]"]):
-    """Character -> the characters that it is read as, and whether each is a word by itself.
+_Readings = Mapping[str, tuple[tuple[str, bool], ...]]
+"""Character -> the characters that it is read as, and whether each is a word by itself."""
+
+
+class _Characters(dict[str, tuple[tuple[str, bool], ...]]):
+    """The readings of a raw text's characters, as they are met.
 
     A space stands alone, and is no word. In the order of tokenizers' BertNormalizer: unlike in
     BERT's own code, text is lowercased last, and a character at a time (no final sigma).
     """
 
-    def __init__(self, options: WordPieceOptions) -> None:
+    def __init__(self, options: WordPieceSpec) -> None:
         strips = options.strip_accents
         self._strips = options.do_lower_case if strips is None else strips
         self._options = options
@@ -249,8 +246,7 @@ def _is_chinese(char: str) -> bool:
     return any(first <= ord(char) <= last for first, last in _CHINESE)
 
 
-def _tight(text: str, but: str = "") -> str:
+def _tight(text: str) -> str:
     for loose, tight in _TIGHT:
-        if loose != but:
-            text = text.replace(loose, tight)
+        text = text.replace(loose, tight)
     return text

@@ -2,15 +2,17 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pegasus_runtime.bundle import AddedToken, TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
-from pegasus_runtime.tokenization.wordpiece import WordPiece, WordPieceOptions, read_vocab
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
+from pegasus_runtime.tokenization.wordpiece import WordPiece, read_vocab
 
 SPECIAL = ["[PAD]", *(f"[unused{index}]" for index in range(1, 100)), "[UNK]", "[CLS]", "[SEP]"]
 CHINESE = [chr(code) for code in range(0x4E00, 0x9FA6, 3)]
@@ -57,7 +59,6 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"do_lower_case": False, "strip_accents": True},
     {"strip_accents": False},
     {"tokenize_chinese_chars": False},
-    {"clean_up_tokenization_spaces": True},
 )
 
 
@@ -68,6 +69,24 @@ def tokens() -> list[str]:
 
 def vocab() -> dict[str, int]:
     return {token: token_id for token_id, token in enumerate(tokens())}
+
+
+def bert_spec(
+    *, added: Sequence[AddedToken] = (), clean_up_spaces: bool = False, **options: Any
+) -> TokenizerSpec:
+    return TokenizerSpec(
+        file="vocab.txt",
+        kind="wordpiece",
+        offset=0,
+        eos_token_id=102,
+        unk_token_id=100,
+        special_below=0,
+        prefix_ids=(101,),
+        suffix_ids=(102,),
+        added_tokens=tuple(added),
+        clean_up_spaces=clean_up_spaces,
+        wordpiece=WordPieceSpec(**options),
+    )
 
 
 def random_text(draw: random.Random) -> str:
@@ -96,7 +115,7 @@ def test_ids_and_offsets_are_those_of_berttokenizer(
     checkpoint: Path, options: Mapping[str, Any]
 ) -> None:
     expected = oracle(checkpoint, options)
-    got = WordPiece(read_vocab(checkpoint / "vocab.txt"), WordPieceOptions(**options))
+    got = WordPiece(read_vocab(checkpoint / "vocab.txt"), WordPieceSpec(**options))
     assert got.size == len(expected)
     draw = random.Random(1)
     for _ in range(2000):
@@ -110,6 +129,48 @@ def test_ids_and_offsets_are_those_of_berttokenizer(
         assert got.encode_pieces(text) == (found.input_ids, found.offset_mapping), repr(text)
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_tokenizer_reads_and_writes_as_berttokenizer_added_tokens_too(
+    checkpoint: Path, options: Mapping[str, Any]
+) -> None:
+    flags = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False}
+    added = [
+        {"content": "[NAME]", "special": False, **flags},
+        {"content": "Ünd ", "special": False, **flags, "normalized": True},
+        {"content": "<hl>", "special": True, **flags, "lstrip": True},
+        {"content": "中ab", "special": False, **flags, "normalized": True},
+    ]
+    size = len(tokens())
+    decoder = {str(size + number): token for number, token in enumerate(added)}
+    expected = oracle(checkpoint, {**options, "added_tokens_decoder": decoder})
+    spec = bert_spec(
+        added=[AddedToken(token_id=size + number, **each) for number, each in enumerate(added)],
+        **options,
+    )
+    got = Tokenizer.load(checkpoint / "vocab.txt", spec, parse_special_tokens=True)
+    assert got.vocab_size == len(expected)
+    draw = random.Random(4)
+    literals = [token["content"] for token in added]
+    for _ in range(2000):
+        text = f"the {random_text(draw)}{draw.choice(literals)}{random_text(draw)}"
+        ids = expected(text).input_ids
+        assert list(got.encode(text).token_ids) == ids, repr(text)
+        assert got.decode(ids) == expected.decode(ids, skip_special_tokens=True), repr(text)
+
+
+def test_original_newlines_are_none_of_bert_s(checkpoint: Path) -> None:
+    with pytest.raises(BundleError, match="has no piece <n>: use newlines='hf'"):
+        Tokenizer.load(checkpoint / "vocab.txt", bert_spec(), newlines="original")
+
+
+def test_a_vocabulary_of_another_bundle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]))
+    match = r"vocab\.txt: has \(pad, unk\) at \(1, 0\), expected \(0, 100\): not the vocabulary"
+    with pytest.raises(BundleError, match=match):
+        Tokenizer.load(path, bert_spec())
+
+
 def test_a_saved_tokenizer_json_has_the_same_ids(checkpoint: Path, tmp_path: Path) -> None:
     options = {"do_lower_case": False}
     oracle(checkpoint, options).save_pretrained(tmp_path)
@@ -117,12 +178,12 @@ def test_a_saved_tokenizer_json_has_the_same_ids(checkpoint: Path, tmp_path: Pat
     transformers = pytest.importorskip("transformers")
     expected = transformers.AutoTokenizer.from_pretrained(tmp_path)
     saved = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
-    got = WordPiece(saved, WordPieceOptions(do_lower_case=False))
+    got = WordPiece(saved, WordPieceSpec(do_lower_case=False))
     draw = random.Random(2)
     for _ in range(300):
         text = random_text(draw)
         found = expected(text, split_special_tokens=True).input_ids
-        assert [*got.prefix_token_ids, *got.encode(text), got.eos_token_id] == found, repr(text)
+        assert [101, *got.encode(text), 102] == found, repr(text)
 
 
 @pytest.mark.parametrize("options", [{}, {"clean_up_tokenization_spaces": True}])
@@ -130,25 +191,21 @@ def test_decoded_text_is_that_of_berttokenizer(
     checkpoint: Path, options: Mapping[str, Any]
 ) -> None:
     expected = oracle(checkpoint, options)
-    got = WordPiece(vocab(), WordPieceOptions(**options))
+    tidy = bool(options.get("clean_up_tokenization_spaces"))
+    got = Tokenizer.load(checkpoint / "vocab.txt", bert_spec(clean_up_spaces=tidy))
     some = [vocab()[token] for token in (*WORDS, *"?!.,'", *CHINESE[:20])]
     draw = random.Random(3)
     for _ in range(2000):
         ids = [
-            draw.choice(some) if draw.random() < 0.8 else draw.randrange(got.size)
+            draw.choice(some) if draw.random() < 0.8 else draw.randrange(got.vocab_size)
             for _ in range(draw.randint(0, 20))
         ]
-        assert got.decode(ids) == expected.decode(ids), ids
+        assert got.decode(ids) == expected.decode(ids, skip_special_tokens=True), ids
 
 
 def test_special_tokens_are_bert_s(checkpoint: Path) -> None:
     got = WordPiece(vocab())
-    assert (got.pad_token_id, got.unk_token_id, got.prefix_token_ids, got.eos_token_id) == (
-        0,
-        100,
-        (101,),
-        102,
-    )
+    assert got.unk_token_id == 100
     assert got.special_ids == {0, 100, 101, 102, 103}
     assert got.special_tokens["[MASK]"] == 103
     assert not got.has_newlines
@@ -169,9 +226,8 @@ def test_a_word_and_what_the_vocabulary_lacks_have_their_characters() -> None:
     assert offsets == [(0, 2), (2, 5), (5, 9), (10, 12), (14, 15)]
 
 
-def test_without_a_cls_token_nothing_comes_before_a_text() -> None:
-    got = WordPiece(vocab(), WordPieceOptions(cls_token=None, mask_token=None))
-    assert got.prefix_token_ids == ()
+def test_a_vocabulary_may_be_without_cls_and_mask() -> None:
+    got = WordPiece(vocab(), WordPieceSpec(cls_token=None, mask_token=None))
     assert got.special_ids == {0, 100, 102}
 
 
@@ -192,7 +248,7 @@ def test_threads_may_share_a_vocabulary() -> None:
 @pytest.mark.parametrize("name", ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token"])
 def test_a_special_token_that_is_missing_is_named(name: str) -> None:
     with pytest.raises(BundleError, match="the vocabulary has no <gone>, which its"):
-        WordPiece(vocab(), WordPieceOptions(**{name: "<gone>"}))
+        WordPiece(vocab(), WordPieceSpec(**{name: "<gone>"}))
 
 
 @pytest.mark.parametrize(
