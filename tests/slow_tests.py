@@ -11,6 +11,7 @@ import pytest
 __all__ = ["SLOW", "mark_slow", "sort_longest_first"]
 
 SLOW = (
+    "tests/zoo/test_zoo.py",
     "tests/sharp/test_sharp.py",
     "tests/exporter/stages/test_plans.py",
     "tests/exporter/graphs/test_bigbird.py",
