@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 import block_sparse
@@ -20,6 +22,7 @@ import memory
 import precision_quality
 import scaling
 import throughput
+import weight_formats
 from export_cost import Cost, count_parameters, ort_table, plan_table
 from harness import bench
 from harness.engines import ENGINES, find_engines, worker_command
@@ -34,9 +37,12 @@ from harness.shapes import (
     random_documents,
     random_lengths,
     shape_from_arguments,
+    write_checkpoint,
 )
 from harness.step_bytes import Storage, step_bytes
 from harness.table import Table, ratio
+from harness.workers import read_weights
+from pegasus_export.checkpoint.formats.read import read_weight_file
 from pegasus_runtime.native.gpu import current_capability
 
 OURS, PEER = "pegasus-edge-int8", "ctranslate2-int8"
@@ -417,6 +423,25 @@ def test_plans_of_a_tiny_shape_are_exported_built_and_deleted(tmp_path: Path) ->
     assert isinstance(weights, float)
     assert size > weights > 0
     assert not list(tmp_path.glob("*-plans")) + list(tmp_path.glob("*-graphs"))
+
+
+def test_every_format_of_the_weights_holds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    shape = replace(XSUM, encoder_layers=1, decoder_layers=1, d_model=32, ffn_dim=64, heads=2)
+    files = weight_formats.write_formats(write_checkpoint(tmp_path, shape))
+    expected = read_weight_file(*files["model.safetensors"])
+    sums = set()
+    for path, kind in files.values():
+        got = read_weight_file(path, kind)
+        assert got.keys() == expected.keys()
+        assert all(torch.equal(got[each], tensor) for each, tensor in expected.items())
+        monkeypatch.setattr(sys, "argv", ["read_weights.py", str(path), kind])
+        read_weights.main()
+        sums.add(capsys.readouterr().out)
+    assert len(files) == 4
+    assert len(sums) == 1
 
 
 def test_fp32_graphs_have_transformers_tokens_on_the_cpu(tmp_path: Path) -> None:
