@@ -123,6 +123,15 @@ def test_graphs_and_tokenizer_must_be_listed_among_the_files(
         open_bundle(folder)
 
 
+def test_a_dictionary_must_be_listed_among_the_files(folder: Path, manifest: Manifest) -> None:
+    spec = TokenizerSpec(
+        file="spiece.model", kind="randeng", wordpiece=WordPieceSpec(), dictionary="words"
+    )
+    (folder / "manifest.json").write_text(dump_manifest(replace(manifest, tokenizer=spec)))
+    with pytest.raises(BundleError, match=r"tokenizer\.dictionary: 'words' is not listed in files"):
+        open_bundle(folder)
+
+
 def test_a_bundle_without_a_tokenizer_opens(folder: Path, manifest: Manifest) -> None:
     (folder / "manifest.json").write_text(dump_manifest(replace(manifest, tokenizer=None)))
     assert open_bundle(folder).manifest.tokenizer is None
