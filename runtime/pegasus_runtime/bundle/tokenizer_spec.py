@@ -61,8 +61,8 @@ class TokenizerSpec:
     suffix_ids: around every text. added_tokens: found in texts before the vocabulary is asked.
     prepend: which parts of a text between added tokens get a space in front. trims: a space at the
     end of a part is no token. clean_up_spaces: those before punctuation are dropped from decoded
-    text. wordpiece: for that kind and for randeng, else None. dictionary: for randeng, the file of its
-    words, beside `file`; else None.
+    text. wordpiece: for that kind and for randeng, else None. dictionary: for randeng, the file of
+    its words, beside `file`; else None.
     The defaults are those of the published PEGASUS checkpoints.
     """
 

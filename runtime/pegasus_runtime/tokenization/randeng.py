@@ -29,7 +29,11 @@ __all__ = ["EOS", "MASKED_SENTENCE", "OPTIONS", "Randeng", "read_randeng_vocab"]
 EOS: Final = "</s>"
 MASKED_SENTENCE: Final = "<mask_1>"
 OPTIONS: Final = WordPieceSpec(
-    pad_token="<pad>", unk_token="<unk>", sep_token="[SEP]", cls_token="[CLS]", mask_token="<mask_2>"
+    pad_token="<pad>",
+    unk_token="<unk>",
+    sep_token="[SEP]",
+    cls_token="[CLS]",
+    mask_token="<mask_2>",
 )
 _LINES: Final[Mapping[str, str]] = {
     "[PAD]": "<pad>",

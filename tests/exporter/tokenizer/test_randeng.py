@@ -7,36 +7,79 @@ are what that code gave, on transformers 5.23.
 import json
 import random
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jieba
 import pytest
 import torch
 
+from exporter.real_jieba import cut_by_jieba
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from exporter.tokenizer_texts import edit_json, planned, tokenizer_of
-from pegasus_export.errors import CheckpointError, ExportError, UnsupportedError
+from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.stages.export import export_bundle
 
-WORDS = (
-    "中国 北京 上海 奔驰 销售 服务 有限 公司 有限公司 经理 报道 公众 上午 左右 突击 办事处 管理 人员 "
-    "一个 我们 他们 今天 天气 研究 研究生 生命 起源 大学 学生 经济 发展 问题 世界 新闻 记者 表示"
-).split()
-CHINESE = [*"中国人大小上下左右的是了在有不我他你今天气", *map(chr, range(0x4E00, 0x5200, 3))]
+WORDS = [
+    *(
+        "中国",
+        "北京",
+        "上海",
+        "奔驰",
+        "销售",
+        "服务",
+        "有限",
+        "公司",
+        "有限公司",
+        "经理",
+        "报道",
+        "公众",
+    ),
+    *(
+        "上午",
+        "左右",
+        "突击",
+        "办事处",
+        "管理",
+        "人员",
+        "一个",
+        "我们",
+        "他们",
+        "今天",
+        "天气",
+        "研究",
+    ),
+    *(
+        "研究生",
+        "生命",
+        "起源",
+        "大学",
+        "学生",
+        "经济",
+        "发展",
+        "问题",
+        "世界",
+        "新闻",
+        "记者",
+        "表示",
+    ),
+]
+CHINESE = [
+    *"中国人大小上下左右的是了在有不我他你今天气北京学命日恤卡拉股生",
+    *map(chr, range(0x4E00, 0x5200, 3)),
+]
 MARKS = [*"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", *"。、，！？“”…—·《》（）：；【】〜％．"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-LATIN = "the of un ##aff ##able s t ve ll 12 2021 NBA A股 卡拉ok é ##é ς か ##が 😀 ½ \u3000".split(" ")
-TOKENS = list(
-    dict.fromkeys(
-        ["[PAD]", *(f"[unused{number}]" for number in range(1, 10)), "[UNK]", "[CLS]", "[SEP]"]
-        + ["[MASK]", *WORDS, *CHINESE, *MARKS, *LETTERS, *(f"##{each}" for each in LETTERS)]
-        + LATIN
-    )
-)
+LATIN = [
+    *("the", "of", "un", "##aff", "##able", "s", "t", "ve", "ll", "12", "2021", "NBA"),
+    *("A股", "卡拉ok", "é", "##é", "ς", "か", "##が", "😀", "½", "\u3000"),
+]
+SPECIAL_LINES = ["[PAD]", *(f"[unused{each}]" for each in range(1, 10)), "[UNK]", "[CLS]", "[SEP]"]
+PIECES = [*LETTERS, *(f"##{each}" for each in LETTERS)]
+TOKENS = list(dict.fromkeys([*SPECIAL_LINES, "[MASK]", *WORDS, *CHINESE, *MARKS, *PIECES, *LATIN]))
 RENAMED = {
     "[PAD]": "<pad>",
     "[unused1]": "</s>",
@@ -65,9 +108,9 @@ ALPHABETS: tuple[Sequence[str], ...] = (
 
 
 def _is_chinese(char: str) -> bool:
-    return bool(re.match("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df]", char)) or (
-        0x2A700 <= ord(char) <= 0x2CEAF or 0x2F800 <= ord(char) <= 0x2FA1F
-    )
+    return bool(
+        re.match("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df]", char)
+    ) or (0x2A700 <= ord(char) <= 0x2CEAF or 0x2F800 <= ord(char) <= 0x2FA1F)
 
 
 def _is_mark(char: str) -> bool:
@@ -77,7 +120,7 @@ def _is_mark(char: str) -> bool:
 def _reference_ids(text: str) -> list[int]:
     ids: list[int] = []
     for part in re.split("(" + "|".join(map(re.escape, SPECIAL)) + ")", text):
-        for word in [part] if part in SPECIAL else jieba.cut(part, HMM=False):
+        for word in [part] if part in SPECIAL else cut_by_jieba(part):
             ids += [IDS[word]] if word in IDS else _reference_pieces(word)
     return [*ids, 1]
 
@@ -160,7 +203,29 @@ def test_text_is_that_of_the_rules(tmp_path: Path) -> None:
         assert got.decode(ids) == _reference_text(ids), ids
 
 
-LITERALS: list[tuple[str, list[int], str]] = []
+LITERALS: list[tuple[str, list[int], str]] = [
+    (
+        "我们今天在北京大学研究生命起源。",
+        [33, 35, 62, 71, 72, 53, 73, 37, 39, 40, 453, 1],
+        "我们今天在北京大学研究生命起源。",
+    ),
+    (
+        "上海奔驰销售服务有限公司，4日 12.5% NBA's!",
+        [16, 17, 18, 19, 22, 455, 504, 75, 553, 434, 505, 425, 555, 427, 492, 421, 1],
+        "上海奔驰销售服务有限公司，4日12.5% NBA' s!",
+    ),
+    (
+        "Unaffable café T恤 A股 卡拉OK C++",
+        [548, 549, 550, 476, 510, 515, 558, 493, 76, 556, 77, 78, 488, 520, 476, 431, 431, 1],
+        "unaffable caf é t恤A股卡拉ok c++",
+    ),
+    (
+        "中国<mask_1>《新闻》（记者）表示…… 2021-12",
+        [14, 2, 463, 47, 464, 465, 48, 466, 49, 460, 460, 554, 433, 553, 1],
+        "中国<mask_1>《新闻》（记者）表示……2021-12",
+    ),
+    ("<mask_2>一个\r\n问题 [SEP] 🙂 世界", [3, 32, 45, 12, 10, 46, 1], "一个问题世界"),
+]
 
 
 @pytest.mark.parametrize(("text", "ids", "decoded"), LITERALS)
@@ -211,7 +276,11 @@ def test_a_bundle_writes_the_summary_of_transformers(tmp_path: Path) -> None:
     assert any("the dictionary of jieba" in note for note in report.notes)
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     with Summarizer.load(bundle) as summarizer:
-        for text in ("我们今天在北京大学。", "中国经济发展 of 2021, NBA?", "上海奔驰销售服务有限公司"):
+        for text in (
+            "我们今天在北京大学。",
+            "中国经济发展 of 2021, NBA?",
+            "上海奔驰销售服务有限公司",
+        ):
             with torch.no_grad():
                 ids = model.generate(torch.tensor([_reference_ids(text)]))[0].tolist()
             named = [token_id for token_id in ids if token_id < len(TOKENS)]
@@ -280,8 +349,13 @@ def test_a_vocabulary_without_a_special_token_is_refused(
         planned(tmp_path)
 
 
-def test_a_missing_library_is_a_note_where_users_bring_their_own(tmp_path: Path) -> None:
-    pass
-
-
-_ = ExportError
+def test_a_missing_library_is_a_note_where_users_bring_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _checkpoint(tmp_path / "checkpoint")
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    request = ExportRequest(model=str(folder), output=tmp_path / "bundle", target="onnx")
+    notes = export_bundle(request).notes
+    assert any(
+        note.endswith("is not installed: this target carries the files alone") for note in notes
+    )

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_runtime.bundle import Manifest, dump_manifest, open_bundle
+from pegasus_runtime.bundle import (
+    Manifest,
+    TokenizerSpec,
+    WordPieceSpec,
+    dump_manifest,
+    open_bundle,
+)
 from pegasus_runtime.bundle.folder import _checked_hash, sha256_of_file
 from pegasus_runtime.errors import BundleError
 
