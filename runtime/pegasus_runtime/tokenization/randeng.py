@@ -2,9 +2,11 @@
 
 Text is cut into words by a dictionary; a word of the vocabulary is taken whole, any other is read
 as BERT reads it. A document is its tokens and EOS. Ids and text are those of the class that the
-checkpoints are published with, run on transformers 5.23, which does not lower a text before it is
-cut, as transformers before 4.34 did: that matters for 66 words of the dictionary that have capitals
-(`卡拉OK`, `T恤`). Where it differs: ids beyond the vocabulary have no text, there they are `<unk>`.
+checkpoints are published with, run on transformers 5.23. It does not lower a text before it is cut,
+as transformers before 4.34 did: that tells tokens with capitals from others, and matters for 66
+words of jieba's dictionary (`卡拉OK`).
+
+Where it differs: ids beyond the vocabulary have no text, there they are `<unk>`.
 """
 
 import re
