@@ -75,6 +75,8 @@ def tokenizer_of(folder: Path, tmp_path: Path, *, parse: bool = True) -> Tokeniz
     plan = planned(folder)
     path = tmp_path / plan.spec.file
     path.write_bytes(plan.content)
+    if plan.spec.dictionary is not None:
+        path.with_name(plan.spec.dictionary).write_bytes(plan.dictionary)
     return Tokenizer.load(path, plan.spec, parse_special_tokens=parse)
 
 

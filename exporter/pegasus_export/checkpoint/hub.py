@@ -13,8 +13,11 @@ _SMALL_FILES: Final = (
     "config.json",
     "generation_config.json",
     "spiece.model",
+    "tokenizer.json",
+    "vocab.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
 )
 # File and index of each form of the weights, in the order in which they are looked for: what
 # transformers takes by itself, variants of it, and what its other classes wrote.

@@ -214,6 +214,8 @@ def _write_tokenizer(
         )
     path = folder / planned.spec.file
     path.write_bytes(planned.content)
+    if planned.spec.dictionary is not None:
+        (folder / planned.spec.dictionary).write_bytes(planned.dictionary)
     try:
         vocab_size = Tokenizer.load(path, planned.spec).vocab_size
     except BundleError as err:

@@ -20,6 +20,14 @@ NAMES: Final = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "pegasus": {"pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask_2>"},
     "bert": {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"},
+    "randeng": {
+        "pad": "<pad>",
+        "eos": "</s>",
+        "unk": "<unk>",
+        "sep": "[SEP]",
+        "cls": "[CLS]",
+        "mask": "<mask_2>",
+    },
     "file": {},
 }
 

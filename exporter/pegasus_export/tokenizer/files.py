@@ -10,9 +10,10 @@ from pegasus_export.checkpoint.json_object import read_json_object
 
 __all__ = ["TokenizerClass", "TokenizerFiles", "read_tokenizer_files"]
 
-TokenizerClass: TypeAlias = Literal["pegasus", "bert", "file"]
+TokenizerClass: TypeAlias = Literal["pegasus", "bert", "randeng", "file"]
 """PegasusTokenizer and BertTokenizer take the vocabulary from tokenizer.json, and do the rest by
-their own rules; "file" does all that tokenizer.json says."""
+their own rules; "randeng" is the class of that name in IDEA-CCNL's own code, for vocab.txt alone;
+"file" does all that tokenizer.json says."""
 
 _CLASSES: Final[Mapping[str, TokenizerClass]] = {
     "PegasusTokenizer": "pegasus",
@@ -37,10 +38,13 @@ class TokenizerFiles:
     vocab: Path | None
     """vocab.txt."""
     model_type: str
+    is_randeng: bool = False
 
     @property
     def reader(self) -> TokenizerClass | None:
-        """AutoTokenizer's choice; None for a class with rules of its own."""
+        """AutoTokenizer's choice; None for a class with rules of its own that is not known."""
+        if self.is_randeng:
+            return "randeng"
         if self.is_vocab_alone:  # AutoTokenizer needs the class for it
             return "bert"
         if self.model_type == "bigbird_pegasus":

@@ -9,6 +9,8 @@ import sentencepiece
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
+from pegasus_export.tokenizer.jieba_dictionary import dictionary_of_jieba
+from pegasus_export.tokenizer.randeng import randeng_tokenizer
 from pegasus_export.tokenizer.sentencepiece import has_published_ids, spec_of_spiece
 from pegasus_export.tokenizer.unigram import model_of_unigram, unigram_vocabulary
 from pegasus_export.tokenizer.wordpiece import (
@@ -22,11 +24,15 @@ __all__ = ["PlannedTokenizer", "plan_tokenizer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTokenizer:
-    """What the manifest says of it, the content of its file, and where that comes from."""
+    """What the manifest says of it, the content of its file, and where that comes from.
+
+    dictionary: the content of the file of that name, where there is one.
+    """
 
     spec: TokenizerSpec
     content: bytes
     source: Path
+    dictionary: bytes = b""
     notes: tuple[str, ...] = ()
 
 
@@ -62,12 +68,7 @@ def _of_wordpiece(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedToken
     notes: tuple[str, ...] = ()
     if files.is_vocab_alone and files.class_name != "BertTokenizer":
         if vocabulary.get("[SEP]") not in checkpoint.config.eos_token_ids:
-            raise UnsupportedError(
-                f"{files.folder} has a vocab.txt whose [SEP] is not the EOS of config.json, and no "
-                'tokenizer_class "BertTokenizer": the checkpoint has a tokenizer of its own code '
-                "(Randeng-Pegasus's cuts words with jieba): export with --target onnx, whose users "
-                "bring theirs"
-            )
+            return _of_randeng(files, checkpoint)
         notes += ("vocab.txt is read as BertTokenizer does, whose [SEP] is the model's EOS",)
     content, spec = wordpiece_tokenizer(
         files, vocabulary, network_pad=checkpoint.config.pad_token_id
@@ -75,6 +76,32 @@ def _of_wordpiece(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedToken
     source = files.folder / "tokenizer.json" if files.json else files.vocab
     assert source is not None
     return PlannedTokenizer(spec=spec, content=content, source=source, notes=notes)
+
+
+def _of_randeng(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokenizer:
+    """Of vocab.txt whose EOS is not BERT's."""
+    assert files.vocab is not None
+    eos = vocabulary_of_wordpiece(files).get("[unused1]")
+    is_class = files.class_name in (None, "PegasusTokenizer")
+    if not is_class or eos not in checkpoint.config.eos_token_ids:
+        raise UnsupportedError(
+            f"{files.folder} has a vocab.txt whose [SEP] is not the EOS of config.json, as BERT's "
+            "is, nor [unused1], as Randeng-Pegasus's is: the checkpoint has a tokenizer of its own "
+            "code: export with --target onnx, whose users bring theirs"
+        )
+    spec = randeng_tokenizer(replace(files, is_randeng=True))
+    dictionary, version = dictionary_of_jieba(files.folder)
+    note = (
+        "vocab.txt is read as Randeng-Pegasus's own code does, whose [unused1] is the model's EOS; "
+        f"words are cut by the dictionary of jieba {version}"
+    )
+    return PlannedTokenizer(
+        spec=spec,
+        content=files.vocab.read_bytes(),
+        source=files.vocab,
+        dictionary=dictionary,
+        notes=(note,),
+    )
 
 
 def _of_spiece(files: TokenizerFiles) -> PlannedTokenizer:
@@ -110,7 +137,7 @@ def _fit(
     kept = tuple(token for token in tokens if token.token_id < size)
     notes = planned.notes
     if len(kept) < len(tokens):
-        names = ", ".join(token.content for token in tokens if token.token_id >= size)
+        names = _listed([token.content for token in tokens if token.token_id >= size])
         notes += (
             f"the network has {size} rows and none for the added {names}: read as text; "
             "transformers fails on a text that has one",
@@ -121,6 +148,11 @@ def _fit(
         clean_up_spaces=bool(files.config.get("clean_up_tokenization_spaces", False)),
     )
     return replace(planned, spec=spec, notes=notes)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
 
 
 def _pieces(model: bytes, path: Path) -> Sequence[str]:

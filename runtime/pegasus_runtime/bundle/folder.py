@@ -75,6 +75,8 @@ def check_needed_files(manifest: Manifest) -> None:
     needed = {f"graphs.{name}.file": graph.file for name, graph in manifest.graphs.items()}
     if manifest.tokenizer is not None:
         needed["tokenizer.file"] = manifest.tokenizer.file
+        if manifest.tokenizer.dictionary is not None:
+            needed["tokenizer.dictionary"] = manifest.tokenizer.dictionary
     if manifest.plans is not None and manifest.plans.plugin is not None:
         needed["plans.plugin.kernels"] = manifest.plans.plugin.kernels
     for field, name in needed.items():

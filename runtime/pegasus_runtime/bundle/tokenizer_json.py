@@ -32,9 +32,12 @@ def read_tokenizer(node: JsonNode) -> TokenizerSpec:
         trims=node.child("trims").boolean(),
         clean_up_spaces=node.child("clean_up_spaces").boolean(),
         wordpiece=node.child("wordpiece").optional(_read_wordpiece),
+        dictionary=node.child("dictionary").optional(JsonNode.file_path),
     )
-    if (spec.wordpiece is None) == (spec.kind == "wordpiece"):
-        raise node.child("wordpiece").error("settings for kind wordpiece, null otherwise")
+    if (spec.wordpiece is None) == (spec.kind in ("wordpiece", "randeng")):
+        raise node.child("wordpiece").error("settings for wordpiece and randeng, null otherwise")
+    if (spec.dictionary is None) == (spec.kind == "randeng"):
+        raise node.child("dictionary").error("a file for kind randeng, null otherwise")
     if spec.offset > spec.unk_token_id:
         raise node.child("offset").error(f"at most unk_token_id, {spec.unk_token_id}")
     return spec

@@ -13,7 +13,7 @@ __all__ = [
     "WordPieceSpec",
 ]
 
-TokenizerKind: TypeAlias = Literal["sentencepiece", "wordpiece"]
+TokenizerKind: TypeAlias = Literal["sentencepiece", "wordpiece", "randeng"]
 Prepend: TypeAlias = Literal["always", "first", "never"]
 
 
@@ -61,7 +61,8 @@ class TokenizerSpec:
     suffix_ids: around every text. added_tokens: found in texts before the vocabulary is asked.
     prepend: which parts of a text between added tokens get a space in front. trims: a space at the
     end of a part is no token. clean_up_spaces: those before punctuation are dropped from decoded
-    text. wordpiece: for that kind, else None.
+    text. wordpiece: for that kind and for randeng, else None. dictionary: for randeng, the file of
+    its words, beside `file`; else None.
     The defaults are those of the published PEGASUS checkpoints.
     """
 
@@ -79,6 +80,7 @@ class TokenizerSpec:
     trims: bool = False
     clean_up_spaces: bool = False
     wordpiece: WordPieceSpec | None = None
+    dictionary: str | None = None
 
 
 PUBLISHED_TOKENIZERS: Mapping[str, TokenizerSpec] = {

@@ -122,8 +122,7 @@ class Tokenizer:
         """
         if newlines not in ("hf", "original"):
             raise OptionsError(f"newlines is {newlines!r}, expected 'hf' or 'original'")
-        kind = WordPiece if spec.kind == "wordpiece" else SentencePieceVocabulary
-        vocabulary: Vocabulary = kind.load(Path(path), spec)
+        vocabulary = _load_vocabulary(Path(path), spec)
         if newlines == "original" and not vocabulary.has_newlines:
             raise BundleError(f"{path}: has no piece {NEWLINE_PIECE}: use newlines='hf'")
         as_written = [token for token in spec.added_tokens if not token.normalized]
@@ -312,6 +311,17 @@ class Tokenizer:
                 ids,
                 [(places[part.start + start], places[part.start + end]) for start, end in offsets],
             )
+
+
+def _load_vocabulary(path: Path, spec: TokenizerSpec) -> Vocabulary:
+    if spec.kind == "sentencepiece":
+        return SentencePieceVocabulary.load(path, spec)
+    if spec.kind == "wordpiece":
+        return WordPiece.load(path, spec)
+    # Where it is asked for: other bundles need none of it.
+    from pegasus_runtime.tokenization.randeng import Randeng
+
+    return Randeng.load(path, spec)
 
 
 def _own_tokens(vocabulary: Vocabulary, spec: TokenizerSpec) -> list[AddedToken]:

@@ -10,27 +10,25 @@ say; the tables there are of 2015 and take them for letters.
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenization.vocabulary import Offsets
 
-__all__ = ["WordPiece", "read_vocab"]
+__all__ = [
+    "BERTS_OWN",
+    "CONTINUES",
+    "CharacterRules",
+    "WordPiece",
+    "read_lines",
+    "read_vocab",
+    "stands_alone",
+]
 
-_CONTINUES = "##"
-_REMOVED = ("Cc", "Cf", "Co")
+CONTINUES = "##"
 _SPACES = ("Zs", "Zl", "Zp")
-_CHINESE = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B920, 0x2CEAF),  # sic: where the original starts at 0x2B820, tokenizers has this
-    (0x2F800, 0x2FA1F),
-)
 _TIGHT = (
     (" .", "."),
     (" ?", "?"),
@@ -46,13 +44,47 @@ _TIGHT = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharacterRules:
+    """What is left out of a text, by its categories, and where Chinese extension E begins."""
+
+    removed: tuple[str, ...]
+    extension_e: int
+
+    def is_chinese(self, char: str) -> bool:
+        """Whether it is a character of a text without spaces: neither kana nor hangul."""
+        code = ord(char)
+        return any(first <= code <= last for first, last in _CHINESE) or (
+            self.extension_e <= code <= 0x2CEAF
+        )
+
+
+_CHINESE = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2F800, 0x2FA1F),
+)
+BERTS_OWN = CharacterRules(removed=("Cc", "Cf", "Cn", "Co", "Cs"), extension_e=0x2B820)
+"""Those of BERT's own code, and of what was made from it."""
+_TOKENIZERS = CharacterRules(removed=("Cc", "Cf", "Co"), extension_e=0x2B920)  # sic
+
+
 class WordPiece:
     """A vocabulary of words and, after `##`, their continuations.
 
     Nothing here changes but a cache: it may be used by several threads at once.
     """
 
-    def __init__(self, vocab: Mapping[str, int], options: WordPieceSpec | None = None) -> None:
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        options: WordPieceSpec | None = None,
+        rules: CharacterRules = _TOKENIZERS,
+    ) -> None:
         """vocab: token -> id. Raises: BundleError if it lacks a token that the options name."""
         self.options = options or WordPieceSpec()
         self.size = max(vocab.values(), default=-1) + 1
@@ -61,7 +93,7 @@ class WordPiece:
         self.special_tokens = {token: self._id_of(token) for token in _special_names(self.options)}
         self.unk_token_id = self._ids[self.options.unk_token]
         self._longest = max(len(token) for token in self._ids)
-        self._characters = _Characters(self.options)
+        self._characters = _Characters(self.options, rules)
 
     @classmethod
     def load(cls, path: Path, spec: TokenizerSpec) -> "WordPiece":
@@ -107,7 +139,7 @@ class WordPiece:
         self, text: str, *, starts: bool = True, ends: bool = True
     ) -> tuple[list[int], Offsets]:
         """As `encode_pieces`, of a part of what `normalize` gave."""
-        return self._encode(text, {char: ((char, _stands_alone(char)),) for char in set(text)})
+        return self._encode(text, {char: ((char, stands_alone(char)),) for char in set(text)})
 
     def decode(self, tokens: Sequence[int | str]) -> str:
         """Text of ids and of literals between them; ids that are no token have none."""
@@ -119,7 +151,7 @@ class WordPiece:
         ]
         for number, token in enumerate(known):
             if number > 0:
-                token = token[2:] if token.startswith(_CONTINUES) else f" {token}"
+                token = token[2:] if token.startswith(CONTINUES) else f" {token}"
             text += _tight(token)
         return text
 
@@ -148,7 +180,7 @@ class WordPiece:
         found = []
         start = 0
         while start < len(word):
-            prefix = _CONTINUES if start else ""
+            prefix = CONTINUES if start else ""
             for end in range(min(len(word), start + self._longest), start, -1):
                 token_id = self._ids.get(prefix + word[start:end])
                 if token_id is not None:
@@ -165,6 +197,11 @@ def read_vocab(path: Path) -> dict[str, int]:
 
     Raises: BundleError.
     """
+    return {line.rstrip(): token_id for token_id, line in enumerate(read_lines(path))}
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a tokenizer's file, which end at newlines alone. Raises: BundleError."""
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as err:
@@ -173,8 +210,7 @@ def read_vocab(path: Path) -> dict[str, int]:
         raise BundleError(
             f"{path}: not UTF-8 (byte {err.start}): take the checkpoint's own file"
         ) from err
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return {line.rstrip(): token_id for token_id, line in enumerate(lines)}
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _words(text: str, characters: "_Readings") -> Iterator[tuple[str, list[int]]]:
@@ -182,13 +218,13 @@ def _words(text: str, characters: "_Readings") -> Iterator[tuple[str, list[int]]
     word = ""
     origins: list[int] = []
     for index, char in enumerate(text):
-        for each, stands_alone in characters[char]:
-            if stands_alone and word:
+        for each, is_alone in characters[char]:
+            if is_alone and word:
                 yield word, origins
                 word, origins = "", []
-            if stands_alone and each != " ":
+            if is_alone and each != " ":
                 yield each, [index]
-            elif not stands_alone:
+            elif not is_alone:
                 word += each
                 origins.append(index)
     if word:
@@ -211,15 +247,16 @@ class _Characters(dict[str, tuple[tuple[str, bool], ...]]):
     BERT's own code, text is lowercased last, and a character at a time (no final sigma).
     """
 
-    def __init__(self, options: WordPieceSpec) -> None:
+    def __init__(self, options: WordPieceSpec, rules: CharacterRules) -> None:
         strips = options.strip_accents
         self._strips = options.do_lower_case if strips is None else strips
         self._options = options
+        self._rules = rules
 
     def __missing__(self, char: str) -> tuple[tuple[str, bool], ...]:
         """Raises nothing: every character is read as something, or as none."""
-        found = self[char] = tuple((each, _stands_alone(each)) for each in self._read(char))
-        if self._options.tokenize_chinese_chars and _is_chinese(char):
+        found = self[char] = tuple((each, stands_alone(each)) for each in self._read(char))
+        if self._options.tokenize_chinese_chars and self._rules.is_chinese(char):
             found = self[char] = ((" ", True), *found, (" ", True))
         return found
 
@@ -227,7 +264,7 @@ class _Characters(dict[str, tuple[tuple[str, bool], ...]]):
         category = unicodedata.category(char)
         if char in "\t\n\r" or category in _SPACES:
             return " "
-        if char in "\0\ufffd" or category in _REMOVED:
+        if char in "\0\ufffd" or category in self._rules.removed:
             return ""
         if self._strips:
             parts = unicodedata.normalize("NFD", char)
@@ -235,15 +272,11 @@ class _Characters(dict[str, tuple[tuple[str, bool], ...]]):
         return "".join(each.lower() for each in char) if self._options.do_lower_case else char
 
 
-def _stands_alone(char: str) -> bool:
+def stands_alone(char: str) -> bool:
     """Whether it is a space or punctuation, among which BERT counts every sign of ASCII."""
     if char == " " or unicodedata.category(char).startswith("P"):
         return True
     return char.isascii() and not char.isalnum()
-
-
-def _is_chinese(char: str) -> bool:
-    return any(first <= ord(char) <= last for first, last in _CHINESE)
 
 
 def _tight(text: str) -> str:

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_runtime.bundle import Manifest, dump_manifest, open_bundle
+from pegasus_runtime.bundle import (
+    Manifest,
+    TokenizerSpec,
+    WordPieceSpec,
+    dump_manifest,
+    open_bundle,
+)
 from pegasus_runtime.bundle.folder import _checked_hash, sha256_of_file
 from pegasus_runtime.errors import BundleError
 
@@ -120,6 +126,15 @@ def test_graphs_and_tokenizer_must_be_listed_among_the_files(
     (folder / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
     message = re.escape(f"manifest.json: {field}.file: '{name}' is not listed in files: export")
     with pytest.raises(BundleError, match=message):
+        open_bundle(folder)
+
+
+def test_a_dictionary_must_be_listed_among_the_files(folder: Path, manifest: Manifest) -> None:
+    spec = TokenizerSpec(
+        file="spiece.model", kind="randeng", wordpiece=WordPieceSpec(), dictionary="words"
+    )
+    (folder / "manifest.json").write_text(dump_manifest(replace(manifest, tokenizer=spec)))
+    with pytest.raises(BundleError, match=r"tokenizer\.dictionary: 'words' is not listed in files"):
         open_bundle(folder)
 
 

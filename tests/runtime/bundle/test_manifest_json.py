@@ -121,6 +121,13 @@ manifests = st.builds(
             max_input_chars_per_word=positives,
             cls_token=st.none() | names,
         ),
+    )
+    | st.builds(
+        TokenizerSpec,
+        file=paths,
+        kind=st.just("randeng"),
+        wordpiece=st.builds(WordPieceSpec),
+        dictionary=paths,
     ),
     token_ids=st.builds(
         TokenIds,
@@ -241,7 +248,11 @@ REFUSED: list[tuple[Change, str]] = [
     ),
     (
         lambda m: m["tokenizer"].update(kind="wordpiece"),
-        "tokenizer.wordpiece: got null, expected settings for kind wordpiece, null otherwise",
+        "tokenizer.wordpiece: got null, expected settings for wordpiece and randeng, null other",
+    ),
+    (
+        lambda m: m["tokenizer"].update(dictionary="dictionary.txt"),
+        'tokenizer.dictionary: got "dictionary.txt", expected a file for kind randeng, null other',
     ),
     (
         lambda m: m["tokenizer"]["added_tokens"][0].update(special=0),
