@@ -93,10 +93,8 @@ def _unnamed(files: TokenizerFiles, offset: int) -> list[str]:
     """PegasusTokenizer's own extra tokens, which any that the folder lists take the place of."""
     config = files.config
     extra = config.get("extra_special_tokens")
-    names = {"extra_special_tokens", "additional_special_tokens"} & config.keys()
-    is_listed = bool(names) if not extra else not isinstance(extra, Mapping)
-    if names == {"extra_special_tokens"} and extra == {}:
-        is_listed = False
+    is_listed = "extra_special_tokens" in config and not isinstance(extra, Mapping)
+    is_listed |= not extra and "additional_special_tokens" in config
     if "added_tokens_decoder" not in config:
         is_listed |= isinstance(files.special_tokens_map.get("extra_special_tokens"), list)
     if is_listed:

@@ -120,6 +120,9 @@ FOLDERS: dict[str, Build] = {
     "extra, none": _spiece({**PEGASUS, "extra_special_tokens": []}),
     "extra, by name": _spiece({**PEGASUS, "extra_special_tokens": {"image_token": "<hl>"}}),
     "extra, nothing by name": _spiece({**PEGASUS, "extra_special_tokens": {}}),
+    "extra, nothing by name, and additional": _spiece(
+        {**PEGASUS, "extra_special_tokens": {}, "additional_special_tokens": ["<hl>"]}
+    ),
     "additional": _spiece({**PEGASUS, "additional_special_tokens": ["<hl>", "<unk_7>"]}),
     "additional, none": _spiece({**PEGASUS, "additional_special_tokens": []}),
     "map": _spiece(PEGASUS, {"bos_token": "<sep>", "cls_token": {"content": "[NAME]", **FLAGS}}),
