@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pegasus_export.checkpoint.tokenizer_names import TOKENIZER_FILES
 from pegasus_export.errors import CheckpointError
 
 __all__ = ["download_checkpoint"]
@@ -12,12 +13,7 @@ __all__ = ["download_checkpoint"]
 _SMALL_FILES: Final = (
     "config.json",
     "generation_config.json",
-    "spiece.model",
-    "tokenizer.json",
-    "vocab.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    *TOKENIZER_FILES,
 )
 # File and index of each form of the weights, in the order in which they are looked for: what
 # transformers takes by itself, variants of it, and what its other classes wrote.

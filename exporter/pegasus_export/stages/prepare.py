@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_ta
 from pegasus_export.stages.defaults import fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
-from pegasus_export.tokenizer.plan import plan_tokenizer
+from pegasus_export.stages.tokenizer_files import write_tokenizer
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
     Limits,
@@ -28,17 +28,8 @@ from pegasus_runtime.bundle import (
     TokenIds,
     TokenizerSpec,
 )
-from pegasus_runtime.errors import BundleError
-from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Prepared", "prepare"]
-
-_NEEDS_TOKENIZER: Sequence[Task] = (
-    "summarization",
-    "text-classification",
-    "question-answering",
-)
-_COMPANIONS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,9 +83,9 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         defaults = fit_defaults(settled, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     plugin_spec = None if plugin is None else plugin.spec
-    tokenizer = _write_tokenizer(checkpoint, folder, task, target)
+    tokenizer = write_tokenizer(checkpoint, folder, task, target)
     if target == "onnx":
-        _copy_companions(checkpoint, settled.original, folder)
+        _write_settings(checkpoint, settled.original, folder)
     pegasus = load_pegasus(
         checkpoint,
         max_source_tokens=max_source_tokens,
@@ -195,46 +186,8 @@ def _check_classifier(checkpoint: Checkpoint, task: Task) -> None:
         )
 
 
-def _write_tokenizer(
-    checkpoint: Checkpoint, folder: Path, task: Task, target: Target
-) -> TokenizerSpec | None:
-    try:
-        planned = plan_tokenizer(checkpoint)
-    except UnsupportedError as err:
-        if target != "onnx":
-            raise
-        checkpoint.notes.append(f"{err.args[0].split(':')[0]}: this target carries the files alone")
-        return None
-    if planned is None:
-        if task not in _NEEDS_TOKENIZER:
-            return None
-        raise CheckpointError(
-            f"{checkpoint.folder} has no spiece.model, which {task} needs: "
-            "copy it from the model that the checkpoint was trained from"
-        )
-    path = folder / planned.spec.file
-    path.write_bytes(planned.content)
-    if planned.spec.dictionary is not None:
-        (folder / planned.spec.dictionary).write_bytes(planned.dictionary)
-    try:
-        vocab_size = Tokenizer.load(path, planned.spec).vocab_size
-    except BundleError as err:
-        raise CheckpointError(str(err).replace(str(path), str(planned.source))) from err
-    if vocab_size > checkpoint.config.vocab_size:
-        raise CheckpointError(
-            f"{planned.source} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
-            f": take the {planned.source.name} that the checkpoint was trained with"
-        )
-    checkpoint.notes.extend(planned.notes)
-    return planned.spec
-
-
-def _copy_companions(
-    checkpoint: Checkpoint, generation: Mapping[str, object], folder: Path
-) -> None:
-    """The small files that other people's loaders look for beside the graphs."""
-    for name in _COMPANIONS:
-        if (checkpoint.folder / name).is_file():
-            shutil.copyfile(checkpoint.folder / name, folder / name)
+def _write_settings(checkpoint: Checkpoint, generation: Mapping[str, object], folder: Path) -> None:
+    """Those that other people's loaders look for beside the graphs."""
+    shutil.copyfile(checkpoint.folder / "config.json", folder / "config.json")
     text = json.dumps(dict(generation), indent=2)
     (folder / "generation_config.json").write_text(text + "\n", encoding="utf-8")

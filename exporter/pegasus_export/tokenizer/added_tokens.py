@@ -41,7 +41,8 @@ def find_added_tokens(
     Raises: CheckpointError for a token that is none.
     """
     found: dict[str, AddedToken] = {}
-    following = max(vocabulary.values(), default=-1) + 1
+    is_counted = files.is_vocab_alone or files.has_wordpiece_json  # equal tokens once
+    following = len(vocabulary) if is_counted else max(vocabulary.values(), default=-1) + 1
     for token in _in_order(files, listed_only):
         known = found.get(token.content)
         token_id = known.token_id if known else vocabulary.get(token.content, following)
@@ -106,12 +107,14 @@ def _named(files: TokenizerFiles) -> Iterator[AddedToken]:
         for key, value in config.items()
         if key.endswith("_token") and key[: -len("_token")] not in NAMES and _is_token(value)
     ]
-    more: list[Any] = []
+    more: Any = []
     if "added_tokens_decoder" not in config:
         name = "extra_special_tokens"
         if not extra and files.reader != "pegasus":  # whose own list takes the place of this one
             name = "additional_special_tokens"
-        more = list(files.special_tokens_map.get(name) or [])
+        more = files.special_tokens_map.get(name) or []
+    if isinstance(more, Mapping):  # named ones of the model
+        own, more = [*own, *more.values()], []
     extra = extra.values() if isinstance(extra, Mapping) else extra
     for value in itertools.chain(named, own, extra, more):
         yield _read(value, files, special=True)

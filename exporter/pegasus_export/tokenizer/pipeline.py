@@ -76,7 +76,7 @@ def read_pipeline(content: Mapping[str, Any]) -> Pipeline:
             pipeline = replace(pipeline, trims=True)
         elif _replacement(step) in ((" {2,}", " "), (" {2,}", "▁")):
             collapses = True
-        elif _replacement(step) == ("\n", " ") and not pipeline.charsmap:
+        elif _replacement(step) in (("\n", " "), (r"\n", " ")) and not pipeline.charsmap:
             pipeline = replace(pipeline, charsmap=NEWLINE_IS_SPACE)
         else:
             raise _refuse("normalizer", step)

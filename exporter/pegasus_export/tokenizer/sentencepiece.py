@@ -1,7 +1,7 @@
 """spiece.model as the checkpoint has it, and the tokens that the folder puts beside it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pegasus_export.errors import CheckpointError
@@ -9,9 +9,17 @@ from pegasus_export.tokenizer.added_tokens import find_added_tokens, special_tok
 from pegasus_export.tokenizer.files import TokenizerFiles
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, AddedToken, TokenizerSpec
 
-__all__ = ["has_published_ids", "published_ids", "spec_of_spiece"]
+__all__ = ["MaskIds", "has_published_ids", "mask_ids", "published_ids", "spec_of_spiece"]
 
 _FIRST_PIECE = 2  # <pad> and </s> are the first two whatever comes between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskIds:
+    """Mask tokens by their ids from 2 on."""
+
+    names: tuple[str, ...]
+    note: str | None = None
 
 
 def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpec:
@@ -73,6 +81,30 @@ def _masks(files: TokenizerFiles) -> list[str]:
     names = [special_token(files, "mask"), files.config.get("mask_token_sent", "<mask_1>")]
     found = list(dict.fromkeys(name for name in names if isinstance(name, str)))
     return sorted(found) if set(found) == {"<mask_1>", "<mask_2>"} else found
+
+
+def mask_ids(files: TokenizerFiles) -> MaskIds:
+    """In the order of PegasusConverter, but with one that it leaves out.
+
+    transformers 5.23 takes another default for the sentence mask there than in PegasusTokenizer:
+    where a folder names `<mask_2>` and not mask_token_sent, its pieces have ids that are one below
+    those that the network was trained with.
+    """
+    named = [files.config.get("mask_token", "<mask_1>")]
+    if "added_tokens_decoder" not in files.config:
+        named = [files.special_tokens_map.get("mask_token", named[0])]
+    named.append(files.config.get("mask_token_sent", "<mask_2>"))
+    contents = [each.get("content") if isinstance(each, Mapping) else each for each in named]
+    found = tuple(dict.fromkeys(str(each) for each in contents if each is not None))
+    own = _masks(files)
+    if len(found) == len(own):
+        return MaskIds(names=found)
+    return MaskIds(
+        names=tuple(own),
+        note="tokenizer_config.json has no mask_token_sent, without which transformers 5.23 gives "
+        "pieces of spiece.model other ids than the network was trained with: the bundle's "
+        "tokenizer.json has the network's",
+    )
 
 
 def _config(files: TokenizerFiles) -> Path:

@@ -24,11 +24,18 @@ SMALL = _files(
     "config.json",
     "generation_config.json",
     "spiece.model",
+    "tokenizer.json",
+    "tokenizer.4.0.0.json",
+    "vocab.txt",
+    "merges.txt",
+    "added_tokens.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "chat_template.jinja",
 )
 UNWANTED = _files(
     "README.md",
+    "tokenization_own.py",
     "flax_model.msgpack",
     "tf_model.h5",
     "rust_model.ot",

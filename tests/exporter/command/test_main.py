@@ -177,7 +177,10 @@ def _no_tokenizer(folder: Path) -> None:
         (_no_json, r"config\.json is not valid JSON .*: download it again"),
         (_wrong_shape, r"tensors of another shape: .*fc1\.\w+ is .*, expected .*: check that both"),
         (_missing_layer, r"26 tensors missing: .*: check that both are of one model"),
-        (_no_tokenizer, r"has no spiece\.model, which summarization needs: copy it from"),
+        (
+            _no_tokenizer,
+            r"has no spiece\.model, tokenizer\.json or vocab\.txt, one of which summarization",
+        ),
     ],
 )
 def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(

@@ -189,8 +189,9 @@ def _refused(
 def test_summarization_needs_a_tokenizer(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(tmp_path / "checkpoint")
     (folder / "spiece.model").unlink()
-    match = r"has no spiece\.model, which summarization needs: copy it from the model"
+    match = r"has no spiece\.model, tokenizer\.json or vocab\.txt, one of which summarization needs"
     _refused(tmp_path, folder, CheckpointError, match)
+    _refused(tmp_path, folder, CheckpointError, match, target="onnx")
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def _bigbird(folder: Path) -> Path:
     return folder
 
 
+def _newlines_alone(content: dict[str, Any]) -> None:
+    """As transformers saves a spiece.model without a map."""
+    steps = [
+        {"type": "Replace", "pattern": {"Regex": pattern}, "content": " "}
+        for pattern in (r"\n", " {2,}")
+    ]
+    content["normalizer"] = {"type": "Sequence", "normalizers": steps}
+
+
 def _without_map(folder: Path) -> Path:
     _saved(folder)
     edit_json(folder / "tokenizer.json", normalizer=None)
@@ -143,6 +152,7 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
     "special_tokens_map.json": _special_tokens_map,
     "clean_up_tokenization_spaces": _clean,
     "no precompiled map": _without_map,
+    "newlines alone": lambda folder: _edited(folder, _newlines_alone),
     "always": _metaspace("always"),
     "first": _metaspace("first"),
     "never": _metaspace("never"),

@@ -1,0 +1,118 @@
+"""The tokenizer's files of a bundle: the runtime's own, or for others all that they look for."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from pegasus_export.checkpoint.folder import Checkpoint
+from pegasus_export.checkpoint.json_object import read_json_object
+from pegasus_export.checkpoint.tokenizer_names import find_tokenizer_files, has_vocabulary
+from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.tokenizer.plan import PlannedTokenizer, plan_tokenizer
+from pegasus_export.tokenizer.tokenizer_json import make_tokenizer_json
+from pegasus_runtime.bundle import Target, Task, TokenizerSpec
+from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tokenization.tokenizer import Tokenizer
+
+__all__ = ["write_tokenizer"]
+
+_NEEDED_FOR: tuple[Task, ...] = ("summarization", "text-classification", "question-answering")
+
+
+def write_tokenizer(
+    checkpoint: Checkpoint, folder: Path, task: Task, target: Target
+) -> TokenizerSpec | None:
+    """Writes them, and says what the manifest says; None for a bundle without a tokenizer of ours.
+
+    Raises: CheckpointError, UnsupportedError.
+    """
+    if target == "onnx":
+        return _write_all(checkpoint, folder, task)
+    planned = plan_tokenizer(checkpoint)
+    if planned is None:
+        _check_not_needed(checkpoint, task)
+        return None
+    return _write_planned(checkpoint, folder, planned)
+
+
+def _write_all(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:
+    """What other people's loaders look for, as the checkpoint has it, with a tokenizer.json."""
+    for path in find_tokenizer_files(checkpoint.folder):
+        shutil.copyfile(path, folder / path.name)
+    _note_code(checkpoint)
+    try:
+        planned = plan_tokenizer(checkpoint)
+    except UnsupportedError as err:
+        checkpoint.notes.append(f"{err.args[0].split(':')[0]}: this target carries the files alone")
+        return None
+    if planned is not None:
+        _make_json(checkpoint, folder)
+        return _write_planned(checkpoint, folder, _renamed(planned, folder))
+    if has_vocabulary(checkpoint.folder):
+        checkpoint.notes.append("the tokenizer is of another class: its files are carried alone")
+    else:
+        _check_not_needed(checkpoint, task)
+    return None
+
+
+def _make_json(checkpoint: Checkpoint, folder: Path) -> None:
+    made = make_tokenizer_json(checkpoint)
+    if made is None:
+        return
+    (folder / "tokenizer.json").write_bytes(made.content)
+    checkpoint.notes.extend(made.notes)
+    if made.class_name is None:
+        return
+    path = folder / "tokenizer_config.json"
+    config = dict(read_json_object(path)) if path.is_file() else {}
+    text = json.dumps(config | {"tokenizer_class": made.class_name}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    checkpoint.notes.append(f"the bundle's tokenizer_config.json has the class {made.class_name}")
+
+
+def _renamed(planned: PlannedTokenizer, folder: Path) -> PlannedTokenizer:
+    """A file of our making has a name that no other loader looks for."""
+    spec = planned.spec
+    path = folder / spec.file
+    if path.is_file() and path.read_bytes() == planned.content:
+        return planned
+    return replace(planned, spec=replace(spec, file=f"runtime-{spec.file}"))
+
+
+def _write_planned(
+    checkpoint: Checkpoint, folder: Path, planned: PlannedTokenizer
+) -> TokenizerSpec:
+    spec = planned.spec
+    path = folder / spec.file
+    path.write_bytes(planned.content)
+    if spec.dictionary is not None:
+        (folder / spec.dictionary).write_bytes(planned.dictionary)
+    try:
+        vocab_size = Tokenizer.load(path, spec).vocab_size
+    except BundleError as err:
+        raise CheckpointError(str(err).replace(str(path), str(planned.source))) from err
+    if vocab_size > checkpoint.config.vocab_size:
+        raise CheckpointError(
+            f"{planned.source} has {vocab_size} tokens, the model {checkpoint.config.vocab_size}"
+            f": take the {planned.source.name} that the checkpoint was trained with"
+        )
+    checkpoint.notes.extend(planned.notes)
+    return spec
+
+
+def _note_code(checkpoint: Checkpoint) -> None:
+    path = checkpoint.folder / "tokenizer_config.json"
+    if path.is_file() and "auto_map" in read_json_object(path):
+        checkpoint.notes.append(
+            "tokenizer_config.json has auto_map, a tokenizer of the checkpoint's own code: the "
+            "bundle carries its files without the code"
+        )
+
+
+def _check_not_needed(checkpoint: Checkpoint, task: Task) -> None:
+    if task in _NEEDED_FOR:
+        raise CheckpointError(
+            f"{checkpoint.folder} has no spiece.model, tokenizer.json or vocab.txt, one of which "
+            f"{task} needs: copy it from the model that the checkpoint was trained from"
+        )

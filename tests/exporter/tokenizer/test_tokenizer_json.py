@@ -1,0 +1,247 @@
+"""A tokenizer.json of our own making is what transformers would save of the same folder."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.tiny_checkpoint import tiny_sentences, tiny_vocab_size, write_tiny_checkpoint
+from exporter.tokenizer_texts import edit_json, oracle, random_texts, tokenizer_of
+from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.tokenizer.tokenizer_json import MadeTokenizer, make_tokenizer_json
+
+tokenizers = pytest.importorskip("tokenizers")
+pytest.importorskip("transformers")
+
+SIZE = tiny_vocab_size()
+VOCABULARIES = Path(__file__).resolve().parents[4] / "shared" / "vocab"
+LITERALS = ("<sep>", "[NAME]", "<hl>", "river", "</s>", "<pad>", "<unk_5>", "<unk_7>", "<mask_1>")
+PEGASUS = {"tokenizer_class": "PegasusTokenizer"}
+FLAGS = dict.fromkeys(("lstrip", "rstrip", "normalized", "single_word"), False)
+BOTH_MASKS = {"mask_token": "<mask_2>", "mask_token_sent": "<mask_1>"}
+WORDS = sorted({word.strip(".!,").lower() for line in tiny_sentences() for word in line.split()})
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *".,!?'-<>[]", *"abcdefgh中国"]
+TOKENS += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+TOKENS = list(dict.fromkeys(TOKENS))
+Build = Callable[[Path], Path]
+
+
+def _spiece(
+    config: dict[str, Any] | None = None,
+    special_tokens_map: dict[str, Any] | None = None,
+    added: dict[str, int] | None = None,
+) -> Build:
+    """A folder of spiece.model, and of these files alone."""
+
+    def build(folder: Path) -> Path:
+        write_tiny_checkpoint(folder, vocab_size=SIZE + 16)
+        files = {
+            "tokenizer_config.json": config,
+            "special_tokens_map.json": special_tokens_map,
+            "added_tokens.json": added,
+        }
+        for name, content in files.items():
+            (folder / name).unlink(missing_ok=True)
+            if content is not None:
+                (folder / name).write_text(json.dumps(content), encoding="utf-8")
+        return folder
+
+    return build
+
+
+def _vocab(tokens: Sequence[str] = TOKENS, **settings: Any) -> Build:
+    """A folder of vocab.txt."""
+
+    def build(folder: Path) -> Path:
+        ids = {"pad_token_id": 0, "eos_token_id": 3, "decoder_start_token_id": 2}
+        write_tiny_checkpoint(folder, vocab_size=len(TOKENS) + 8, generation=ids, **ids)
+        for name in ("spiece.model", "special_tokens_map.json", "tokenizer_config.json"):
+            (folder / name).unlink()
+        (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+        if settings:
+            edit_json(folder / "tokenizer_config.json", **settings)
+        return folder
+
+    return build
+
+
+def _without_charsmap(folder: Path) -> Path:
+    import sentencepiece
+
+    _spiece(PEGASUS)(folder)
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(tiny_sentences()),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=150,
+        hard_vocab_limit=False,
+        normalization_rule_name="identity",
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    return folder
+
+
+def _decoder(*tokens: dict[str, Any]) -> dict[str, Any]:
+    flags = {**FLAGS, "special": False}
+    return {str(SIZE + number): flags | token for number, token in enumerate(tokens)}
+
+
+MORE = _decoder(
+    {"content": "<sep>", "special": True},
+    {"content": "[NAME]"},
+    {"content": "<hl>", "lstrip": True, "rstrip": True},
+    {"content": "river", "single_word": True, "normalized": True},
+)
+FOLDERS: dict[str, Build] = {
+    "spiece.model alone": _spiece(),
+    "a class": _spiece(PEGASUS),
+    "both masks": _spiece({**PEGASUS, **BOTH_MASKS}),
+    "offset 10": _spiece({**PEGASUS, "offset": 10}),
+    "offset 0": _spiece({**PEGASUS, "offset": 0}),
+    "no sentence mask": _spiece({**PEGASUS, "mask_token_sent": None}),
+    "no mask": _spiece({**PEGASUS, "mask_token": None}),
+    "no masks": _spiece({**PEGASUS, "mask_token": None, "mask_token_sent": None}),
+    "another pad": _spiece({**PEGASUS, "pad_token": "<p>"}),
+    "another eos": _spiece({**PEGASUS, "eos_token": "<e>"}),
+    "no charsmap": _without_charsmap,
+    "added_tokens.json": _spiece(PEGASUS, None, {"<sep>": SIZE, "[NAME]": SIZE + 1}),
+    "a name of added_tokens.json": _spiece({**PEGASUS, "cls_token": "[C]"}, None, {"[C]": SIZE}),
+    "added_tokens_decoder": _spiece({**PEGASUS, "added_tokens_decoder": MORE}),
+    "a name of added_tokens_decoder": _spiece(
+        {**PEGASUS, "cls_token": "[NAME]", "added_tokens_decoder": MORE}
+    ),
+    "extra": _spiece({**PEGASUS, "extra_special_tokens": ["<hl>", "<unk_7>"]}),
+    "extra, none": _spiece({**PEGASUS, "extra_special_tokens": []}),
+    "extra, by name": _spiece({**PEGASUS, "extra_special_tokens": {"image_token": "<hl>"}}),
+    "extra, nothing by name": _spiece({**PEGASUS, "extra_special_tokens": {}}),
+    "extra, nothing by name, and additional": _spiece(
+        {**PEGASUS, "extra_special_tokens": {}, "additional_special_tokens": ["<hl>"]}
+    ),
+    "additional": _spiece({**PEGASUS, "additional_special_tokens": ["<hl>", "<unk_7>"]}),
+    "additional, none": _spiece({**PEGASUS, "additional_special_tokens": []}),
+    "map": _spiece(PEGASUS, {"bos_token": "<sep>", "cls_token": {"content": "[NAME]", **FLAGS}}),
+    "map, extra": _spiece(PEGASUS, {"extra_special_tokens": ["<hl>", "<unk_7>"]}),
+    "map, by name": _spiece(PEGASUS, {"extra_special_tokens": {"a_token": "<hl>"}}),
+    "map, additional": _spiece(PEGASUS, {"additional_special_tokens": ["<hl>", "<unk_7>"]}),
+    "vocab.txt": _vocab(tokenizer_class="BertTokenizer"),
+    "vocab.txt, Fast": _vocab(tokenizer_class="BertTokenizerFast", do_lower_case=False),
+    "vocab.txt, accents": _vocab(tokenizer_class="BertTokenizer", strip_accents=False),
+    "vocab.txt, characters": _vocab(
+        tokenizer_class="BertTokenizer", tokenize_chinese_chars=False, bos_token="<sep>"
+    ),
+    "vocab.txt, a token twice": _vocab(
+        [*TOKENS[:-3], "the", *TOKENS[-3:]], tokenizer_class="BertTokenizer", bos_token="<sep>"
+    ),
+}
+
+
+def _made(folder: Path) -> MadeTokenizer:
+    made = make_tokenizer_json(open_checkpoint(str(folder)))
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_it_is_what_transformers_would_save(tmp_path: Path, name: str) -> None:
+    folder = FOLDERS[name](tmp_path / "checkpoint")
+    made = _made(folder)
+    assert json.loads(made.content) == json.loads(oracle(folder).backend_tokenizer.to_str())
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["spiece.model alone", "added_tokens.json", "added_tokens_decoder", "map", "vocab.txt"]
+)
+def test_ids_and_text_stay_where_it_is_put_beside_the_files(tmp_path: Path, name: str) -> None:
+    folder = FOLDERS[name](tmp_path / "checkpoint")
+    before = oracle(folder)
+    (folder / "tokenizer.json").write_bytes(_made(folder).content)
+    after = oracle(folder)
+    alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text in random_texts(2000, LITERALS):
+        ids = before(text).input_ids
+        assert alone.encode(text).ids == after(text).input_ids == ids, repr(text)
+        decoded = before.decode(ids, skip_special_tokens=True)
+        assert alone.decode(ids) == after.decode(ids, skip_special_tokens=True) == decoded
+
+
+def test_bigbirds_has_the_ids_of_a_bundle(tmp_path: Path) -> None:
+    """transformers 5.23 reads no spiece.model of a BigBirdPegasus."""
+    folder = write_tiny_checkpoint(
+        tmp_path / "checkpoint", architecture="BigBirdPegasusForConditionalGeneration"
+    )
+    expected = tokenizer_of(folder, tmp_path)
+    (folder / "tokenizer.json").write_bytes(_made(folder).content)
+    alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    auto = oracle(folder)
+    for text in random_texts(2000, ["</s>", "<pad>", "<unk_5>", "<n>"]):
+        ids = alone.encode(text).ids
+        assert ids == auto(text).input_ids == list(expected.encode(text).token_ids), repr(text)
+        decoded = alone.decode(ids)
+        assert decoded == auto.decode(ids, skip_special_tokens=True)
+        assert decoded.lstrip() == expected.decode(ids).lstrip()
+    text = "the<s>bridge"
+    assert alone.encode(text).ids == list(expected.encode(text).token_ids)
+
+
+@pytest.mark.skipif(not VOCABULARIES.is_dir(), reason="the real vocabularies are not here")
+@pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus"])
+def test_of_the_real_vocabularies_it_has_the_ids_of_a_bundle(
+    tmp_path: Path, model_type: str
+) -> None:
+    is_bigbird = model_type == "bigbird_pegasus"
+    name = "BigBirdPegasusForConditionalGeneration" if is_bigbird else None
+    chosen: dict[str, Any] = {"architecture": name} if name else {}
+    folder = write_tiny_checkpoint(tmp_path / "checkpoint", vocab_size=96103, **chosen)
+    shutil.copy(VOCABULARIES / f"{model_type}.spiece.model", folder / "spiece.model")
+    expected = tokenizer_of(folder, tmp_path)
+    (folder / "tokenizer.json").write_bytes(_made(folder).content)
+    alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text in random_texts(2000, ["</s>", "<pad>", "<n>"]):
+        assert alone.encode(text).ids == list(expected.encode(text).token_ids), repr(text)
+
+
+@pytest.mark.parametrize("place", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_ids_are_the_networks_where_transformers_leaves_a_mask_out(
+    tmp_path: Path, place: str
+) -> None:
+    mask = {"mask_token": "<mask_2>"}
+    in_config = place == "tokenizer_config.json"
+    build = _spiece({**PEGASUS, **mask}) if in_config else _spiece(PEGASUS, mask)
+    folder = build(tmp_path / "checkpoint")
+    made = _made(folder)
+    assert "has no mask_token_sent, without which transformers 5.23 gives" in made.notes[0]
+    published = oracle(_spiece({**PEGASUS, **BOTH_MASKS})(tmp_path / "published"))
+    expected = tokenizer_of(folder, tmp_path)
+    off_by_one = oracle(folder)
+    (folder / "tokenizer.json").write_bytes(made.content)
+    got = oracle(folder)
+    for text in random_texts(200):
+        ids = got(text).input_ids
+        assert ids == published(text).input_ids == list(expected.encode(text).token_ids)
+        assert ids != off_by_one(text).input_ids
+
+
+def test_berts_class_is_named_where_a_folder_does_not(tmp_path: Path) -> None:
+    made = _made(_vocab()(tmp_path / "checkpoint"))
+    named = _made(_vocab(tokenizer_class="BertTokenizer")(tmp_path / "named"))
+    assert (made.content, made.class_name) == (named.content, "BertTokenizer")
+    assert named.class_name is None
+
+
+def test_none_is_made_where_there_is_one_or_the_class_has_rules_of_its_own(tmp_path: Path) -> None:
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    oracle(folder).save_pretrained(folder)
+    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
+    folder = _spiece({"tokenizer_class": "T5Tokenizer"})(tmp_path / "t5")
+    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
+    folder = _vocab()(tmp_path / "own code")
+    edit_json(folder / "config.json", eos_token_id=1)
+    edit_json(folder / "generation_config.json", eos_token_id=1)
+    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
