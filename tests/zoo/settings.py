@@ -34,6 +34,8 @@ _TAKEN: dict[str, dict[str, Any]] = {
     "forced_bos_token_id": {"forced_bos_token_id": 120},
     "forced eos in a list": {"forced_eos_token_id": [1]},
     "no forced eos": {"forced_eos_token_id": None},
+    "exponential_decay_length_penalty from 6.0": {"exponential_decay_length_penalty": [6.0, 1.3]},
+    "more beams than bundles have room for by default": {"num_beams": 40},
     "exponential_decay_length_penalty": {"exponential_decay_length_penalty": [6, 1.3]},
     "sequence_bias": {"sequence_bias": [[[112], -5.0], [[120, 121], 3.0]]},
     "renormalize_logits": {"renormalize_logits": True, "repetition_penalty": 1.2},

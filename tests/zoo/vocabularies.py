@@ -86,6 +86,13 @@ def _bert_ids(folder: Path) -> None:
     edit_json("generation_config.json", **ids, forced_eos_token_id=3)(folder)
 
 
+def _names_tokens(**names: str) -> Change:
+    return lambda folder: [
+        edit_json(f"{file}.json", **names)(folder)
+        for file in ("tokenizer_config", "special_tokens_map")
+    ]
+
+
 def _without(*names: str) -> Change:
     return lambda folder: [(folder / name).unlink() for name in names]
 
@@ -120,6 +127,7 @@ VOCABULARIES: tuple[Trait, ...] = (
         config=_ROOM,
         change=_save_again(keep_spiece=True),
     ),
+    Trait(name="another piece as EOS", change=_names_tokens(eos_token="<n>")),
     Trait(name="BERT's vocabulary", change=_bert),
     Trait(
         name="no tokenizer",

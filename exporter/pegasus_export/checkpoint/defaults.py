@@ -163,6 +163,9 @@ def _unify_forms(draft: _Draft) -> None:
         value = values.get(name)
         if isinstance(value, float) and value.is_integer():
             values[name] = int(value)
+    match values.get("exponential_decay_length_penalty"):
+        case [float(start), factor] if start.is_integer():
+            values["exponential_decay_length_penalty"] = [int(start), factor]
 
 
 def _set_strategy(draft: _Draft) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -15,6 +16,8 @@ from pegasus_export.checkpoint.weight_files import WeightFiles, WeightsFormat
 from pegasus_export.errors import CheckpointError
 
 __all__ = ["read_tensors"]
+
+_UNMERGED: Final = (".lora_", ".base_layer.", ".modules_to_save.")
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
@@ -37,6 +40,7 @@ def _read_base(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     all_names = [name for tensors in files.values() for name in tensors]
     if method := find_quantised_tensors(all_names):
         refuse_quantised(checkpoint.folder, method)
+    _check_is_merged(checkpoint, all_names)
     canonical, prefix = canonical_names(all_names, checkpoint.folder)
     found: dict[str, torch.Tensor] = {}
     for path, tensors in files.items():
@@ -48,6 +52,16 @@ def _read_base(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
             found[canonical[name]] = tensors[name]
     _note_names(checkpoint, prefix, [name for name in all_names if name not in canonical])
     return found
+
+
+def _check_is_merged(checkpoint: Checkpoint, names: Collection[str]) -> None:
+    """Refuse what peft's wrapper holds while it trains, which transformers reads at random."""
+    if name := next((name for name in names if any(part in name for part in _UNMERGED)), None):
+        raise CheckpointError(
+            f"{checkpoint.folder} has the weights of a model and of an adapter that is not merged "
+            f"(see {name}), expected the model's alone: save what peft's merge_and_unload() makes "
+            "of them, or the adapter by itself with save_pretrained and give it with --adapter"
+        )
 
 
 def _read_shards(weights: WeightFiles) -> dict[Path, dict[str, torch.Tensor]]:

@@ -18,7 +18,7 @@ def any_size_limits(checkpoint: Checkpoint, max_source_tokens: int) -> Limits:
     return Limits(
         max_source_tokens=max_source_tokens,
         max_target_tokens=checkpoint.config.max_position_embeddings,
-        max_beams=_MAX_BEAMS,
+        max_beams=max(_MAX_BEAMS, _whole(checkpoint, "num_beams") or 1),
     )
 
 

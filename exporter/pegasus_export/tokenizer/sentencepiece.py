@@ -34,6 +34,7 @@ def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpe
             special_below=spec.special_below + shift,
         )
     ids = published_ids(files, spec, pieces)
+    spec = replace(spec, suffix_ids=(_eos(files, spec, ids),))
     # transformers 5.23 cannot read BigBirdPegasus's spiece.model, and nobody has seen its ids.
     is_pegasus = files.model_type == "pegasus"
     tokens = find_added_tokens(files, ids, listed_only=not is_pegasus)
@@ -74,6 +75,12 @@ def _offset(files: TokenizerFiles) -> int:
             "model that the checkpoint was trained from"
         )
     return len(_masks(files)) + max(offset - _FIRST_PIECE, 0)
+
+
+def _eos(files: TokenizerFiles, spec: TokenizerSpec, ids: Mapping[str, int]) -> int:
+    """What ends a text: another piece where the folder names one."""
+    name = special_token(files, "eos")
+    return spec.eos_token_id if name is None else ids.get(name, spec.eos_token_id)
 
 
 def _masks(files: TokenizerFiles) -> list[str]:

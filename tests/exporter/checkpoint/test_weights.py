@@ -401,6 +401,15 @@ def test_quantised_weights_are_refused_by_name(tmp_path: Path, part: str, method
         _read(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["lora_A.default.weight", "base_layer.weight"])
+def test_an_adapter_that_is_not_merged_is_refused_by_name(tmp_path: Path, part: str) -> None:
+    write_tiny_checkpoint(tmp_path)
+    name = f"{LAYER}.fc1.{part}"
+    _rewrite(tmp_path, lambda state: state.update({name: torch.zeros(3)}))
+    with pytest.raises(CheckpointError, match=rf"an adapter that is not merged \(see {name}\)"):
+        _read(tmp_path)
+
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2279458540\n"
 HUGE_HEADER = struct.pack("<Q", 10**15) + b"{}"
 BAD_OFFSETS = json.dumps({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}).encode()
