@@ -1,8 +1,9 @@
 """What generation_config.json can say."""
 
+from pathlib import Path
 from typing import Any
 
-from zoo.trait import Trait, in_config, in_generation
+from zoo.trait import Change, Trait, in_config, in_generation
 
 __all__ = ["SETTINGS"]
 
@@ -65,7 +66,38 @@ _REFUSED: dict[str, dict[str, Any]] = {
     "dola_layers": {"dola_layers": "low", "num_beams": 1},
 }
 
+_UNREADABLE = {
+    "blank": b"",
+    "broken": b'{"num_beams":',
+    "with a BOM": b'\xef\xbb\xbf{"num_beams": 2}',
+}
+
+
+def _file_of(content: bytes) -> Change:
+    """Settings that transformers cannot read, and others in config.json."""
+
+    def change(folder: Path) -> None:
+        (folder / "generation_config.json").write_bytes(content)
+        in_config(num_beams=3, max_length=14)(folder)
+
+    return change
+
+
 SETTINGS: tuple[Trait, ...] = (
+    *(
+        Trait(name=f"generation_config.json {name}", change=_file_of(content))
+        for name, content in _UNREADABLE.items()
+    ),
+    Trait(
+        name="generation_config.json of null, refused",
+        change=_file_of(b"null"),
+        refused=r"generation_config\.json holds a JSON NoneType",
+    ),
+    Trait(
+        name="watermarking_config of defaults alone, refused",
+        change=in_generation(watermarking_config={}),
+        refused="watermarking_config",
+    ),
     *(Trait(name=name, change=in_generation(**values)) for name, values in _TAKEN.items()),
     *(
         Trait(name=f"{name}, refused", change=in_generation(**values), refused=name)

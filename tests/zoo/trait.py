@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BIGBIRD", "PEGASUS", "Trait", "edit_json", "edit_weights", "in_config", "in_generation"]
+__all__ = [
+    "BIGBIRD",
+    "PEGASUS",
+    "Change",
+    "Trait",
+    "edit_json",
+    "edit_weights",
+    "in_config",
+    "in_generation",
+]
 
 PEGASUS = "PegasusForConditionalGeneration"
 BIGBIRD = "BigBirdPegasusForConditionalGeneration"

@@ -144,10 +144,15 @@ def _read_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         model_type=fields["model_type"],
         architecture=architecture,
         config=read_config(config_path),
-        generation=generation,
+        generation=generation.values,
         weights=weights,
         spiece=spiece if spiece.is_file() else None,
-        notes=[*notes, *([weights.note] if weights.note else []), *_note_adapter(folder)],
+        notes=[
+            *notes,
+            *generation.notes,
+            *([weights.note] if weights.note else []),
+            *_note_adapter(folder),
+        ],
     )
 
 

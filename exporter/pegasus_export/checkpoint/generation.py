@@ -3,13 +3,15 @@
 Source: transformers 5.23, GenerationConfig.from_pretrained and from_model_config.
 """
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pegasus_export.checkpoint.json_object import read_json_object
 
-__all__ = ["GENERATION_KEYS", "read_generation"]
+__all__ = ["GENERATION_KEYS", "Generation", "read_generation"]
 
 GENERATION_KEYS: Final = (
     "assistant_confidence_threshold",
@@ -90,16 +92,51 @@ _NESTED: Final = ("decoder", "generator", "text_config")
 _RECORDS: Final = ("transformers_version", "_from_model_config", "_commit_hash")
 
 
-def read_generation(folder: Path, config_fields: Mapping[str, Any]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Settings under transformers' names, and notes on where they come from."""
+
+    values: dict[str, object]
+    notes: tuple[str, ...] = ()
+
+
+def read_generation(folder: Path, config_fields: Mapping[str, Any]) -> Generation:
     """What generation_config.json sets, or else config.json; raises CheckpointError if damaged.
 
-    Names that transformers does not know are among those of the former only. Null is not set.
+    Names that transformers does not know are among those of the former only. Null is not set. A
+    file that is no JSON is as good as none to transformers, one that begins with a BOM among them.
     """
     path = folder / "generation_config.json"
-    settings = read_json_object(path) if path.is_file() else _from_config(config_fields)
-    return {
-        key: value for key, value in settings.items() if value is not None and key not in _RECORDS
-    }
+    notes: tuple[str, ...] = ()
+    if not path.is_file():
+        settings = _from_config(config_fields)
+    elif reason := _why_unreadable(path):
+        settings = _from_config(config_fields)
+        notes = (
+            f"generation_config.json is not valid JSON ({reason}) and is left out, as in "
+            "transformers: the generation settings are those of config.json",
+        )
+    else:
+        settings = read_json_object(path)
+    return Generation(
+        values={
+            key: value
+            for key, value in settings.items()
+            if value is not None and key not in _RECORDS
+        },
+        notes=notes,
+    )
+
+
+def _why_unreadable(path: Path) -> str:
+    """Why transformers' json cannot read the file; "" if it can."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as err:
+        return str(err)
+    except (OSError, ValueError, RecursionError):
+        return ""  # where transformers fails: what reads the file says why
+    return ""
 
 
 def _from_config(fields: Mapping[str, Any]) -> dict[str, object]:
