@@ -122,6 +122,23 @@ CONFIGURATIONS: tuple[Trait, ...] = (
     Trait(name="eos as a list of one", generation={"eos_token_id": [1]}),
     Trait(name="another decoder start", generation={"decoder_start_token_id": 117}),
     Trait(name="start is eos", generation={"decoder_start_token_id": 1}),
+    *(
+        Trait(name=f"{name} {value} of config.json alone", change=in_config(**{name: value}))
+        for name, value in (
+            ("decoder_start_token_id", -1),
+            ("decoder_start_token_id", 99999),
+            ("eos_token_id", 99999),
+            ("eos_token_id", []),
+        )
+    ),
+    Trait(
+        name="decoder_start_token_id -1, and used",
+        change=lambda folder: (
+            in_config(decoder_start_token_id=-1)(folder),
+            in_generation(drop=("decoder_start_token_id", "bos_token_id"))(folder),
+        ),
+        refused="decoder_start_token_id is -1",
+    ),
     Trait(name="few positions", config={"max_position_embeddings": 24}),
     Trait(name="BigBird", architecture=BIGBIRD, own_tokenizer=False),
     Trait(

@@ -88,6 +88,8 @@ class PegasusConfig:
     block_sparse: BlockSparse | None = None
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
+    token_problems: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Of ids that are no token, by name, and in words; a token stands in for them here."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was read otherwise than it stands in the file, for the user to know."""
 
@@ -95,8 +97,9 @@ class PegasusConfig:
 def read_config(path: Path) -> PegasusConfig:
     """Read a config.json written by transformers 4 or 5, or by hand.
 
-    Its token ids are those that the network goes by; generation has its own (`token_ids`). Raises
-    CheckpointError that lists every missing field and every impossible value.
+    Its token ids are those that the network goes by; generation has its own (`token_ids`). Whoever
+    uses them looks at `token_problems` first. Raises CheckpointError that lists every missing field
+    and every impossible value.
     """
     read = read_config_fields(path)
     filled = fill_class_defaults(read.values)
@@ -114,13 +117,14 @@ def read_config(path: Path) -> PegasusConfig:
         scale_embedding=fields["scale_embedding"],
         pad_token_id=fields["pad_token_id"],
         eos_token_ids=_eos_token_ids(fields),
-        decoder_start_token_id=_single(fields["decoder_start_token_id"]),
+        decoder_start_token_id=_start(fields),
         tie_word_embeddings=_tie_word_embeddings(fields),
         attention_bias=fields["use_bias"] if is_bigbird else True,
         learned_positions=is_bigbird,
         block_sparse=_block_sparse(fields) if is_bigbird else None,
         labels=_labels(fields),
         problem_type=fields.get("problem_type"),
+        token_problems=_find_no_tokens(fields),
         notes=(*read.notes, *filled.notes),
     )
 
@@ -258,6 +262,7 @@ def _find_width_problems(present: Mapping[str, Any]) -> list[str]:
 
 
 def _find_token_problems(present: Mapping[str, Any]) -> list[str]:
+    """Padding has a row of its own in the network; of the others, what transformers refuses."""
     size = present.get("vocab_size")
     largest = size - 1 if _is_integer(size, 1, _SIZES["vocab_size"]) else _SIZES["vocab_size"]
     problems = []
@@ -267,20 +272,49 @@ def _find_token_problems(present: Mapping[str, Any]) -> list[str]:
             name == "eos_token_id" or (name == "decoder_start_token_id" and len(value) == 1)
         )
         ids = value if many else [value]
-        if not ids or not all(_is_integer(one, 0, largest) for one in ids):
-            kind = "an integer or a list of integers" if name == "eos_token_id" else "an integer"
-            problems.append(f"{name} is {_show(value)}, expected {kind} from 0 to {largest}")
+        is_token = _is_token if name == "pad_token_id" else _is_whole
+        if not all(is_token(one, largest) for one in ids):
+            problems.append(_expect_token(name, value, largest))
     return problems
 
 
-def _single(value: Any) -> int:
-    """The id of a list that holds no other."""
-    return cast(int, value[0] if isinstance(value, list) else value)
+def _find_no_tokens(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Ids that the vocabulary lacks, which harm where they are used and nowhere else."""
+    largest = fields["vocab_size"] - 1
+    return {
+        name: _expect_token(name, fields[name], largest)
+        for name in ("decoder_start_token_id", "eos_token_id")
+        if not (ids := _listed(fields[name])) or not all(_is_token(one, largest) for one in ids)
+    }
+
+
+def _expect_token(name: str, value: object, largest: int) -> str:
+    kind = "an integer or a list of integers" if name == "eos_token_id" else "an integer"
+    return f"{name} is {_show(value)}, expected {kind} from 0 to {largest}"
+
+
+def _start(fields: Mapping[str, Any]) -> int:
+    """A list that holds no other is its id."""
+    (value,) = _listed(fields["decoder_start_token_id"])
+    return value if _is_token(value, fields["vocab_size"] - 1) else 0
 
 
 def _eos_token_ids(fields: Mapping[str, Any]) -> tuple[int, ...]:
-    ids = fields["eos_token_id"]
-    return tuple(dict.fromkeys(ids)) if isinstance(ids, list) else (ids,)
+    largest = fields["vocab_size"] - 1
+    ids = [one for one in _listed(fields["eos_token_id"]) if _is_token(one, largest)]
+    return tuple(dict.fromkeys(ids)) or (min(1, largest),)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_token(value: object, largest: int) -> bool:
+    return _is_integer(value, 0, largest)
+
+
+def _is_whole(value: object, _largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _tie_word_embeddings(fields: Mapping[str, Any]) -> bool:

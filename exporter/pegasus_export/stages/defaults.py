@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.defaults import clean_defaults
@@ -11,7 +11,7 @@ from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.checkpoint.task_params import apply_task_params, list_task_params
 from pegasus_export.checkpoint.token_ids import resolve_token_ids
-from pegasus_export.errors import UnsupportedError
+from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_runtime.bundle import Limits, Task, TokenIds
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
@@ -22,6 +22,11 @@ from pegasus_runtime.search.unsupported import unsupported_defaults
 __all__ = ["SettledDefaults", "fit_defaults", "settle_defaults"]
 
 _GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
+# Of config.json itself.
+_USED_IDS: Final[Mapping[Task, tuple[str, ...]]] = {
+    "question-answering": ("decoder_start_token_id",),
+    "text-classification": ("decoder_start_token_id", "eos_token_id"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ def settle_defaults(
             raise UnsupportedError(
                 f"--task-params is for tasks that generate, this one is {task}: leave it out"
             )
-        return _unchanged(checkpoint)
+        return _unchanged(checkpoint, task)
     config_fields = read_json_object(checkpoint.folder / "config.json")
     original: dict[str, object] = dict(checkpoint.generation)
     notes = list(checkpoint.config.notes)
@@ -120,8 +125,14 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
     return defaults
 
 
-def _unchanged(checkpoint: Checkpoint) -> SettledDefaults:
+def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:
     config = checkpoint.config
+    used = _USED_IDS.get(task, ())
+    if problems := [config.token_problems[name] for name in used if name in config.token_problems]:
+        raise CheckpointError(
+            f"{checkpoint.folder / 'config.json'} has ids that {task} goes by, and that are no "
+            f"token: {'; '.join(problems)}: correct it"
+        )
     return SettledDefaults(
         checkpoint=checkpoint,
         original=checkpoint.generation,

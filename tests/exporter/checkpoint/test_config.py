@@ -214,6 +214,25 @@ def test_a_wrong_name_of_padding_is_no_obstacle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("decoder_start_token_id", -1, "is -1, expected an integer from 0 to 96102"),
+        ("decoder_start_token_id", [99999], "is [99999], expected an integer from 0 to"),
+        ("eos_token_id", [], "is [], expected an integer or a list of integers from 0"),
+        ("eos_token_id", -1, "is -1, expected an integer or a list of integers from"),
+        ("eos_token_id", [1, 99999], "is [1, 99999], expected an integer or a list of"),
+    ],
+)
+def test_an_id_that_is_no_token_is_for_those_to_judge_who_use_it(
+    tmp_path: Path, name: str, value: Any, expected: str
+) -> None:
+    config = read_config(_write(tmp_path, **{name: value}))
+    assert list(config.token_problems) == [name]
+    assert config.token_problems[name].startswith(f"{name} {expected}")
+    assert config == read_config(_write(tmp_path))
+
+
+@pytest.mark.parametrize(
     ("name", "value", "shown"),
     [
         ("d_model", 1024.0, "1024.0"),
@@ -248,9 +267,8 @@ def test_an_impossible_size_is_shown(tmp_path: Path, name: str, value: Any, show
         ({"scale_embedding": 1}, "scale_embedding is 1, expected true or false"),
         ({"tie_word_embeddings": "no"}, 'tie_word_embeddings is "no", expected true or false'),
         ({"pad_token_id": 96103}, "pad_token_id is 96103, expected an integer from 0 to 96102"),
-        ({"decoder_start_token_id": -1}, "decoder_start_token_id is -1, expected an integer from"),
+        ({"decoder_start_token_id": 1.0}, "decoder_start_token_id is 1.0, expected an integer fr"),
         ({"pad_token_id": [0]}, "pad_token_id is [0], expected an integer from 0"),
-        ({"eos_token_id": []}, "eos_token_id is [], expected an integer or a list of integers"),
         ({"eos_token_id": [1, True]}, "eos_token_id is [1, true], expected an integer or a list"),
         ({"eos_token_id": 1.0}, "eos_token_id is 1.0, expected an integer or a list of integers"),
     ],
@@ -263,11 +281,11 @@ def test_an_impossible_value_is_refused(
 
 def test_one_message_lists_every_problem(tmp_path: Path) -> None:
     message = _problem(
-        tmp_path, scale_embedding=None, vocab_size=0, activation_function="x", eos_token_id=-1
+        tmp_path, scale_embedding=None, vocab_size=0, activation_function="x", eos_token_id="-1"
     )
     assert "scale_embedding missing; vocab_size is 0" in message
     assert 'activation_function is "x"' in message
-    assert "eos_token_id is -1" in message
+    assert 'eos_token_id is "-1"' in message
     assert message.endswith("correct it, or download the checkpoint again")
     assert "\n" not in message
 

@@ -15,7 +15,7 @@ from pegasus_export.command.main import main
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.stages.defaults import fit_defaults, settle_defaults
 from pegasus_runtime import GenerationOptions, Summarizer
-from pegasus_runtime.bundle import Limits, open_bundle
+from pegasus_runtime.bundle import Limits, Task, open_bundle
 
 SOURCES = [[110, 131, 150, 160, 171, 1], [140, 120, 1]]
 
@@ -148,3 +148,21 @@ def test_a_task_that_is_not_there_is_refused_early(
     assert settled.notes == (
         "config.json has settings for tasks, --task-params: summarization_short",
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("question-answering", "decoder_start_token_id"),
+        ("text-classification", "decoder_start_token_id"),
+        ("text-classification", "eos_token_id"),
+    ],
+)
+def test_ids_of_config_json_are_refused_where_the_task_uses_them(
+    tmp_path: Path, task: Task, name: str
+) -> None:
+    checkpoint = open_checkpoint(str(_checkpoint(tmp_path, config={name: -1})))
+    settle_defaults(checkpoint, "feature-extraction")
+    settle_defaults(checkpoint, "summarization")
+    with pytest.raises(CheckpointError, match=rf"ids that {task} goes by.* {name} is -1, expect"):
+        settle_defaults(checkpoint, task)
