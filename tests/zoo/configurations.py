@@ -94,6 +94,10 @@ CONFIGURATIONS: tuple[Trait, ...] = (
     Trait(name="d_model called hidden_size", change=lambda folder: _rename(folder)),
     Trait(name="no architectures", change=in_config(drop=("architectures",))),
     Trait(name="a subclass's name", change=in_config(architectures=["MyPegasusForNews"])),
+    Trait(
+        name="architectures in no list",
+        change=in_config(architectures="PegasusForConditionalGeneration"),
+    ),
     Trait(name="no is_encoder_decoder", change=in_config(drop=("is_encoder_decoder",))),
     Trait(name="keys of somebody else", change=in_config(my_trainer={"lr": 1e-5}, prefix="")),
     Trait(name="use_cache off", change=in_config(use_cache=False)),

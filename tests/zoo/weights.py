@@ -41,6 +41,16 @@ def _all_ties(tensors: dict[str, Any]) -> dict[str, Any]:
     return tensors | {name: tensors[_SHARED].clone() for name in names}
 
 
+def _beside_network(tensors: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    return tensors | {
+        "classifier.weight": torch.ones(3, 32),
+        "logits_scale": torch.full((1,), 9.0),
+        "aux_head.0.weight": torch.ones(2, 2),
+    }
+
+
 def _beside(**files: bytes) -> Any:
     return lambda folder: [
         (folder / name.replace("__", ".")).write_bytes(content) for name, content in files.items()
@@ -167,6 +177,18 @@ WEIGHTS: tuple[Trait, ...] = (
         has_twin=True,
     ),
     Trait(name="no final_logits_bias", change=edit_weights(_without("final_logits_bias"))),
+    Trait(name="heads and scales beside the network", change=edit_weights(_beside_network)),
+    Trait(
+        name="a bin with what is no tensor",
+        change=edit_weights(
+            lambda x: x | {"x": None, "_metadata": {}, "epoch": 3}, file="pytorch_model.bin"
+        ),
+    ),
+    Trait(
+        name="a tensor too many in the encoder",
+        change=edit_weights(lambda x: x | {"model.encoder.extra.weight": x[_SHARED][:2]}),
+        refused=r"model\.encoder\.extra\.weight",
+    ),
     Trait(name="positions stored", change=edit_weights(_sinusoids)),
     Trait(name="a trainer's files beside", change=_beside(optimizer__pt=b"x", rng_state__pth=b"x")),
     Trait(

@@ -111,6 +111,9 @@ def _show(value: object) -> str:
 def _name_architecture(fields: dict[str, Any], notes: list[str]) -> None:
     """Takes the name of a subclass, or another framework's, for the class that it names."""
     names = fields.get("architectures")
+    if isinstance(names, str):
+        notes.append(f"architectures is {names!r}, no list: read as a list of it")
+        fields["architectures"] = names = [names]
     if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str):
         return
     known = max((name for name in ARCHITECTURES if name in names[0]), key=len, default=None)

@@ -9,12 +9,11 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from pegasus_engines.network import FINAL_BIAS
 from pegasus_export.errors import CheckpointError
 
 __all__ = ["canonical_name", "canonical_names"]
 
-_TOP_NAMES: Final = (FINAL_BIAS, "lm_head.", "classification_head.", "qa_outputs.")
+_OF_MODEL: Final = ("encoder.", "decoder.", "shared.")
 # What wrappers put between the names of modules, not only before them.
 _WRAPPERS: Final = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 _NETWORK: Final = re.compile(
@@ -56,8 +55,11 @@ def _unwrap(name: str) -> str:
 
 
 def canonical_name(name: str) -> str:
-    """The name in PegasusForConditionalGeneration; PegasusModel's have no prefix."""
+    """The name in PegasusForConditionalGeneration; PegasusModel's have no prefix.
+
+    Heads, and what else stands beside the network, keep theirs.
+    """
     module, _, last = name.rpartition(".")
     if last in _NORM_NAMES and "norm" in module:
         name = f"{module}.{_NORM_NAMES[last]}"
-    return name if name.startswith(("model.", *_TOP_NAMES)) else f"model.{name}"
+    return f"model.{name}" if name.startswith(_OF_MODEL) else name

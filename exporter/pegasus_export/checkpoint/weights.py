@@ -16,14 +16,8 @@ __all__ = ["fit_tensors", "keeps_copies_apart", "read_weights"]
 # Written by some versions, computed or unused by the network.
 _HARMLESS: Final = frozenset({*POSITIONS, "model.encoder.version", "model.decoder.version"})
 _HARMLESS_ENDS: Final = (".position_ids", ".num_batches_tracked")
-# Of another class of the same network, or of a trainer: transformers leaves them out as well.
-_OTHER_HEADS: Final = (
-    "classification_head.",
-    "qa_outputs.",
-    "model.v_head.",
-    "lm_head.",
-    FINAL_BIAS,
-)
+# Of a trainer, whatever has a place in the network; all that stands beside `model` is left out too.
+_VALUE_HEAD: Final = "model.v_head."
 # Others are 8-bit, which without scales mean nothing, or no numbers of a network.
 _TYPES: Final = (
     torch.float32,
@@ -86,7 +80,7 @@ def fit_tensors(
     }
     zeros = _find_unbiased(found, [name for name in expected if name not in {*chosen, *optional}])
     chosen |= {name: torch.zeros(expected[name]) for name in zeros}
-    surplus, other_heads = _find_surplus(found, expected)
+    surplus, outside = _find_surplus(found, expected)
     problems = [
         count_names("missing", [name for name in expected if name not in {*chosen, *optional}]),
         count_names("of another shape", _find_misshapen(chosen, expected)),
@@ -98,9 +92,9 @@ def fit_tensors(
             f"the weights in {checkpoint.folder} do not fit its config.json: "
             f"{'; '.join(filter(None, problems))}: {_advise(chosen, expected)}"
         )
-    if other_heads:
+    if outside:
         checkpoint.notes.append(
-            f"{count_names('of another head left out', other_heads)}: "
+            f"{count_names('outside the network left out', outside)}: "
             f"{checkpoint.architecture} has none"
         )
     if zeros:
@@ -174,17 +168,21 @@ def _find_mistyped(chosen: Mapping[str, torch.Tensor]) -> list[str]:
 def _find_surplus(
     found: Mapping[str, torch.Tensor], expected: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Tensors that the network has no place for, and those of other heads."""
-    ignored: tuple[str, ...] = _OTHER_HEADS
+    """Tensors that the network has no place for, and those beside it, such as other heads.
+
+    transformers leaves out both; one in an encoder or a decoder may belong to another network.
+    """
+    beside: tuple[str, ...] = (_VALUE_HEAD,)
     if not any(name.startswith("model.encoder.") for name in expected):
-        ignored += ("model.encoder.",)  # a decoder on its own, taken from a whole model
+        beside += ("model.encoder.",)  # a decoder on its own, taken from a whole model
     surplus: list[str] = []
-    other_heads: list[str] = []
+    outside: list[str] = []
     for name in found:
         if name in {*expected, *_HARMLESS, *TOKEN_TABLES} or name.endswith(_HARMLESS_ENDS):
             continue
-        (other_heads if name.startswith(ignored) else surplus).append(name)
-    return surplus, other_heads
+        is_inside = name.startswith("model.") and not name.startswith(beside)
+        (surplus if is_inside else outside).append(name)
+    return surplus, outside
 
 
 def _check_tied_copies(

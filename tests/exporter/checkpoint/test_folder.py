@@ -109,7 +109,7 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
             {"architectures": ["MyPegasusForQuestionAnswering"]},
             r"has architectures \['MyPegasusForQuestionAnswering'\], expected one of Pegasus",
         ),
-        ({"architectures": "PegasusModel"}, "has architectures 'PegasusModel', expected one of"),
+        ({"architectures": 5}, "has architectures 5, expected one of PegasusForConditionalGener"),
         ({"architectures": [["PegasusModel"]]}, "expected one of PegasusForConditionalGeneration"),
     ],
 )
@@ -166,6 +166,18 @@ def test_a_subclass_is_taken_for_what_transformers_loads_by_model_type(
         assert architecture in (type(loaded).__name__, "PegasusForCausalLM")
     [note] = checkpoint.notes
     assert note.startswith("architectures ")
+
+
+@pytest.mark.parametrize("name", ["PegasusForConditionalGeneration", "PegasusModel"])
+def test_an_architecture_that_is_in_no_list_is_read_as_if_it_were(
+    tmp_path: Path, name: str
+) -> None:
+    write_tiny_checkpoint(tmp_path)
+    _edit(tmp_path, architectures=name)
+    checkpoint = open_checkpoint(str(tmp_path))
+    assert checkpoint.architecture == name
+    note = f"architectures is {name!r}, no list: read as a list of it"
+    assert list(checkpoint.config.notes) == [note]
 
 
 @pytest.mark.parametrize("value", [..., None, []])

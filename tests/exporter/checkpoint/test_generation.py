@@ -49,7 +49,7 @@ def test_its_own_file_goes_before_the_config_and_null_is_not_set(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b" \n", b'{"num_beams":', b'\xef\xbb\xbf{"num_beams": 3}', '{"top_k": 1}'.encode("utf-16")],
+    [b"", b" \n", b'{"num_beams":', b'\xef\xbb\xbf{"num_beams": 3}', "{}".encode("utf-16")],
 )
 def test_a_file_that_is_no_json_is_left_out_with_a_note(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "generation_config.json").write_bytes(content)

@@ -210,7 +210,7 @@ def test_all_that_does_not_fit_is_listed_in_one_message(tmp_path: Path) -> None:
         for name in [name for name in state if name.startswith(LAYER)]:
             del state[name]
         state[BIAS] = torch.zeros(1, 7)
-        state["adapter.weight"] = torch.zeros(1)
+        state["model.adapter.weight"] = torch.zeros(1)
 
     _rewrite(tmp_path, damage)
     with pytest.raises(CheckpointError, match="do not fit its config") as caught:
@@ -300,6 +300,12 @@ WRAPPED: dict[str, Callable[[State], object]] = {
         state
         | {"classification_head.dense.weight": torch.zeros(2), "lm_head.bias": torch.zeros(189)}
     ),
+    "beside": lambda state: (
+        state
+        | {"classifier.weight": torch.zeros(3, 32), "logits_scale": torch.ones(())}
+        | {"aux.0.weight": torch.zeros(2, 2)}
+    ),
+    "no-tensors": lambda state: state | {"x": None, "_metadata": {}, "epoch": 3, "names": ["a"]},
 }
 
 
@@ -325,7 +331,8 @@ def test_a_model_inside_what_training_tools_put_around_it_is_found(
         "metrics": ["begin with 'net.'", "outside the network left out: loss.w"],
         "distributed": ["begin with 'module.'"],
         "value-head": ["begin with 'pretrained_model.'", "left out: v_head.summary.weight"],
-        "other-heads": ["2 tensors of another head left out: classification_head.dense.weight, lm"],
+        "other-heads": ["2 tensors outside the network left out: classification_head.dense.weight"],
+        "beside": ["3 tensors outside the network left out: classifier.weight, logits_scale, aux."],
     }.get(wrapper, [])
     assert len(checkpoint.notes) == len(notes)
     assert all(part in note for part, note in zip(notes, checkpoint.notes, strict=True))
@@ -353,7 +360,7 @@ def test_a_decoder_is_taken_out_of_a_whole_model_as_transformers_does(tmp_path: 
     shapes = {name: tuple(tensor.shape) for name, tensor in oracle.items()}
     for name, tensor in read_weights(checkpoint, shapes, optional=POSITIONS).items():
         assert torch.equal(tensor, oracle[name]), name
-    assert "of another head left out" in checkpoint.notes[0]
+    assert "outside the network left out" in checkpoint.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -480,6 +487,10 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, form: str) ->
         (torch.zeros(2), "holds a Tensor, expected a dict of tensors: save model"),
         ({"weights of": {"a": torch.zeros(1)}}, "1 tensor refused: weights of is dict: save model"),
         ({"state_dict": {"a": 3}, "epoch": 1}, "1 tensor refused: a is int: save model"),
+        (
+            {"step": torch.zeros(1), "model": {"a": torch.zeros(1)}, "x": None},
+            "1 tensor refused: model is dict: save model",
+        ),
         ({3: torch.zeros(1)}, "other things than named dense tensors"),
         ({"a": torch.zeros(2, 2).to_sparse()}, "other things than named dense tensors"),
         ({"a": torch.zeros(2, device="meta")}, "other things than named dense tensors"),

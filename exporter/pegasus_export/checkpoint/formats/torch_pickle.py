@@ -20,6 +20,7 @@ _MODEL_KEYS: Final = ("state_dict", "model_state_dict", "model", "module", "net"
 def read_torch_pickle(path: Path) -> dict[str, torch.Tensor]:
     """Every tensor of the file by its name there; mapped unless torch before 1.6 wrote it.
 
+    What else lies beside them, such as None or `_metadata`, is passed over as transformers does.
     A pickle that asks for code is refused, not run. Raises: CheckpointError.
     """
     try:
@@ -62,14 +63,15 @@ def _check_state(path: Path, content: object) -> dict[str, torch.Tensor]:
     others = [
         f"{name} is {type(value).__name__}"
         for name, value in state.items()
-        if not isinstance(name, str) or not _is_plain(value)
+        if not isinstance(name, str) or not (_is_plain(value) or _is_passed_over(state, name))
     ]
     if others:
         raise CheckpointError(
             f"{path} holds other things than named dense tensors: {count_names('refused', others)}"
             ": save model.state_dict()"
         )
-    return cast(dict[str, torch.Tensor], dict(state))
+    tensors = {name: value for name, value in state.items() if _is_plain(value)}
+    return cast(dict[str, torch.Tensor], tensors)
 
 
 def _unwrap(content: dict[object, object]) -> dict[object, object]:
@@ -81,6 +83,14 @@ def _unwrap(content: dict[object, object]) -> dict[object, object]:
         if isinstance(inner, dict):
             return _unwrap(inner)
     return content
+
+
+def _is_passed_over(state: dict[object, object], name: str) -> bool:
+    """What is no tensor beside tensors, as transformers does; not what may be the model's own."""
+    value = state[name]
+    may_be_model = name in _MODEL_KEYS and isinstance(value, dict)
+    has_tensors = any(isinstance(each, torch.Tensor) for each in state.values())
+    return has_tensors and not isinstance(value, torch.Tensor) and not may_be_model
 
 
 def _is_plain(value: object) -> bool:
