@@ -94,6 +94,20 @@ SETTINGS: tuple[Trait, ...] = (
         refused=r"generation_config\.json holds a JSON NoneType",
     ),
     Trait(
+        name="length_penalty by which there is no summary",
+        change=in_generation(length_penalty=-300.0),
+        refused=r"length_penalty -300, by which no summary of \d+ tokens or more has a score",
+    ),
+    Trait(
+        name="the forced end suppressed",
+        change=in_generation(max_length=2, min_length=0, begin_suppress_tokens=[1]),
+        refused="forced_eos_token_id 1 is suppressed at max_length: remove it from suppress_tokens",
+    ),
+    Trait(
+        name="length_penalty -300 of nothing but EOS",
+        change=in_generation(max_length=2, min_length=0, length_penalty=-300.0),
+    ),
+    Trait(
         name="watermarking_config of defaults alone, refused",
         change=in_generation(watermarking_config={}),
         refused="watermarking_config",

@@ -1,6 +1,7 @@
 """What a bundle generates with when its caller says nothing, settled before anything is built."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,12 +17,14 @@ from pegasus_runtime.bundle import Limits, Task, TokenIds
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_options
-from pegasus_runtime.search.settings import SearchLimits, SpecialTokens
+from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
 from pegasus_runtime.search.unsupported import unsupported_defaults
 
 __all__ = ["SettledDefaults", "fit_defaults", "settle_defaults"]
 
 _GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
+_SHORTEST: Final = 2  # tokens: one, and EOS
+_LOG_NEVER: Final = math.log(1e9)
 # Of config.json itself.
 _USED_IDS: Final[Mapping[Task, tuple[str, ...]]] = {
     "question-answering": ("decoder_start_token_id",),
@@ -104,7 +107,7 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
         if clip and isinstance(value, int):
             defaults[name] = min(value, most)
     try:
-        resolve_options(
+        settings = resolve_options(
             GenerationOptions(),
             defaults,
             SpecialTokens(
@@ -122,7 +125,24 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
         raise UnsupportedError(
             f"{checkpoint.name} generates with settings that cannot run: {err}"
         ) from err
+    _check_length_penalty(checkpoint.name, settings)
     return defaults
+
+
+def _check_length_penalty(name: str, settings: SearchSettings) -> None:
+    """Where even the shortest summary scores less than beams that stand for none.
+
+    transformers returns one of those instead: the first token of a continuation, whichever.
+    """
+    least = max(_SHORTEST, settings.min_length - settings.prompt_length + 1)
+    generated = min(least, settings.max_length - settings.prompt_length)
+    # Compared as exponents: the power itself may be more than a float holds.
+    if settings.num_beams > 1 and -settings.length_penalty * math.log(generated) >= _LOG_NEVER:
+        raise UnsupportedError(
+            f"{name} generates with length_penalty {settings.length_penalty:g}, by which no summary "
+            f"of {generated} tokens or more has a score that beam search takes: raise it in "
+            "generation_config.json (or config.json)"
+        )
 
 
 def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:

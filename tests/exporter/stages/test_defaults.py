@@ -127,6 +127,33 @@ def test_what_cannot_run_is_refused_in_fp32_too_and_before_torch_is_loaded(
         )
 
 
+@pytest.mark.parametrize(
+    ("generation", "refused"),
+    [
+        ({"length_penalty": -300.0, "min_length": 0}, "length_penalty -300, .* of 2 tokens or"),
+        (
+            {"length_penalty": -10.0, "min_length": 20},
+            "length_penalty -10, .* of 20 tokens or more",
+        ),
+        ({"length_penalty": -29.0, "min_length": 0}, None),
+        ({"length_penalty": -300.0, "num_beams": 1}, None),
+        ({"length_penalty": -300.0, "min_length": 0, "max_length": 2}, None),
+        ({"length_penalty": 300.0}, None),
+    ],
+)
+def test_a_length_penalty_that_leaves_no_summary_is_refused(
+    tmp_path: Path, generation: dict[str, Any], refused: str | None
+) -> None:
+    folder = _checkpoint(tmp_path, config={}, **generation)
+    settled = settle_defaults(open_checkpoint(str(folder)), "summarization")
+    limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
+    if refused is None:
+        fit_defaults(settled, limits, clip=False)
+        return
+    with pytest.raises(UnsupportedError, match=refused):
+        fit_defaults(settled, limits, clip=False)
+
+
 def test_task_params_are_for_tasks_that_generate(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(tmp_path, architecture="PegasusModel")
     with pytest.raises(
