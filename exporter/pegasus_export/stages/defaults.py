@@ -139,9 +139,9 @@ def _check_length_penalty(name: str, settings: SearchSettings) -> None:
     # Compared as exponents: the power itself may be more than a float holds.
     if settings.num_beams > 1 and -settings.length_penalty * math.log(generated) >= _LOG_NEVER:
         raise UnsupportedError(
-            f"{name} generates with length_penalty {settings.length_penalty:g}, by which no summary "
-            f"of {generated} tokens or more has a score that beam search takes: raise it in "
-            "generation_config.json (or config.json)"
+            f"{name} generates with length_penalty {settings.length_penalty:g}, by which no "
+            f"summary of {generated} tokens or more has a score that beam search takes: raise it "
+            "in generation_config.json (or config.json)"
         )
 
 

@@ -6,16 +6,27 @@ from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.failure import Errors, Failure, record_failure
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
-__all__ = ["encode_all", "encode_each"]
+__all__ = ["check_several", "encode_all", "encode_each"]
 
 Encode = Callable[[str], Encoding]
 """Raises InputError."""
 
 
+def check_several(name: str, given: object, *, expected: str = "a text or a list of texts") -> None:
+    """Whether there is anything to go through; bytes would be numbers. Raises: InputError."""
+    is_several = isinstance(given, Iterable) or hasattr(given, "__getitem__")
+    if not is_several or isinstance(given, bytes | bytearray):
+        raise InputError(f"{name} is {type(given).__name__}, expected {expected}")
+
+
 def encode_all(
     encode: Encode, documents: str | Sequence[str], errors: Errors
 ) -> list[Encoding | Failure]:
-    """All documents, or one. Raises: InputError of the first failure, where errors are raised."""
+    """All documents, or one.
+
+    Raises: InputError of the first failure, where errors are raised; of no documents always.
+    """
+    check_several("documents", documents)
     if isinstance(documents, str) and errors == "raise":
         return [encode(documents)]
     encodings = []

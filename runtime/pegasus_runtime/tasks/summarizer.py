@@ -26,7 +26,7 @@ from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.unsupported import unsupported_defaults
 from pegasus_runtime.tasks.closing import Closing
-from pegasus_runtime.tasks.encode_documents import encode_all, encode_each
+from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
@@ -188,14 +188,16 @@ class Summarizer(Closing):
         many were read. cancel, timeout_s: looked at after each document is read, too; timeout_s
         counts from the call on, whoever takes the time. Other arguments are those of `summarize`.
 
-        Raises: at once OptionsError. Later, InputError and EngineError, unless errors are returned:
-        that of a document when its turn comes; and what the iterable raises, after the summaries of
-        all that it gave. GenerationInterrupted, which has as `results` what was finished and not
-        given out yet, None for what was not finished.
+        Raises: at once OptionsError, and InputError of documents that are none at all. Later,
+        InputError and EngineError, unless errors are returned: that of a document when its turn
+        comes; and what the iterable raises, after the summaries of all that it gave.
+        GenerationInterrupted, which has as `results` what was finished and not given out yet, None
+        for what was not finished.
         """
         check_errors(errors)
         if isinstance(documents, str):
             raise OptionsError("documents is one text, expected several: call summarize, or [text]")
+        check_several("documents", documents, expected="several texts")
         check_count("batch_size", 1 if batch_size is None else batch_size)
         check_count("window", window)
         total = len(documents) if isinstance(documents, Sized) else None
@@ -287,6 +289,7 @@ class Summarizer(Closing):
         arguments, and what is raised, are those of `summarize`.
         """
         check_errors(errors)
+        check_several("sources", sources, expected="one list of token ids per document")
         checked = [self._check_source(number, ids, errors) for number, ids in enumerate(sources)]
         watch = Watch(len(checked), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         engine, settings = self._open_engine(), self.resolve(options)

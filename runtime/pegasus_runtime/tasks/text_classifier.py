@@ -14,6 +14,7 @@ from pegasus_runtime.bundle import Activation, Bundle
 from pegasus_runtime.errors import BundleError, InputError
 from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
@@ -83,6 +84,7 @@ class TextClassifier(Closing):
         """
         if self._model is None:
             raise BundleError(f"{self.bundle.folder}: the TextClassifier is closed: load it again")
+        check_several("texts", texts)
         encodings = [
             self._encode(number, text, truncate=truncate)
             for number, text in enumerate([texts] if isinstance(texts, str) else texts)

@@ -107,6 +107,20 @@ def test_texts_that_are_too_long_are_refused_or_cut(classifier: TextClassifier) 
     assert not classifier.classify(SHORT, truncate=True).truncated
 
 
+@pytest.mark.parametrize(("given", "what"), [(None, "NoneType"), (5, "int"), (b"text", "bytes")])
+def test_what_is_neither_a_text_nor_several_is_refused(
+    classifier: TextClassifier, answerer: QuestionAnswerer, given: Any, what: str
+) -> None:
+    with pytest.raises(InputError, match=f"^texts is {what}, expected a text or a list of texts$"):
+        classifier.classify(given)
+    with pytest.raises(InputError, match=r"^text 1: text is int, expected str"):
+        classifier.classify([SHORT, 5])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=f"^question: text is {what}, expected str"):
+        answerer.answer(given, SHORT)
+    with pytest.raises(InputError, match=f"^text: text is {what}, expected str"):
+        answerer.answer(SHORT, given)
+
+
 def test_a_classification_says_how_much_of_the_text_was_unknown(classifier: TextClassifier) -> None:
     assert classifier.classify(SHORT).unknown_share < 0.05
     assert classifier.classify("\u4e2d\u6587" * 50).unknown_share == 1.0

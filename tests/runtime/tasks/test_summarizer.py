@@ -649,6 +649,33 @@ def test_the_document_of_a_list_that_is_refused_is_named(summarizer: Summarizer)
         summarizer.summarize([3])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize(("given", "what"), [(None, "NoneType"), (5, "int"), (b"A boat.", "bytes")])
+def test_what_is_neither_a_text_nor_several_is_refused(
+    summarizer: Summarizer, given: Any, what: str
+) -> None:
+    message = f"^documents is {what}, expected a text or a list of texts$"
+    with pytest.raises(InputError, match=message):
+        summarizer.summarize(given)
+    with pytest.raises(InputError, match=message):
+        summarizer.summarize(given, errors="return")
+    with pytest.raises(InputError, match=f"^documents is {what}, expected several texts$"):
+        summarizer.summarize_each(given)
+    message = f"^sources is {what}, expected one list of token ids per document$"
+    with pytest.raises(InputError, match=message):
+        summarizer.generate(given)
+
+
+def test_a_sequence_of_any_kind_is_several_documents(summarizer: Summarizer) -> None:
+    class Rows:  # as a data set has them, without an iterator
+        def __getitem__(self, index: int) -> str:
+            return ["A boat."][index]
+
+    rows: Any = Rows()
+    assert [summary.text for summary in summarizer.summarize_each(rows)] == [
+        summarizer.summarize("A boat.").text
+    ]
+
+
 def test_sources_need_tokens(summarizer: Summarizer) -> None:
     with pytest.raises(InputError, match=r"^source 1 has no tokens: give at least EOS"):
         summarizer.generate([[5, 1], []])
