@@ -128,6 +128,12 @@ VOCABULARIES: tuple[Trait, ...] = (
         change=_save_again(keep_spiece=True),
     ),
     Trait(name="another piece as EOS", change=_names_tokens(eos_token="<n>")),
+    Trait(
+        name="another piece as unknown",
+        change=_names_tokens(unk_token="<n>"),
+        refused=r"has the unk_token <n> for what the vocabulary lacks, expected that of spiece",
+    ),
+    Trait(name="another piece as padding", change=_names_tokens(pad_token="<n>")),
     Trait(name="BERT's vocabulary", change=_bert),
     Trait(
         name="no tokenizer",

@@ -11,7 +11,7 @@ from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
 from pegasus_export.tokenizer.jieba_dictionary import dictionary_of_jieba
 from pegasus_export.tokenizer.randeng import randeng_tokenizer
-from pegasus_export.tokenizer.sentencepiece import has_published_ids, spec_of_spiece
+from pegasus_export.tokenizer.sentencepiece import has_published_ids, other_unknown, spec_of_spiece
 from pegasus_export.tokenizer.unigram import model_of_unigram, unigram_vocabulary
 from pegasus_export.tokenizer.wordpiece import (
     vocabulary_of_wordpiece,
@@ -107,7 +107,14 @@ def _of_randeng(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokeniz
 def _of_spiece(files: TokenizerFiles) -> PlannedTokenizer:
     assert files.spiece is not None
     content = files.spiece.read_bytes()
-    spec = spec_of_spiece(files, _pieces(content, files.spiece))
+    pieces = _pieces(content, files.spiece)
+    if (name := other_unknown(files, pieces)) is not None:
+        raise UnsupportedError(
+            f"{files.folder} has the unk_token {name} for what the vocabulary lacks, expected that "
+            "of spiece.model: correct tokenizer_config.json and special_tokens_map.json, or add "
+            "the tokenizer.json that transformers' save_pretrained writes of them"
+        )
+    spec = spec_of_spiece(files, pieces)
     return PlannedTokenizer(spec=spec, content=content, source=files.spiece)
 
 
@@ -119,6 +126,7 @@ def _of_json(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokenizer:
         return PlannedTokenizer(spec=spec, content=content, source=source)
     pieces = _pieces(files.spiece.read_bytes(), files.spiece)
     is_plain = spec.prepend == "always" and not spec.trims and not spec.prefix_ids
+    is_plain &= other_unknown(files, pieces) is None
     if is_plain and has_published_ids(files, pieces, [piece for piece, _ in vocabulary]):
         return _of_spiece(files)
     note = (

@@ -9,7 +9,14 @@ from pegasus_export.tokenizer.added_tokens import find_added_tokens, special_tok
 from pegasus_export.tokenizer.files import TokenizerFiles
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, AddedToken, TokenizerSpec
 
-__all__ = ["MaskIds", "has_published_ids", "mask_ids", "published_ids", "spec_of_spiece"]
+__all__ = [
+    "MaskIds",
+    "has_published_ids",
+    "mask_ids",
+    "other_unknown",
+    "published_ids",
+    "spec_of_spiece",
+]
 
 _FIRST_PIECE = 2  # <pad> and </s> are the first two whatever comes between
 
@@ -57,13 +64,30 @@ def published_ids(
     files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]
 ) -> dict[str, int]:
     """Token -> id: the first pieces, what the offset makes room for, and the rest."""
+    return {token: number for number, token in enumerate(_numbered(files, spec, pieces))}
+
+
+def other_unknown(files: TokenizerFiles, pieces: Sequence[str]) -> str | None:
+    """The unk_token of the folder, where PegasusTokenizer has another id for it than spiece.model.
+
+    It takes the first token of that name that is not padding.
+    """
+    name = special_token(files, "unk")
+    if files.reader != "pegasus" or name is None:
+        return None
+    spec = spec_of_spiece(files, pieces)
+    tokens = _numbered(files, spec, pieces)
+    unknown = tokens.index(name, 1) if name in tokens[1:] else spec.unk_token_id
+    return None if unknown == spec.unk_token_id else name
+
+
+def _numbered(files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]) -> list[str]:
     names = [special_token(files, "pad"), special_token(files, "eos")]
     first = [name or piece for name, piece in zip(names, pieces, strict=False)]
     masks = _masks(files) if spec.offset else []
     unknowns = [f"<unk_{number}>" for number in range(2, spec.offset)]
     tokens = [*first, *masks, *unknowns]
-    tokens = [*tokens[: spec.offset + _FIRST_PIECE], *pieces[_FIRST_PIECE:]]
-    return {token: number for number, token in enumerate(tokens)}
+    return [*tokens[: spec.offset + _FIRST_PIECE], *pieces[_FIRST_PIECE:]]
 
 
 def _offset(files: TokenizerFiles) -> int:

@@ -60,12 +60,22 @@ def model_of_unigram(
             f"{files.folder / 'tokenizer.json'} has no {eos_name}, which ends a text: take it from "
             "the model that the checkpoint was trained from"
         )
+    if around.count(None) != 1:
+        raise CheckpointError(
+            f"{files.folder} has no eos_token, which ends a text: name it in tokenizer_config.json"
+        )
     text = around.index(None)
     prefix = tuple(each for each in around[:text] if each is not None)
     suffix = tuple(each for each in around[text + 1 :] if each is not None)
     eos = next((each for each in reversed(suffix) if each < len(ids)), None)
     eos = ids.get(eos_name or "", 1) if eos is None else eos
     pad = ids.get(special_token(files, "pad") or "", network_pad)
+    if unk in (pad, eos):
+        raise UnsupportedError(
+            f"{files.folder} has one token, {vocabulary[unk][0]}, as its unk_token and as its "
+            f"{'pad' if unk == pad else 'eos'}_token, which bundles cannot do: export with "
+            "--target onnx, whose users bring their own tokenizer"
+        )
     controls = {token.token_id for token in added if token.special} | {pad, eos}
     pieces = _pieces(vocabulary, controls, unk, splits=pipeline.splits)
     if pipeline.trims and not pipeline.in_words and any(token.normalized for token in added):

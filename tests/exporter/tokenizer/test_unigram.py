@@ -345,3 +345,20 @@ def test_pegasustokenizer_fills_the_ids_that_its_offset_says(tmp_path: Path) -> 
     expected, got = oracle(folder), tokenizer_of(folder, tmp_path)
     for text in random_texts(200):
         assert list(got.encode(text).token_ids) == expected(text).input_ids, repr(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        ({"unk_token": "</s>"}, "has one token, </s>, as its unk_token and as its eos_token"),
+        ({"pad_token": "<unk>"}, "has one token, <unk>, as its unk_token and as its pad_token"),
+        ({"eos_token": None}, "has no eos_token, which ends a text: name it in tokenizer_config"),
+    ],
+)
+def test_names_of_tokens_that_bundles_cannot_do_are_refused(
+    tmp_path: Path, names: dict[str, Any], match: str
+) -> None:
+    folder = _saved(tmp_path)
+    edit_json(folder / "tokenizer_config.json", **names)
+    with pytest.raises((CheckpointError, UnsupportedError), match=match):
+        planned(folder)
