@@ -359,6 +359,7 @@ def test_names_of_tokens_that_bundles_cannot_do_are_refused(
     tmp_path: Path, names: dict[str, Any], match: str
 ) -> None:
     folder = _saved(tmp_path)
-    edit_json(folder / "tokenizer_config.json", **names)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | names))
     with pytest.raises((CheckpointError, UnsupportedError), match=match):
         planned(folder)
