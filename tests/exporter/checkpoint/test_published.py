@@ -38,7 +38,7 @@ def _read(folder: Path) -> tuple[PegasusConfig, dict[str, Any], tuple[str, ...]]
     """Network, settings and notes."""
     fields = read_config_fields(folder / "config.json").values
     config = read_config(folder / "config.json")
-    generation = read_generation(folder, fields)
+    generation = read_generation(folder, fields).values
     cleaned = clean_defaults(
         generation, vocab_size=config.vocab_size, max_positions=config.max_position_embeddings
     )
@@ -103,7 +103,8 @@ def test_settings_of_pegasus_larges_tasks_run(tmp_path: Path, task: str) -> None
     assert large.name == "google/pegasus-large"
     folder = _write(tmp_path, large)
     config = read_config(folder / "config.json")
-    generation, _ = apply_task_params(read_generation(folder, large.config), large.config, task)
+    generation = read_generation(folder, large.config).values
+    generation, _ = apply_task_params(generation, large.config, task)
     assert generation["max_length"] == large.config["task_specific_params"][task]["max_length"]
     cleaned = clean_defaults(generation, vocab_size=96103, max_positions=1024)
     _resolve(config, cleaned.values, generation)
