@@ -49,9 +49,10 @@ FLOORS: Mapping[str, Floors] = {
         ("command",),
     ),
     "engines/pegasus_engines/precision": (
-        ("residual_shift", "int8", "int4", "smoothing", "padded_weights"),
-        ("recipe", "fp16"),
+        ("residual_shift", "int8", "compensated", "equalisation", "padded_weights"),
+        ("int4", "recipe", "fp16"),
         ("quantize", "symmetric"),
+        ("restore",),
         ("passes",),
         ("convert",),
     ),

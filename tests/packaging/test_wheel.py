@@ -21,7 +21,7 @@ PACKAGE_FOLDERS = (
     "plugins/pegasus_plugins",
     "runtime/pegasus_runtime",
 )
-MAX_WHEEL_BYTES = 500_000
+MAX_WHEEL_BYTES = 600_000
 
 
 @pytest.fixture(scope="module")

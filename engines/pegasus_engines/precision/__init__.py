@@ -3,6 +3,7 @@
 - recipe.py          which layer gets which format
 - convert.py         from a network's graphs and weights to those of a bundle
 - passes/            what is done to the graphs for it
+- equalisation.py    large activations moved into the weights that read them: exact
 
 For ONNX Runtime:
 
@@ -16,5 +17,4 @@ For TensorRT:
 - residual_shift.py  the residual stream at a scale that fp16 holds: exact
 - padded_weights.py  a vocabulary, and positions, of sizes that engines like
 - symmetric.py       matrices as integers, with scales in fp16
-- smoothing.py       large activations moved into the weights that read them
 """

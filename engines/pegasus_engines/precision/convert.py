@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
@@ -26,7 +26,6 @@ from pegasus_engines.precision.passes.shift_residual import shift_residual
 from pegasus_engines.precision.passes.take_stored import take_stored
 from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
 from pegasus_engines.precision.recipe import Format, PrecisionRecipe, find_layers
-from pegasus_engines.precision.smoothing import Smoothing
 from pegasus_engines.precision.symmetric import plan_format, quantize_channels, quantize_groups
 
 __all__ = ["ContribConversion", "Conversion", "HalfConversion", "Pass", "PlanConversion", "Stored"]
@@ -60,10 +59,12 @@ class ContribConversion:
     """See `quantize.py`."""
 
     recipe: PrecisionRecipe
+    rows: Mapping[str, Float32] = field(default_factory=dict)
+    """Linear layer -> [R, K] of what it reads, of those that were looked at."""
 
     def store(self, weights: Mapping[str, Float32]) -> Iterator[tuple[str, Array]]:
         """See `Conversion`."""
-        return quantize_weights(weights, self.recipe)
+        return quantize_weights(weights, self.recipe, self.rows)
 
     def stored_bytes(self, weights: Mapping[str, Float32]) -> int:
         """See `Conversion`."""
@@ -104,19 +105,21 @@ class PlanConversion:
     recipe: PrecisionRecipe
     block_size: int | None
     """Of sparse attention, if the encoder has it."""
-    smoothing: Smoothing | None = None
-    """What calibration found, where the recipe measures activations."""
+    largest: Mapping[str, float] | None = None
+    """Linear layer -> the largest magnitude it reads, where the recipe measures activations."""
+    rows: Mapping[str, Float32] = field(default_factory=dict)
+    """Linear layer -> [R, K] of what it reads, of those that were looked at."""
 
     def store(self, weights: Mapping[str, Float32]) -> Iterator[tuple[str, Array]]:
         """See `Conversion`."""
         formats = self._formats(weights)
         for name, given in padded_weights(weights, block_size=self.block_size):
-            smooth = given if self.smoothing is None else self.smoothing.apply(name, given)
-            array = self.recipe.residual_shift.scale_weight(name, smooth)
+            array = self.recipe.residual_shift.scale_weight(name, given)
             if self.recipe.name == "fp32":
                 yield name, array
             elif formats.get(name) in ("int8", "int4"):
-                yield from _quantize(name, array, formats[name])
+                rows = self.rows.get(name.removesuffix(".weight"))
+                yield from _quantize(name, array, formats[name], rows)
             else:
                 yield name, _half(name, array)
 
@@ -131,13 +134,12 @@ class PlanConversion:
 
     def passes(self, stored: Stored) -> Sequence[Pass]:
         """See `Conversion`."""
-        largest = None if self.smoothing is None else self.smoothing.largest
         return [
             _in_each(shift_residual, self.recipe.residual_shift),
             _in_each(inline_functions),
             _in_each(take_stored, stored),
             _in_each(add_final_bias, stored[FINAL_BIAS]),
-            _in_each(quantize_products, self.recipe, stored, largest),
+            _in_each(quantize_products, self.recipe, stored, self.largest),
             *([_in_each(halve_graph)] if self.recipe.is_half else []),
             share_tables,
         ]
@@ -166,8 +168,10 @@ def _in_each(
     return run
 
 
-def _quantize(name: str, array: Float32, form: Format) -> Iterator[tuple[str, Array]]:
-    quantized = quantize_groups(array) if form == "int4" else quantize_channels(array)
+def _quantize(
+    name: str, array: Float32, form: Format, rows: Float32 | None
+) -> Iterator[tuple[str, Array]]:
+    quantized = quantize_groups(array, rows) if form == "int4" else quantize_channels(array)
     module = name.removesuffix(".weight")
     yield f"{module}.{form}", quantized.values
     yield f"{module}.scale", quantized.scale

@@ -66,6 +66,11 @@ class PrecisionRecipe:
         return self.name == "fp16" or (is_plan and self.name != "fp32")
 
     @property
+    def quantises(self) -> bool:
+        """Whether linear layers have integers for weights."""
+        return PRECISIONS[self.name][0] in ("int8", "int4")
+
+    @property
     def measures_activations(self) -> bool:
         """Whether activations are quantised with scales that documents tell beforehand."""
         return self.target in _STATIC_TARGETS and self.name == "int8"
@@ -112,8 +117,9 @@ class PrecisionRecipe:
 _DESCRIPTIONS: Mapping[Format, str] = {
     "fp32": "fp32",
     "fp16": "fp16",
-    "int8": "int8 weights, a scale per output channel; activations 8 bits, a scale per tensor",
-    "int4": "int4 weights, a scale per 32 inputs; activations 8 bits, a scale per 32 inputs",
+    "int8": "int8 weights, a scale per output channel; activations 8 bits, a scale per row",
+    "int4": "int4 weights, a scale and a zero per 32 inputs; activations 8 bits, a scale per 32 "
+    "inputs",
 }
 _PLAN_DESCRIPTIONS: Mapping[tuple[Format, str], str] = {
     ("int8", "static"): "int8 weights, a scale per output channel; activations 8 bits, a scale per "

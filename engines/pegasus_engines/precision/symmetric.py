@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_engines.precision.compensated import Grid, round_compensated
 from pegasus_engines.precision.recipe import Format
 
 __all__ = [
@@ -79,26 +80,23 @@ def quantize_channels(weight: Float32) -> Symmetric:
     return Symmetric(values=values, scale=scale)
 
 
-def quantize_groups(weight: Float32) -> Symmetric:
+def quantize_groups(weight: Float32, rows: Float32 | None = None) -> Symmetric:
     """weight [N, K] float32, finite -> int4 with a scale per 64 inputs of an output channel.
 
-    Each scale is the one of a few that errs least, in squares. Raises: ValueError if K is no
-    multiple of 64.
+    Each scale is the one of a few that errs least, in squares weighted by the inputs' size. rows:
+    [R, K] of what the layer reads, on which rounding errs least; or none. Raises: ValueError if K
+    is no multiple of 64.
     """
-    num_rows, num_columns = weight.shape
-    if num_columns % GROUP_SIZE:
+    if weight.shape[1] % GROUP_SIZE:
         raise ValueError(
-            f"a matrix has {num_columns} columns, int4 needs a multiple of {GROUP_SIZE}: use int8"
+            f"a matrix has {weight.shape[1]} columns, int4 needs a multiple of {GROUP_SIZE}: "
+            "use int8"
         )
-    values = np.empty(weight.shape, dtype=ml_dtypes.int4)
-    scale = np.empty((num_rows, num_columns // GROUP_SIZE), dtype=np.float16)
-    for start in range(0, num_rows, _CHUNK_ROWS):
-        chunk = slice(start, start + _CHUNK_ROWS)
-        groups = weight[chunk].reshape(-1, num_columns // GROUP_SIZE, GROUP_SIZE)
-        scale[chunk] = _best_scale(groups)
-        rounded = _round_int4(groups, scale[chunk])
-        values[chunk] = rounded.reshape(-1, num_columns).astype(ml_dtypes.int4)
-    return Symmetric(values=values, scale=scale)
+    grid = Grid(low=_LEAST_INT4, high=_LARGEST_INT4, fit=_fit_int4)
+    found = round_compensated(weight, rows, grid=grid, size=GROUP_SIZE)
+    return Symmetric(
+        values=found.values.astype(ml_dtypes.int4), scale=found.scale.astype(np.float16)
+    )
 
 
 def dequantize(matrix: Symmetric) -> Float32:
@@ -109,21 +107,15 @@ def dequantize(matrix: Symmetric) -> Float32:
     return result
 
 
-def _best_scale(groups: Float32) -> Float16:
-    """groups [N, M, 64] -> [N, M]."""
-    largest = np.abs(groups).max(axis=2)
-    best = half_scale(largest, _LARGEST_INT4)
-    least_error = np.full(best.shape, np.inf, dtype=np.float32)
+def _fit_int4(group: Float32, importance: Float32) -> tuple[Float32, Float32]:
+    """[64, N], [64] -> scale and zero [N]."""
+    largest = np.abs(group).max(axis=0)
+    best = half_scale(largest, _LARGEST_INT4).astype(np.float32)
+    least = np.full(best.shape, np.inf, dtype=np.float32)
     for candidate in _CANDIDATES:
-        scale = half_scale(largest * np.float32(candidate), _LARGEST_INT4)
-        wide = scale.astype(np.float32)[..., None]
-        error = np.square(_round_int4(groups, scale) * wide - groups).sum(axis=2)
-        best = np.where(error < least_error, scale, best)
-        least_error = np.minimum(error, least_error)
-    return best
-
-
-def _round_int4(groups: Float32, scale: Float16) -> Float32:
-    rounded = np.rint(groups / scale.astype(np.float32)[..., None])
-    clipped: Float32 = np.clip(rounded, _LEAST_INT4, _LARGEST_INT4)
-    return clipped
+        scale = half_scale(largest * np.float32(candidate), _LARGEST_INT4).astype(np.float32)
+        rounded = np.clip(np.rint(group / scale), _LEAST_INT4, _LARGEST_INT4) * scale
+        error = importance @ np.square(rounded - group)
+        best = np.where(error < least, scale, best)
+        least = np.minimum(error, least)
+    return best, np.zeros_like(best)

@@ -17,7 +17,7 @@ from pegasus_export.command.plan_options import (
     add_plan_options,
     read_plan_request,
 )
-from pegasus_export.command.report import print_tables, summarize_result
+from pegasus_export.command.report import print_tables, summarize_result, write_report
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
@@ -135,6 +135,8 @@ def _run(arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         print_tables(result, arguments.output)
     print_differences(differences)
+    if arguments.report is not None:
+        write_report(result, arguments.report)
     if not arguments.quiet:
         _warn_of_positions(result)
     return 0
@@ -323,6 +325,13 @@ def _add_precision_options(parser: argparse.ArgumentParser) -> None:
         help="return the layers that suffer most to fp32, until ROUGE-L on the calibration "
         "documents is at most this much below fp32's (0 to 100; against their summaries, or "
         "fp32's where they have none)",
+    )
+    add(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write report.json there, all that was measured, and layers.svg, a picture of what "
+        "each layer loses by its format",
     )
 
 

@@ -1,10 +1,13 @@
 """What pegasus-export prints when it is done."""
 
+import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pegasus_engines.command.report import format_size
+from pegasus_export.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,7 +16,10 @@ if TYPE_CHECKING:
     from pegasus_export.verify.tokens import TokenChanges
     from pegasus_runtime.bundle import Manifest
 
-__all__ = ["print_tables", "summarize_result"]
+_UNFIT_SHARE = 0.2  # of all tokens
+_SHOWN_LAYERS = 3
+
+__all__ = ["print_tables", "summarize_result", "write_report"]
 
 
 def summarize_result(result: "ExportResult") -> dict[str, object]:
@@ -31,6 +37,33 @@ def summarize_result(result: "ExportResult") -> dict[str, object]:
     }
 
 
+def write_report(result: "ExportResult", folder: Path) -> None:
+    """report.json, and layers.svg of a precision that has integers. Raises: OutputError."""
+    from pegasus_export.command.layer_picture import draw_layers
+    from pegasus_export.stages.restore_layers import LAYER_LIMITS
+
+    manifest = result.bundle.manifest
+    layers = {"errors": dict(result.layer_errors), "formats": dict(result.layer_formats)}
+    text = json.dumps(summarize_result(result) | {"layers": layers}, indent=2)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        if not result.layer_errors:
+            return
+        picture = draw_layers(
+            result.layer_errors,
+            result.layer_formats,
+            limit=LAYER_LIMITS[manifest.precision],
+            title=f"{manifest.source.name}, target {manifest.target}, {manifest.precision}",
+        )
+        (folder / "layers.svg").write_text(picture, encoding="utf-8")
+    except OSError as err:
+        raise OutputError(
+            f"the report cannot be written to {folder} ({err.strerror}): choose another folder; "
+            "the bundle is complete"
+        ) from err
+
+
 def print_tables(result: "ExportResult", output: Path) -> None:
     from rich.console import Console
 
@@ -44,6 +77,8 @@ def print_tables(result: "ExportResult", output: Path) -> None:
         console.print(f"note: {note}", soft_wrap=True)
     _print_files(console, manifest)
     _print_checks(console, result)
+    if result.layer_errors:
+        console.print(_describe_layers(result.layer_errors), soft_wrap=True)
     if result.changes is not None:
         for line in _describe_changes(result.changes, manifest):
             console.print(line, soft_wrap=True)
@@ -85,12 +120,30 @@ def _print_checks(console: "Console", result: "ExportResult") -> None:
     console.print(table)
 
 
+def _describe_layers(errors: "Mapping[str, float]") -> str:
+    worst = list(errors.items())[:_SHOWN_LAYERS]
+    listed = ", ".join(f"{name} {error:.3f}" for name, error in worst)
+    return f"layers that err most, of {len(errors)} in integers: {listed}"
+
+
 def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str]:
     share = changes.tokens_changed / max(1, changes.tokens)
     lines = [
         f"compared with fp32: {changes.tokens_changed} of {changes.tokens} tokens changed "
-        f"({share:.1%}), in {changes.documents_changed} of {changes.documents} summaries"
+        f"({share:.1%}), in {changes.documents_changed} of {changes.documents} summaries; in the "
+        f"worst {changes.worst_share:.0%}"
     ]
+    if changes.changed_by_batch:
+        lines.append(
+            f"in a batch, {changes.changed_by_batch} of {changes.documents} summaries are other "
+            "than alone"
+        )
+    if share > _UNFIT_SHARE:
+        lines.append(
+            f"warning: not fit to use as it is, {manifest.precision} changes {share:.0%} of the "
+            "tokens: give documents of your own with --calibration and a limit with "
+            "--max-rouge-drop, or take another precision"
+        )
     if changes.rouge_drop is not None:
         lines.append(f"ROUGE-L: {changes.rouge_drop:.2f} points below fp32")
     for precision in ("fp32", "fp16"):

@@ -8,6 +8,7 @@ from pegasus_export.errors import CalibrationError
 
 __all__ = ["DEFAULT_DOCUMENTS", "CalibrationDocument", "choose_documents", "read_calibration"]
 
+_ROUNDED_BY = 16  # documents: rounding gains little by more
 _CHECKPOINT_FILES = ("calibration.jsonl", "calibration.txt")
 
 
@@ -41,21 +42,24 @@ DEFAULT_DOCUMENTS: tuple[CalibrationDocument, ...] = (
 
 
 def choose_documents(
-    given: Path | None, checkpoint: Path, *, measured: bool
+    given: Path | None, checkpoint: Path, *, measured: bool, rounded: bool
 ) -> tuple[CalibrationDocument, ...]:
     """Those of the file that was given, or else of calibration.jsonl (.txt) in the checkpoint.
 
     measured: whether activations are measured on them, which a glance at two texts is not enough
-    for; where they are not, DEFAULT_DOCUMENTS do, and a checkpoint's file is not read.
+    for. rounded: whether weights are rounded by them, for which some of the checkpoint's file do,
+    or else DEFAULT_DOCUMENTS. Otherwise the checkpoint's file is not read.
     Raises: CalibrationError.
     """
     if given is not None:
         return tuple(read_calibration(given))
-    if not measured:
+    if not (measured or rounded):
         return DEFAULT_DOCUMENTS
     for name in _CHECKPOINT_FILES:
         if (checkpoint / name).is_file():
-            return tuple(read_calibration(checkpoint / name))
+            return tuple(read_calibration(checkpoint / name))[: None if measured else _ROUNDED_BY]
+    if not measured:
+        return DEFAULT_DOCUMENTS
     raise CalibrationError(
         f"8-bit activations are measured on documents, and {checkpoint} has no "
         f"{_CHECKPOINT_FILES[0]}: give some dozens of your own with --calibration FILE, or ask for "

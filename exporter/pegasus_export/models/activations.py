@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pegasus_export.checkpoint.config import Activation
 
-__all__ = ["ACTIVATIONS"]
+__all__ = ["ACTIVATIONS", "HOMOGENEOUS"]
 
 _LAPLACE_MEAN, _LAPLACE_WIDTH = 0.707107, 0.282095  # as transformers rounds them
 
@@ -100,3 +100,6 @@ ACTIVATIONS: Final[Mapping[Activation, Callable[[Tensor], Tensor]]] = {
     "tanh": torch.tanh,
 }
 """By the config's names of them."""
+
+HOMOGENEOUS: Final[frozenset[Activation]] = frozenset(("relu", "leaky_relu", "linear"))
+"""Those that let a positive factor through: f(a x) = a f(x)."""

@@ -6,18 +6,23 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import Future
 
+import numpy as np
+import numpy.typing as npt
+
 from pegasus_engines.precision.convert import (
     ContribConversion,
     Conversion,
     HalfConversion,
     PlanConversion,
 )
+from pegasus_engines.precision.equalisation import Equalisation, EqualisedWeights
 from pegasus_engines.precision.fp16 import HalfRangeError
-from pegasus_engines.precision.recipe import PrecisionRecipe
-from pegasus_engines.precision.smoothing import Smoothing
+from pegasus_engines.precision.recipe import Format, PrecisionRecipe, find_layers
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import UnsupportedError
+from pegasus_export.measure.activations import Observed
+from pegasus_export.measure.layer_errors import measure_layers
 from pegasus_export.request.progress import Progress
 from pegasus_export.stages.graph_files import (
     TracedGraphs,
@@ -57,8 +62,14 @@ class Builder:
         self.staging = staging
         self.source_hash = source_hash
         self.progress = progress
-        self.smoothing: Smoothing | None = None
-        """What calibration found, where the precision measures activations."""
+        self.equalisation = Equalisation()
+        """Of the weights, where the precision quantises them."""
+        self.observed = Observed()
+        """What layers read of documents, of the network as it is equalised."""
+        self.layer_errors: Mapping[str, float] = {}
+        """Of what was built last; see `measure_layers`."""
+        self.layer_formats: Mapping[str, Format] = {}
+        """Of what was built last, by layer."""
         self._traced: TracedGraphs | None = None
 
     def build(self, recipe: PrecisionRecipe) -> Manifest:
@@ -70,7 +81,7 @@ class Builder:
         try:
             written = write_graphs(
                 self._trace,
-                network_weights(prepared.pegasus),
+                self.weights,
                 self._conversion(recipe),
                 self.staging,
                 prepared.kind.weights_file,
@@ -78,12 +89,23 @@ class Builder:
             )
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
+        if recipe.quantises:
+            layers = find_layers(self.weights)
+            self.layer_formats = {layer.name: recipe.format_of(layer) for layer in layers}
+            self.layer_errors = measure_layers(self.weights, written.stored, recipe, self.observed)
         outline = self.outline(recipe)
         return dataclasses.replace(
             outline,
             graphs=written.graphs,
             tables=written.tables,
             source=dataclasses.replace(outline.source, sha256=self.source_hash.result()),
+        )
+
+    @property
+    def weights(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        """The network's, as they are stored or rounded."""
+        return EqualisedWeights(
+            weights=network_weights(self.prepared.pegasus), equalisation=self.equalisation
         )
 
     def outline(self, recipe: PrecisionRecipe) -> Manifest:
@@ -102,7 +124,7 @@ class Builder:
             limits=prepared.limits,
             plans=prepared.plans,
             source=Source(name=checkpoint.name, sha256=""),
-            recipe=recipe.describe(),
+            recipe=recipe.describe() | self._describe_equalisation(),
             generation=_json_mapping(prepared.defaults),
             tools={
                 "pegasus-edge": __version__,
@@ -117,11 +139,21 @@ class Builder:
             return PlanConversion(
                 recipe=recipe,
                 block_size=None if sparse is None else sparse.block_size,
-                smoothing=self.smoothing,
+                largest=self._largest() if recipe.measures_activations else None,
+                rows=self.observed.rows_to_round_by,
             )
         if recipe.name == "fp16":
             return HalfConversion(recipe=recipe)
-        return ContribConversion(recipe=recipe)
+        return ContribConversion(recipe=recipe, rows=self.observed.rows_to_round_by)
+
+    def _largest(self) -> dict[str, float]:
+        return {name: float(array.max()) for name, array in self.observed.largest.items()}
+
+    def _describe_equalisation(self) -> dict[str, JsonValue]:
+        found = self.equalisation
+        if not found.divided:
+            return {}
+        return {"equalised_channels": found.channels, "largest_factor_bits": found.largest_bits}
 
     def _trace(self) -> TracedGraphs:
         if self._traced is None:

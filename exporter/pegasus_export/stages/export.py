@@ -4,19 +4,20 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pegasus_engines.plans.build import choose_options
 from pegasus_engines.plans.bundle import Check, fill_with_plans
-from pegasus_engines.precision.smoothing import Smoothing, find_smoothing
+from pegasus_engines.precision.equalisation import find_equalisation
 from pegasus_engines.targets import UnavailableError, check_available
 from pegasus_export.checkpoint.folder import hash_source
 from pegasus_export.errors import OutputError, UnsupportedError, VerificationError
-from pegasus_export.measure.activations import largest_inputs
+from pegasus_export.measure.activations import Observed, observe_inputs
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
+from pegasus_export.models.activations import HOMOGENEOUS
 from pegasus_export.models.loading import unload_pegasus
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.request.progress import Progress, silent
@@ -25,7 +26,7 @@ from pegasus_export.stages.choose_shift import choose_residual_shift
 from pegasus_export.stages.graph_files import network_weights
 from pegasus_export.stages.kernels import KernelCompilation
 from pegasus_export.stages.prepare import Prepared, prepare
-from pegasus_export.stages.restore_layers import restore_layers
+from pegasus_export.stages.restore_layers import keep_worst_layers, restore_layers
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
@@ -45,6 +46,7 @@ from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
 
+_SHOWN_LAYERS = 8
 _GLANCE_TOKENS = 32  # of a summary: enough for a look at texts that are no measurement anyway
 
 
@@ -59,6 +61,10 @@ class ExportResult:
     seconds: float
     notes: tuple[str, ...] = ()
     """On what of the checkpoint was read otherwise than it stands there."""
+    layer_errors: Mapping[str, float] = field(default_factory=dict)
+    """Layer stored in integers -> relative error of its outputs, the worst first."""
+    layer_formats: Mapping[str, str] = field(default_factory=dict)
+    """Layer -> int8, int4, fp16 or fp32, in the network's order; none where all are the same."""
 
 
 def export_bundle(
@@ -76,13 +82,14 @@ def export_bundle(
             options = choose_options(target, request.plans.build) if has_plans else None
         with write_bundle(request.output, force=request.force) as staging:
             if options is None:
-                bundle, measured, changes, notes = _fill(staging, request, target, progress)
+                filled = _fill(staging, request, target, progress)
+                bundle = filled.bundle
             else:
                 graphs = staging.path / "onnx"
                 with write_bundle(graphs) as inner:
-                    bundle, measured, changes, notes = _fill(inner, request, target, progress)
+                    filled = _fill(inner, request, target, progress)
                 with _unsupported():
-                    manifest = fill_with_plans(bundle, staging, options, progress, check)
+                    manifest = fill_with_plans(filled.bundle, staging, options, progress, check)
                 shutil.rmtree(graphs)
                 bundle = staging.commit(manifest)
     except UnavailableError as err:
@@ -96,15 +103,12 @@ def export_bundle(
             f"{request.output} cannot be written ({err.strerror or err}): free some space, "
             "or choose another folder"
         ) from err
-    seconds = time.perf_counter() - start
-    return ExportResult(
-        bundle=bundle, measured=measured, changes=changes, seconds=seconds, notes=notes
-    )
+    return dataclasses.replace(filled, bundle=bundle, seconds=time.perf_counter() - start)
 
 
 def _fill(
     staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
-) -> tuple[Bundle, Sequence[Measured], TokenChanges | None, tuple[str, ...]]:
+) -> ExportResult:
     with progress("read checkpoint"):
         prepared = prepare(request, target, staging.path)
     if prepared.recipe.is_half:
@@ -118,10 +122,12 @@ def _fill(
             with progress("summarise in fp32"):
                 outline = builder.outline(prepared.recipe)
                 baseline = _make_baseline(prepared, outline, staging.path)
-        if baseline is not None and prepared.recipe.measures_activations:
-            with progress("measure activations"):
-                builder.smoothing = _measure_activations(prepared, baseline)
+        if prepared.recipe.quantises:
+            with progress("equalise"):
+                _equalise(builder, baseline)
         manifest = builder.build(prepared.recipe)
+        if request.max_rouge_drop is None:
+            manifest = keep_worst_layers(builder, manifest)
         if prepared.plugin is not None:
             with progress("compile kernels"):
                 kernels.write(staging.path / prepared.plugin.spec.kernels)
@@ -139,10 +145,18 @@ def _fill(
     with progress("verify"):
         measured = prepared.kind.verify(staging.preview(manifest), reference)
         check_weights(staging.preview(manifest), reference.weights)
-    figures = _verification(measured, changes)
+    figures = _verification(measured, changes, builder.layer_errors)
     with progress("publish"):
-        manifest = dataclasses.replace(manifest, verification=figures)
-        return staging.commit(manifest), measured, changes, prepared.notes
+        bundle = staging.commit(dataclasses.replace(manifest, verification=figures))
+    return ExportResult(
+        bundle=bundle,
+        measured=measured,
+        changes=changes,
+        seconds=0.0,
+        notes=prepared.notes,
+        layer_errors=builder.layer_errors,
+        layer_formats=builder.layer_formats,
+    )
 
 
 @contextlib.contextmanager
@@ -166,14 +180,22 @@ def _make_baseline(prepared: Prepared, manifest: Manifest, folder: Path) -> Base
     )
 
 
-def _measure_activations(prepared: Prepared, baseline: Baseline) -> Smoothing:
-    """On the documents and the checkpoint's own summaries of them."""
-    largest = largest_inputs(prepared.pegasus, baseline.sources, baseline.summaries)
-    return find_smoothing(network_weights(prepared.pegasus), largest)
+def _equalise(builder: Builder, baseline: Baseline | None) -> None:
+    """By the documents and the checkpoint's own summaries of them, if there are any."""
+    pegasus, config = builder.prepared.pegasus, builder.prepared.checkpoint.config
+    observed = Observed()
+    if baseline is not None:
+        observed = observe_inputs(pegasus, baseline.sources, baseline.summaries)
+    builder.equalisation = find_equalisation(
+        network_weights(pegasus),
+        observed.largest,
+        through_activation=config.activation_function in HOMOGENEOUS,
+    )
+    builder.observed = observed.equalised(builder.equalisation)
 
 
 def _verification(
-    measured: Sequence[Measured], changes: TokenChanges | None
+    measured: Sequence[Measured], changes: TokenChanges | None, layer_errors: Mapping[str, float]
 ) -> dict[str, JsonValue]:
     figures: dict[str, JsonValue] = {
         each.graph: {
@@ -185,4 +207,6 @@ def _verification(
     }
     if changes is not None:
         figures["summaries"] = dict(dataclasses.asdict(changes))
+    if layer_errors:
+        figures["worst_layers"] = dict(list(layer_errors.items())[:_SHOWN_LAYERS])
     return figures

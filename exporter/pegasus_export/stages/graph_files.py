@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
+from threadpoolctl import threadpool_limits
 
 from pegasus_engines.precision.convert import Conversion
 from pegasus_engines.weights import WeightsFile
@@ -28,6 +29,8 @@ class WrittenGraphs:
 
     graphs: Mapping[str, GraphSpec]
     tables: Mapping[str, TableSpec]
+    stored: Mapping[str, ir.ExternalTensor]
+    """All that lies in the weights file, by name."""
 
 
 def network_weights(pegasus: Pegasus) -> dict[str, npt.NDArray[np.float32]]:
@@ -65,6 +68,8 @@ def write_graphs(
     with (
         WeightsFile(staging.path / weights_file) as file,
         ThreadPoolExecutor(1) as background,
+        # small matrices, beside another busy thread: several would wait for each other
+        threadpool_limits(limits=1, user_api="blas"),
     ):
         written = background.submit(file.write, conversion.store(weights))
         traced = trace()
@@ -81,6 +86,7 @@ def write_graphs(
     return WrittenGraphs(
         graphs={name: _graph_spec(name, model) for name, model in models.items()},
         tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
+        stored=dict(file.tensors),
     )
 
 

@@ -136,7 +136,10 @@ def _calibration_documents(
     if task == "summarization" and target != "onnx":
         recipe = PrecisionRecipe(name=request.precision, target=target)
         return choose_documents(
-            request.calibration, checkpoint.folder, measured=recipe.measures_activations
+            request.calibration,
+            checkpoint.folder,
+            measured=recipe.measures_activations,
+            rounded=request.precision == "int4",
         )
     if request.calibration is not None or request.max_rouge_drop is not None:
         what = (

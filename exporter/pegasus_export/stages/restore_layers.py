@@ -1,16 +1,32 @@
-"""Layers that suffer most from fewer bits go back to fp32 or fp16, until the summaries hold."""
+"""Layers that suffer most from fewer bits go back to fp32 or fp16."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from pegasus_engines.precision.recipe import PrecisionRecipe
 from pegasus_export.errors import VerificationError
-from pegasus_export.measure.sensitivity import rank_layers
 from pegasus_export.stages.build import Builder
 from pegasus_export.verify.comparison import Baseline, compare_bundle
 from pegasus_export.verify.tokens import TokenChanges
 from pegasus_runtime.bundle import Manifest
 
-__all__ = ["restore_layers"]
+__all__ = ["LAYER_LIMITS", "keep_worst_layers", "restore_layers"]
+
+LAYER_LIMITS: Mapping[str, float] = {"int8": 0.05, "int4": 0.2}
+"""Precision -> what a layer's outputs may err, relative to their size."""
+_SHARE = 4  # at most one layer of so many is kept for that
+
+
+def keep_worst_layers(builder: Builder, manifest: Manifest) -> Manifest:
+    """Builds once more, with the layers beyond the limit in fp32 or fp16, if there are any.
+
+    manifest: of the bundle as it was built first. At most a quarter of all layers is kept, the
+    worst ones.
+    """
+    recipe, errors = builder.prepared.recipe, builder.layer_errors
+    limit = LAYER_LIMITS.get(recipe.name, 0.0)
+    worst = [name for name, error in errors.items() if error > limit][: len(errors) // _SHARE]
+    return builder.build(_restore(recipe, worst)) if worst else manifest
 
 
 def restore_layers(
@@ -24,15 +40,7 @@ def restore_layers(
     Raises: VerificationError where it does not hold even with every layer so.
     """
     recipe, progress = builder.prepared.recipe, builder.progress
-    with progress("rank layers"):
-        errors = rank_layers(
-            builder.prepared.pegasus,
-            recipe,
-            baseline.sources,
-            baseline.summaries,
-            smoothing=builder.smoothing,
-        )
-    worst = list(errors)
+    worst = list(builder.layer_errors)
     count = 0
     while True:
         with progress(f"compare with fp32 ({count} of {len(worst)} layers restored)"):

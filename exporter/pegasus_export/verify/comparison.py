@@ -75,21 +75,19 @@ def make_baseline(
 
 
 def compare_bundle(bundle: Bundle, baseline: Baseline, *, with_rouge: bool) -> TokenChanges:
-    """Summarises the same documents with the bundle, on the CPU.
+    """Summarises the same documents with the bundle, on the CPU: each alone, and in batches.
 
     Raises: EngineError, CalibrationError.
     """
     with _open_engine(bundle) as engine:
-        summaries = summarize_sources(
-            engine,
-            baseline.sources,
-            baseline.settings,
-            max_batch=bundle.manifest.limits.max_batch,
+        summaries, batched = (
+            summarize_sources(engine, baseline.sources, baseline.settings, max_batch=max_batch)
+            for max_batch in (1, bundle.manifest.limits.max_batch)
         )
     drop = None
     if with_rouge:
         drop = rouge_drop(baseline.documents, baseline.tokenizer, baseline.summaries, summaries)
-    return compare_tokens(baseline.summaries, summaries, drop=drop)
+    return compare_tokens(baseline.summaries, summaries, batched=batched, drop=drop)
 
 
 def _open_engine(bundle: Bundle) -> contextlib.AbstractContextManager[Engine]:

@@ -15,7 +15,7 @@ from pegasus_runtime.tokenization.tokenizer import Tokenizer
 __all__ = ["TokenChanges", "compare_tokens", "edit_distance", "rouge_drop", "summarize_sources"]
 
 Tokens = tuple[int, ...]
-_BATCH = 4  # documents
+_BATCH = 8  # documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,10 @@ class TokenChanges:
     """Of all fp32 summaries."""
     tokens_changed: int
     """Tokens inserted, deleted or replaced to get from the fp32 summaries to the others."""
+    worst_share: float = 0.0
+    """Of the tokens of the document whose summary changed most."""
+    changed_by_batch: int = 0
+    """Documents whose summary is another in a batch than alone."""
     rouge_drop: float | None = None
     """Points of ROUGE-L (0 to 100) lost; None where it was not asked for."""
 
@@ -49,15 +53,28 @@ def summarize_sources(
 
 
 def compare_tokens(
-    expected: Sequence[Tokens], got: Sequence[Tokens], *, drop: float | None = None
+    expected: Sequence[Tokens],
+    got: Sequence[Tokens],
+    *,
+    batched: Sequence[Tokens] | None = None,
+    drop: float | None = None,
 ) -> TokenChanges:
-    """fp32 summaries and those of the bundle, document by document."""
+    """fp32 summaries and those of the bundle, document by document.
+
+    batched: the bundle's of several documents at a time.
+    """
     distances = [edit_distance(*pair) for pair in zip(expected, got, strict=True)]
+    shares = [
+        distance / max(1, len(tokens)) for distance, tokens in zip(distances, expected, strict=True)
+    ]
+    others = got if batched is None else batched
     return TokenChanges(
         documents=len(expected),
         documents_changed=sum(distance > 0 for distance in distances),
         tokens=sum(map(len, expected)),
         tokens_changed=sum(distances),
+        worst_share=max(shares, default=0.0),
+        changed_by_batch=sum(one != other for one, other in zip(got, others, strict=True)),
         rouge_drop=drop,
     )
 

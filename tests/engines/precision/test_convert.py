@@ -19,7 +19,6 @@ from pegasus_engines.precision.convert import (
 )
 from pegasus_engines.precision.recipe import PrecisionRecipe
 from pegasus_engines.precision.residual_shift import ResidualShift
-from pegasus_engines.precision.smoothing import Smoothing, find_smoothing
 from pegasus_engines.precision.symmetric import Symmetric, dequantize
 from pegasus_engines.weights import WeightsFile
 
@@ -42,9 +41,9 @@ WEIGHTS: Mapping[str, npt.NDArray[np.float32]] = {
 SHIFT = 4
 
 
-def conversion(precision: str, smoothing: Smoothing | None = None) -> PlanConversion:
+def conversion(precision: str) -> PlanConversion:
     recipe = PrecisionRecipe(name=precision, target="trt", residual_shift=ResidualShift(bits=SHIFT))
-    return PlanConversion(recipe=recipe, block_size=None, smoothing=smoothing)
+    return PlanConversion(recipe=recipe, block_size=None)
 
 
 def restored(stored: Mapping[str, npt.NDArray[np.generic]], module: str) -> object:
@@ -81,17 +80,6 @@ def test_int4_is_int8_where_the_inputs_are_no_whole_groups() -> None:
     assert stored[f"{LAYER}.fc2.int8"].dtype == np.int8
     assert stored[f"{LAYER}.fc2.scale"].shape == (64,)
     assert stored["model.shared.weight"].dtype == np.float16
-
-
-def test_smoothing_comes_before_rounding() -> None:
-    queries = [f"{LAYER}.self_attn.{x}_proj" for x in "qkv"]
-    smoothing = find_smoothing(WEIGHTS, dict.fromkeys(queries, np.linspace(1, 99, 64)))
-    stored = dict(conversion("int8", smoothing).store(WEIGHTS))
-    factor = smoothing.divided[f"{LAYER}.self_attn_layer_norm"]
-    got = restored(stored, queries[0])
-    np.testing.assert_allclose(got, WEIGHTS[f"{queries[0]}.weight"] * factor, atol=0.2)
-    norm = f"{LAYER}.self_attn_layer_norm.weight"
-    np.testing.assert_allclose(stored[norm], WEIGHTS[norm] / factor, rtol=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int4"])

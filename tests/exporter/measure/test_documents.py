@@ -65,16 +65,29 @@ def test_activations_are_measured_on_what_was_given_or_lies_in_the_checkpoint(
     with pytest.raises(
         CalibrationError, match=r"has no calibration\.jsonl: give some dozens .*--c"
     ):
-        choose_documents(None, tmp_path, measured=True)
+        choose_documents(None, tmp_path, measured=True, rounded=False)
     _write(tmp_path, "calibration.txt", "Text.\n")
-    assert choose_documents(None, tmp_path, measured=True) == (CalibrationDocument(text="Text."),)
+    assert choose_documents(None, tmp_path, measured=True, rounded=False) == (
+        CalibrationDocument(text="Text."),
+    )
     _write(tmp_path, "calibration.jsonl", '{"document": "Line."}\n')
-    assert choose_documents(None, tmp_path, measured=True) == (CalibrationDocument(text="Line."),)
+    assert choose_documents(None, tmp_path, measured=True, rounded=False) == (
+        CalibrationDocument(text="Line."),
+    )
     for measured in (True, False):
-        documents = choose_documents(given, tmp_path, measured=measured)
+        documents = choose_documents(given, tmp_path, measured=measured, rounded=False)
         assert documents == (CalibrationDocument(text="Given."),)
 
 
 def test_where_nothing_is_measured_two_texts_are_enough(tmp_path: Path) -> None:
     _write(tmp_path, "calibration.jsonl", '{"document": "Line."}\n')
-    assert choose_documents(None, tmp_path, measured=False) == DEFAULT_DOCUMENTS
+    found = choose_documents(None, tmp_path, measured=False, rounded=False)
+    assert found == DEFAULT_DOCUMENTS
+
+
+def test_weights_are_rounded_by_some_of_the_checkpoint_s_or_by_two_texts(tmp_path: Path) -> None:
+    assert choose_documents(None, tmp_path, measured=False, rounded=True) == DEFAULT_DOCUMENTS
+    _write(tmp_path, "calibration.txt", "".join(f"Text {number}.\n" for number in range(40)))
+    found = choose_documents(None, tmp_path, measured=False, rounded=True)
+    assert [each.text for each in found] == [f"Text {number}." for number in range(16)]
+    assert len(choose_documents(None, tmp_path, measured=True, rounded=True)) == 40

@@ -160,5 +160,7 @@ def test_our_fp16_export_generates_the_tokens_of_fp32(
         "documents_changed": 0,
         "tokens": 0,
         "tokens_changed": 0,
+        "worst_share": 0.0,
+        "changed_by_batch": 0,
         "rouge_drop": None,
     }

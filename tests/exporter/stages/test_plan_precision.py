@@ -8,16 +8,10 @@ import onnx
 import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
-from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
-from pegasus_engines.precision.smoothing import find_smoothing
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import CalibrationError, VerificationError
-from pegasus_export.measure.activations import largest_inputs
-from pegasus_export.measure.sensitivity import rank_layers
-from pegasus_export.models.loading import load_pegasus
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
-from pegasus_export.stages.graph_files import network_weights
 
 TEXTS = [" ".join(tiny_sentences()[i : i + 4]) for i in range(0, 32, 4)]
 SOURCES, SUMMARIES = [[110, 120, 130, 1], [140, 150, 1]], [(120, 130, 1), (150, 1)]
@@ -108,31 +102,3 @@ def test_the_worst_layers_return_to_fp16_until_rouge_holds(
     assert result.changes is not None
     assert result.changes.rouge_drop == 0
     assert len(result.bundle.manifest.recipe["kept_fp16"]) >= 1  # type: ignore[arg-type]
-
-
-def test_layers_are_ranked_as_tensorrt_rounds_them(checkpoint: Path) -> None:
-    pegasus = load_pegasus(open_checkpoint(str(checkpoint)))
-    largest = largest_inputs(pegasus, SOURCES, SUMMARIES)
-    smoothing = find_smoothing(network_weights(pegasus), largest)
-    linear = {each.name for each in find_layers(pegasus.state_dict()) if not each.is_table}
-    kept = frozenset({"model.decoder.layers.0.fc1"})
-
-    def ranked(precision: str, *, static: bool) -> dict[str, float]:
-        recipe = PrecisionRecipe(name=precision, target="trt" if static else "trt-rtx", kept=kept)
-        given = smoothing if static else None
-        return rank_layers(pegasus, recipe, SOURCES, SUMMARIES, smoothing=given)
-
-    static, weights, int4 = (
-        ranked("int8", static=True),
-        ranked("int8", static=False),
-        ranked("int4", static=False),
-    )
-    for errors in (static, weights, int4):
-        assert set(errors) == linear - kept
-        assert list(errors.values()) == sorted(errors.values(), reverse=True)
-    assert max(weights.values()) < 0.01
-    assert max(weights.values()) < max(static.values()) < 0.05
-    assert 0.05 < max(int4.values()) < 0.3
-    fc2 = "model.encoder.layers.0.fc2"  # 96 inputs: no whole groups
-    assert int4[fc2] == weights[fc2]
-    assert ranked("fp16", static=False) == {}

@@ -5,20 +5,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from exporter.tiny_checkpoint import tiny_sentences
+from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
 from made_once import MadeOnce
-from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.command.main import main
 from pegasus_export.errors import CalibrationError, UnsupportedError
 from pegasus_export.measure.documents import CalibrationDocument
-from pegasus_export.measure.sensitivity import rank_layers
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.stages import restore_layers as restore_layers_module
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
+from pegasus_export.stages.restore_layers import LAYER_LIMITS
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, open_bundle
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
@@ -42,10 +42,15 @@ def test_the_manifest_names_the_recipe_and_what_it_cost(
     assert manifest.precision == precision
     assert str(manifest.recipe["linear"]).startswith(f"{precision} weights")
     assert manifest.recipe["kept_fp32"] == []
-    assert set(manifest.verification) == {"encoder", "decoder_step", "summaries"}
+    assert set(manifest.verification) == {"encoder", "decoder_step", "summaries", "worst_layers"}
+    assert int(str(manifest.recipe["equalised_channels"])) >= 0
     assert result.changes is not None
     assert manifest.verification["summaries"] == dataclasses.asdict(result.changes)
     assert result.changes.documents == 2
+    assert result.changes.changed_by_batch == 0
+    assert set(result.layer_errors) == set(result.layer_formats)
+    shown = manifest.verification["worst_layers"]
+    assert shown == dict(list(result.layer_errors.items())[:8])
     for each in result.measured:
         assert 1e-4 < each.error < each.tolerance
 
@@ -84,25 +89,6 @@ def test_the_torch_engine_writes_what_the_fp32_bundle_writes(
     changes = compare_bundle(open_bundle(tiny_bundle()), baseline, with_rouge=True)
     assert (changes.documents, changes.tokens_changed, changes.rouge_drop) == (2, 0, 0.0)
     assert changes.tokens > 4
-
-
-def test_layers_are_ranked_by_their_error_and_fp32_ones_are_not(
-    tiny_checkpoint: TinyCheckpoint, tiny_bundle: TinyBundle
-) -> None:
-    pegasus, baseline = _baseline(tiny_checkpoint(), tiny_bundle())
-    layers = find_layers(pegasus.state_dict())
-    kept = frozenset({"model.decoder.layers.0.fc1"})
-    for precision, largest in (("int8", 0.1), ("int4", 0.5)):
-        errors = rank_layers(
-            pegasus,
-            PrecisionRecipe(name=precision, kept=kept),
-            baseline.sources,
-            baseline.summaries,
-        )
-        assert set(errors) == {layer.name for layer in layers} - kept
-        assert list(errors.values()) == sorted(errors.values(), reverse=True)
-        assert all(0 < error < largest for error in errors.values())
-    assert not np.isnan(list(errors.values())).any()
 
 
 def test_layers_that_are_named_stay_fp32(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> None:
@@ -174,3 +160,34 @@ def test_a_document_that_cannot_be_summarised_is_named(
                 calibration=calibration,
             )
         )
+
+
+def test_layers_beyond_the_limit_are_kept_by_themselves(tmp_path: Path) -> None:
+    """Weights that a scale cannot hold together, and which no factor reaches through a GELU."""
+    folder = write_tiny_checkpoint(tmp_path / "checkpoint", activation_function="gelu")
+    path, layer = folder / "model.safetensors", "model.decoder.layers.0"
+    tensors = load_file(path)
+    for kind in ("weight", "bias"):
+        tensors[f"{layer}.fc1.{kind}"][0] = 0  # a neuron that is always silent,
+    tensors[f"{layer}.fc2.weight"][:, 0] = 1e4  # however loudly it would be heard
+    save_file(tensors, path, metadata={"format": "pt"})
+    result = export_bundle(
+        ExportRequest(model=str(folder), output=tmp_path / "bundle", precision="int8")
+    )
+    name = f"{layer}.fc2"
+    assert result.bundle.manifest.recipe["kept_fp32"] == [name]
+    assert result.layer_formats[name] == "fp32"
+    assert name not in result.layer_errors
+    assert max(result.layer_errors.values()) < LAYER_LIMITS["int8"]
+
+
+def test_no_more_than_a_quarter_of_the_layers_is_kept(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_layers_module, "LAYER_LIMITS", {"int8": 0.0})
+    result = export_bundle(
+        ExportRequest(model=str(tiny_checkpoint()), output=tmp_path / "bundle", precision="int8")
+    )
+    kept = result.bundle.manifest.recipe["kept_fp32"]
+    assert isinstance(kept, list)
+    assert len(kept) == len(result.layer_formats) // 4

@@ -34,6 +34,12 @@ def test_changes_are_counted_over_all_documents() -> None:
     assert (changes.documents, changes.documents_changed) == (2, 1)
     assert (changes.tokens, changes.tokens_changed) == (5, 1)
     assert changes.rouge_drop is None
+    assert (changes.worst_share, changes.changed_by_batch) == (0.5, 0)
+
+
+def test_a_summary_that_is_another_in_a_batch_is_counted() -> None:
+    got, batched = [(1, 2), (4, 5)], [(1, 2), (4, 6)]
+    assert compare_tokens([(1, 2), (4, 5)], got, batched=batched).changed_by_batch == 1
 
 
 class _Words:

@@ -1,11 +1,13 @@
 """An fp32 graph with its products respelled for weights of fewer bits.
 
     Gemms of one attention    one Gemm and a Split, whatever the weights
-    Gemm with int8 weights    DynamicQuantizeMatMul (com.microsoft)
+    Gemm with int8 weights    MatMulIntegerToFloat (com.microsoft) of rounded rows
     Gemm with int4 weights    MatMulNBits (com.microsoft), activations in 8 bits
-    Gemm with an int8 table   DynamicQuantizeLinear, QGemm (com.microsoft): the one 8-bit product
-                              that takes the table as the embedding has it, one row per token
+    Gemm with an int8 table   QGemm (com.microsoft) of rounded rows: the one 8-bit product that
+                              takes the table as the embedding has it, one row per token
     Gather from an int8 table Gather, Cast, Mul by the row's scale
+
+How rows are rounded is in `round_rows.py`.
 
 Source: onnxruntime docs/ContribOperators.md.
 """
@@ -17,6 +19,7 @@ import onnx_ir as ir
 from pegasus_engines.precision.int4 import BLOCK_SIZE
 from pegasus_engines.precision.passes.check_gemm import check_gemm
 from pegasus_engines.precision.passes.register_tensor import register_tensor
+from pegasus_engines.precision.passes.round_rows import RowRounding
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
 __all__ = ["rewrite_products"]
@@ -51,6 +54,7 @@ class _Rewriter:
     def __init__(self, graph: ir.Graph, stored: Mapping[str, ir.ExternalTensor]) -> None:
         self.graph = graph
         self.stored = stored
+        self.rows = RowRounding(graph)
 
     def rewrite_linear(self, layer: Layer, precision: Format) -> None:
         rewrite = {"fp32": self._fuse, "int8": self._rewrite_int8, "int4": self._rewrite_int4}
@@ -58,47 +62,38 @@ class _Rewriter:
 
     def _fuse(self, layer: Layer) -> None:
         gemms = self._gemms(layer)
-        inputs = [gemms[0].inputs[0], self._initializer(f"{layer.name}.weight"), self._bias(layer)]
-        self._replace(layer, gemms, "Gemm", inputs, {"transB": 1}, domain="")
+        inputs = [self._input(gemms), self._initializer(f"{layer.name}.weight"), self._bias(layer)]
+        self._replace(gemms, [ir.node("Gemm", _given(inputs), {"transB": 1})])
 
     def _rewrite_int8(self, layer: Layer) -> None:
         gemms = self._gemms(layer)
-        self._replace(
-            layer,
-            gemms,
-            "DynamicQuantizeMatMul",
-            [
-                gemms[0].inputs[0],
-                self._initializer(f"{layer.name}.int8"),
-                self._initializer(f"{layer.name}.scale"),
-                None,
-                self._bias(layer),
-            ],
-        )
+        rounded = self.rows.round(self._input(gemms))
+        matrix = self._initializer(f"{layer.name}.int8")
+        scale = self._initializer(f"{layer.name}.scale")
+        inputs = [rounded.values, matrix, rounded.step, scale, rounded.zero]
+        product = ir.node("MatMulIntegerToFloat", inputs, domain=_MICROSOFT)
+        nodes = [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
+        if (bias := self._bias(layer)) is not None:
+            nodes.append(ir.node("Add", [nodes[-1].outputs[0], bias]))
+        self._replace(gemms, nodes)
 
     def _rewrite_int4(self, layer: Layer) -> None:
         gemms = self._gemms(layer)
         weights = [self.graph.initializers[name].const_value for name in layer.weights]
         shapes = [weight.shape.numpy() for weight in weights if weight is not None]
+        matrix = self._initializer(f"{layer.name}.int4")
+        scale = self._initializer(f"{layer.name}.scale")
+        zero = self._initializer(f"{layer.name}.zero")
+        inputs = [self._input(gemms), matrix, scale, zero, None, self._bias(layer)]
+        attributes = {
+            "N": sum(shape[0] for shape in shapes),
+            "K": shapes[0][1],
+            "bits": 4,
+            "block_size": BLOCK_SIZE,
+            "accuracy_level": _INT8_ACTIVATIONS,
+        }
         self._replace(
-            layer,
-            gemms,
-            "MatMulNBits",
-            [
-                gemms[0].inputs[0],
-                self._initializer(f"{layer.name}.int4"),
-                self._initializer(f"{layer.name}.scale"),
-                None,
-                None,
-                self._bias(layer),
-            ],
-            {
-                "N": sum(shape[0] for shape in shapes),
-                "K": shapes[0][1],
-                "bits": 4,
-                "block_size": BLOCK_SIZE,
-                "accuracy_level": _INT8_ACTIVATIONS,
-            },
+            gemms, [ir.node("MatMulNBits", _given(inputs), attributes, domain=_MICROSOFT)]
         )
 
     def rewrite_table(self, layer: Layer) -> None:
@@ -131,13 +126,12 @@ class _Rewriter:
         table = self._view(f"{layer.name}.int8", f"{layer.name}.int8.head", shape)
         scale = self._view(f"{layer.name}.scale", f"{layer.name}.scale.head", shape[:1])
         zero = self._initializer(f"{layer.name}.zero")
-        quantize = ir.node("DynamicQuantizeLinear", [gemm.inputs[0]], num_outputs=3)
-        product = ir.node(
-            "QGemm", [*quantize.outputs, table, scale, zero], {"transB": 1}, domain=_MICROSOFT
-        )
-        nodes = [quantize, product]
+        rounded = self.rows.round(self._input([gemm]))
+        inputs = [rounded.values, rounded.step, rounded.zero, table, scale, zero]
+        product = ir.node("QGemm", inputs, {"transB": 1}, domain=_MICROSOFT)
+        nodes = [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
         if len(gemm.inputs) > 2:
-            nodes.append(ir.node("Add", [product.outputs[0], gemm.inputs[2]]))
+            nodes.append(ir.node("Add", [nodes[-1].outputs[0], gemm.inputs[2]]))
         self._substitute(gemm, nodes)
 
     def _gemms(self, layer: Layer) -> list[ir.Node]:
@@ -151,30 +145,24 @@ class _Rewriter:
             raise ValueError(f"the projections of {layer.name} read different inputs")
         return gemms
 
-    def _replace(
-        self,
-        layer: Layer,
-        gemms: Sequence[ir.Node],
-        operator: str,
-        inputs: Sequence[ir.Value | None],
-        attributes: Mapping[str, int] | None = None,
-        *,
-        domain: str = _MICROSOFT,
-    ) -> None:
-        """Puts one product where the layer's were, and a Split behind it if they were several."""
-        while inputs[-1] is None:
-            inputs = inputs[:-1]
-        product = ir.node(operator, inputs, dict(attributes or {}), domain=domain)
+    def _input(self, gemms: Sequence[ir.Node]) -> ir.Value:
+        """What they read."""
+        value = gemms[0].inputs[0]
+        assert value is not None
+        return value
+
+    def _replace(self, gemms: Sequence[ir.Node], nodes: Sequence[ir.Node]) -> None:
+        """Puts nodes where the layer's products were, and a Split behind if they were several."""
         if len(gemms) == 1:
-            self._substitute(gemms[0], [product])
+            self._substitute(gemms[0], nodes)
             return
         split = ir.node(
             "Split",
-            product.outputs,
+            nodes[-1].outputs,
             {"axis": -1, "num_outputs": len(gemms)},
             num_outputs=len(gemms),
         )
-        self.graph.insert_before(gemms[0], [product, split])
+        self.graph.insert_before(gemms[0], [*nodes, split])
         for gemm, part in zip(gemms, split.outputs, strict=True):
             self._take_over(gemm, part)
 
@@ -215,3 +203,10 @@ class _Rewriter:
                 base_dir=stored.base_dir,
             ),
         )
+
+
+def _given(inputs: Sequence[ir.Value | None]) -> Sequence[ir.Value | None]:
+    """Without those that are missing at the end."""
+    while inputs[-1] is None:
+        inputs = inputs[:-1]
+    return inputs

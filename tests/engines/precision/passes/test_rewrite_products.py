@@ -82,7 +82,7 @@ def test_int8_has_one_product_for_the_projections_and_one_copy_of_the_table(
 ) -> None:
     model = rewritten(PrecisionRecipe(name="int8"), tmp_path)
     operators = Counter(node.op_type for node in model.graph)
-    assert operators["DynamicQuantizeMatMul"] == 2
+    assert operators["MatMulIntegerToFloat"] == 2
     assert operators["QGemm"] == operators["Split"] == 1
     assert operators["Gemm"] == 0
     tables = [model.graph.initializers[f"model.shared.int8{x}"].const_value for x in ("", ".head")]
@@ -102,7 +102,7 @@ def test_layers_that_are_kept_are_left_as_they_are(tmp_path: Path) -> None:
     kept = frozenset({f"{ATTENTION}.qkv_proj", "model.shared"})
     recipe = PrecisionRecipe(name="int8", kept=kept, fuses_projections=False)
     operators = Counter(node.op_type for node in rewritten(recipe, tmp_path).graph)
-    assert (operators["Gemm"], operators["DynamicQuantizeMatMul"]) == (4, 1)
+    assert (operators["Gemm"], operators["MatMulIntegerToFloat"]) == (4, 1)
     assert operators["QGemm"] == operators["Split"] == 0
 
 
