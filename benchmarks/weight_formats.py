@@ -14,38 +14,42 @@ disk.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from harness import bench, shapes
 from harness.measure_command import Measurement, measure_command
-from harness.other_formats import write_flax, write_h5, write_pickle
 from harness.table import Table, columns_of
 from pegasus_export.checkpoint.weight_files import WeightsFormat
 
 GIB = 1024**3
-WRITERS: Mapping[str, tuple[WeightsFormat, Callable[[Path, Path], None]]] = {
-    "pytorch_model.bin": ("bin", write_pickle),
-    "tf_model.h5": ("h5", write_h5),
-    "flax_model.msgpack": ("flax", write_flax),
+FORMATS: Mapping[str, WeightsFormat] = {
+    "pytorch_model.bin": "bin",
+    "tf_model.h5": "h5",
+    "flax_model.msgpack": "flax",
 }
-WORKER = Path(__file__).parent / "harness" / "workers" / "read_weights.py"
+HARNESS = Path(__file__).parent / "harness"
+READER, WRITER = HARNESS / "workers" / "read_weights.py", HARNESS / "other_formats.py"
 NOTHING = "nothing: Python and torch"
 
 
 def write_formats(checkpoint: Path) -> dict[str, tuple[Path, WeightsFormat]]:
-    """File name -> path and format; written once."""
+    """File name -> path and format; written once, in processes of their own.
+
+    What this process has in memory counts as its children's, see `measure_command`.
+    """
     source = checkpoint / "model.safetensors"
     files = {source.name: (source, "safetensors")}
-    for name, (kind, write) in WRITERS.items():
+    for name, kind in FORMATS.items():
         path = checkpoint / "formats" / name
         path.parent.mkdir(exist_ok=True)
         if not path.is_file():
             print(f"write {name} …", file=sys.stderr, flush=True)
             unfinished = path.with_suffix(".part")
-            write(source, unfinished)
+            subprocess.run([sys.executable, WRITER, kind, source, unfinished], check=True)
             unfinished.rename(path)
         files[name] = (path, kind)
     return files
@@ -57,7 +61,7 @@ def measure_formats(
     """File name -> rounds, in turns, after one that brings all into the cache."""
     nothing: list[str | Path] = [sys.executable, "-c", "import torch"]
     commands = {NOTHING: nothing}
-    commands |= {name: [sys.executable, WORKER, path, kind] for name, (path, kind) in files.items()}
+    commands |= {name: [sys.executable, READER, path, kind] for name, (path, kind) in files.items()}
     found: dict[str, list[Measurement]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():

@@ -2,19 +2,20 @@
 
 They are what the Flax and TensorFlow classes of transformers 4 write: modules nested in one
 another, matrices of linear layers the other way round than torch has them.
+
+    python benchmarks/harness/other_formats.py h5 model.safetensors tf_model.h5
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import safe_open
-
-__all__ = ["write_flax", "write_h5", "write_pickle"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -89,3 +90,14 @@ def _pack_tensor(array: Float32) -> Iterator[bytes]:
     head += b"\xc6" + array.nbytes.to_bytes(4, "big")
     yield b"\xc9" + (len(head) + array.nbytes).to_bytes(4, "big") + b"\x01" + head
     yield array.tobytes()
+
+
+WRITERS: Mapping[str, Callable[[Path, Path], None]] = {
+    "bin": write_pickle,
+    "h5": write_h5,
+    "flax": write_flax,
+}
+
+if __name__ == "__main__":
+    kind, source, target = sys.argv[1:]
+    WRITERS[kind](Path(source), Path(target))
