@@ -55,7 +55,7 @@ class Tolerance:
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(eps=2.0**-24, factor=5, floor=2e-6),
     "fp16": Tolerance(eps=2.0**-11, factor=10, floor=2e-2),
-    "int8": Tolerance(eps=2.0**-8, factor=2, floor=0.1, by_norm=True),
+    "int8": Tolerance(eps=2.0**-8, factor=3, floor=0.1, by_norm=True),
     "int4": Tolerance(eps=2.0**-5, factor=2, floor=0.4, by_norm=True),
 }
 
