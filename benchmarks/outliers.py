@@ -6,7 +6,7 @@ bigbird-mini in channels of LayerNorms and of values. Each is exported, and summ
 reports one at a time and in batches; a summary counts as equal if its tokens are those of the
 unchanged checkpoint in fp32. ROUGE-L (F1, 0 to 100) is against those summaries, too.
 
-Two hours with both checkpoints and 200 reports; pegasus-mini alone takes half an hour.
+It takes twenty minutes with 200 reports.
 
     python benchmarks/outliers.py --json docs/figures/outliers.json
     python benchmarks/outliers.py --checkpoints pegasus-mini --documents 20 --factors 1,1000

@@ -15,7 +15,7 @@ from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.tokenizer.plan import PlannedTokenizer, plan_tokenizer
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
-__all__ = ["edit_json", "oracle", "planned", "random_texts", "tokenizer_of"]
+__all__ = ["edit_json", "oracle", "planned", "random_texts", "save_again", "tokenizer_of"]
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -62,6 +62,27 @@ def oracle(folder: Path) -> Any:
 
     library: Any = transformers
     return library.AutoTokenizer.from_pretrained(folder)
+
+
+def save_again(
+    folder: Path,
+    *,
+    plain: Sequence[str] = (),
+    special: Sequence[str] = (),
+    keep_spiece: bool = False,
+) -> Path:
+    """As a fine-tune saves it, with added tokens: transformers 5 leaves spiece.model out."""
+    tokenizer = oracle(folder)
+    tokenizer.add_tokens(list(plain))
+    if special:
+        tokenizer.add_special_tokens({"extra_special_tokens": list(special)})
+    spiece = (folder / "spiece.model").read_bytes()
+    for name in ("spiece.model", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    tokenizer.save_pretrained(folder)
+    if keep_spiece:
+        (folder / "spiece.model").write_bytes(spiece)
+    return folder
 
 
 def planned(folder: Path) -> PlannedTokenizer:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from exporter.tiny_checkpoint import tiny_vocab_size
+from exporter.tokenizer_texts import save_again
 from zoo.trait import Change, Trait, edit_json
 
 __all__ = ["VOCABULARIES"]
@@ -17,31 +17,8 @@ _ROOM = {"vocab_size": _SIZE + 8}
 """An embedding with rows for tokens that a fine-tune adds."""
 
 
-def _tokenizer(folder: Path) -> Any:
-    import transformers
-
-    library: Any = transformers
-    return library.AutoTokenizer.from_pretrained(folder)
-
-
-def _save_again(
-    *, keep_spiece: bool, plain: Sequence[str] = (), special: Sequence[str] = ()
-) -> Change:
-    """As a fine-tune saves it: transformers 5 leaves spiece.model out, 4 did not."""
-
-    def change(folder: Path) -> None:
-        tokenizer = _tokenizer(folder)
-        tokenizer.add_tokens(list(plain))
-        if special:
-            tokenizer.add_special_tokens({"extra_special_tokens": list(special)})
-        spiece = (folder / "spiece.model").read_bytes()
-        for name in ("spiece.model", "tokenizer_config.json", "special_tokens_map.json"):
-            (folder / name).unlink()
-        tokenizer.save_pretrained(folder)
-        if keep_spiece:
-            (folder / "spiece.model").write_bytes(spiece)
-
-    return change
+def _save_again(**tokens: Any) -> Change:
+    return lambda folder: save_again(folder, **tokens)
 
 
 def _added_tokens_json(folder: Path) -> None:

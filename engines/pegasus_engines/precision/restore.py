@@ -24,8 +24,6 @@ def restore_matrix(
 
     stored: see `quantize.py` and `PlanConversion`. columns: K.
     """
-    if not layer.is_table and f"{layer.modules[0]}.weight" in stored:
-        return None
     if f"{layer.name}.scale" in stored:
         parts = [_restore(layer.name, layer.is_table, stored, columns)]
     else:

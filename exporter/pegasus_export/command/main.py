@@ -57,10 +57,11 @@ precisions, and what they cost a model of 2.3 GB (pegasus-xsum):
   fp32    the checkpoint's tokens exactly; 2.3 GB
   fp16    half the size, for GPUs. Exact where others overflow: the residual
           stream is scaled by a power of two, which changes no digit
-  int8    8-bit weights and activations; 0.6 GB, twice as fast. Activations
-          share a scale, so a summary may depend on what is in its batch
-  int4    4-bit weights, 8-bit embedding and activations; 0.4 GB, the least
-          memory, not the fastest, and the least faithful
+  int8    8-bit weights and activations; 0.6 GB, twice as fast. Each token has
+          a scale of its own: a summary does not depend on what is in its batch
+  int4    4-bit weights, rounded by what they read of --calibration documents;
+          8-bit embedding and activations; 0.4 GB, the least memory, not the
+          fastest, and the least faithful
   int8, int4 for trt and trt-rtx: weights of the linear layers, the rest fp16
           (0.7 and 0.5 GB); trt int8 has 8-bit activations too, whose ranges
           come from --calibration

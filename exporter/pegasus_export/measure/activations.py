@@ -72,16 +72,12 @@ class Observed:
 
     def equalised(self, equalisation: Equalisation) -> "Observed":
         """What they read of a network with the factors."""
-        return Observed(
-            largest={
-                name: array / equalisation.multiplied.get(name, _ONE)
-                for name, array in self.largest.items()
-            },
-            rows={
-                name: array / equalisation.multiplied.get(name, _ONE)
-                for name, array in self.rows.items()
-            },
-        )
+
+        def divided(arrays: Mapping[str, Float32]) -> dict[str, Float32]:
+            factors = equalisation.multiplied
+            return {name: array / factors.get(name, _ONE) for name, array in arrays.items()}
+
+        return Observed(largest=divided(self.largest), rows=divided(self.rows))
 
     @property
     def rows_to_round_by(self) -> Mapping[str, Float32]:

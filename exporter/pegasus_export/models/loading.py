@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pegasus_engines.network import FINAL_BIAS, POSITIONS
+from pegasus_engines.precision.equalisation import Equalisation
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.read_tensors import read_tensors
@@ -17,7 +18,12 @@ from pegasus_export.errors import CheckpointError
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
 
-__all__ = ["load_pegasus", "sinusoidal_positions", "unload_pegasus"]
+__all__ = [
+    "equalise_source_values",
+    "load_pegasus",
+    "sinusoidal_positions",
+    "unload_pegasus",
+]
 
 
 def load_pegasus(
@@ -73,6 +79,26 @@ def _fit(
     computed = () if checkpoint.config.learned_positions else POSITIONS
     weights = fit_tensors(checkpoint, found, expected, optional=(*computed, FINAL_BIAS))
     return {names[theirs]: tensor for theirs, tensor in weights.items()}
+
+
+@torch.no_grad()
+def equalise_source_values(pegasus: Pegasus, equalisation: Equalisation) -> None:
+    """Gives cross-attention the factors of its values, which the encoder's graph hands out.
+
+    All other factors are undone within a graph. The function is the same, to the bit.
+    """
+    for name, factor in equalisation.divided.items():
+        if not name.endswith(".encoder_attn.v_proj"):
+            continue
+        scale = torch.from_numpy(factor)
+        values = pegasus.get_submodule(name)
+        output = pegasus.get_submodule(name.replace(".v_proj", ".out_proj"))
+        assert isinstance(values, nn.Linear)
+        assert isinstance(output, nn.Linear)
+        values.weight = nn.Parameter(values.weight / scale[:, None], requires_grad=False)
+        if values.bias is not None:
+            values.bias = nn.Parameter(values.bias / scale, requires_grad=False)
+        output.weight = nn.Parameter(output.weight * scale, requires_grad=False)
 
 
 def unload_pegasus(pegasus: Pegasus) -> None:

@@ -18,7 +18,7 @@ from pegasus_export.errors import OutputError, UnsupportedError, VerificationErr
 from pegasus_export.measure.activations import Observed, observe_inputs
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
 from pegasus_export.models.activations import HOMOGENEOUS
-from pegasus_export.models.loading import unload_pegasus
+from pegasus_export.models.loading import equalise_source_values, unload_pegasus
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.request.progress import Progress, silent
 from pegasus_export.stages.build import Builder
@@ -132,6 +132,7 @@ def _fill(
             with progress("compile kernels"):
                 kernels.write(staging.path / prepared.plugin.spec.kernels)
     with progress("compute reference"):
+        equalise_source_values(prepared.pegasus, builder.equalisation)
         reference = make_reference(prepared.pegasus, request.precision)
     changes = None
     if baseline is not None and request.max_rouge_drop is not None:

@@ -55,9 +55,14 @@ class Tolerance:
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(eps=2.0**-24, factor=5, floor=2e-6),
     "fp16": Tolerance(eps=2.0**-11, factor=10, floor=2e-2),
-    "int8": Tolerance(eps=2.0**-8, factor=3, floor=0.1, by_norm=True),
+    "int8": Tolerance(eps=2.0**-8, factor=2, floor=0.1, by_norm=True),
     "int4": Tolerance(eps=2.0**-5, factor=2, floor=0.4, by_norm=True),
 }
+
+
+_BROKEN = 0.98
+"""The norm of an error that is let through at most: a graph that returns zeros has 1, and one that
+returns something else has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,4 +187,5 @@ def _compare_norms(
     errors: Errors, expected: Expected, tolerance: Tolerance
 ) -> tuple[float, float, float]:
     allowed = max(tolerance.floor, tolerance.factor * expected.rounded.norm)
+    allowed = min(allowed, _BROKEN)
     return errors.norm, expected.fp32.norm, allowed

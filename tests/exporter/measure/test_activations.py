@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from pegasus_engines.precision.equalisation import find_equalisation
+from pegasus_engines.precision.equalisation import Equalisation, find_equalisation
 from pegasus_export.graphs import whole
 from pegasus_export.measure.activations import observe_inputs, watch_inputs
+from pegasus_export.models.loading import equalise_source_values
 from pegasus_export.models.pegasus import Pegasus
 
 TinyPegasus = Callable[[str], Pegasus]
@@ -96,6 +97,25 @@ def test_equalisation_keeps_the_function_to_the_bit(
     for name, expected_largest in predicted.largest.items():
         np.testing.assert_array_equal(after.largest[name], expected_largest)
         np.testing.assert_array_equal(after.rows[name], predicted.rows[name])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_values_that_leave_the_encoder_have_their_factors_and_nothing_else_changes(
+    tiny_pegasus: TinyPegasus, architecture: str
+) -> None:
+    exact = tiny_pegasus(architecture)
+    name = "model.decoder.layers.0.encoder_attn.v_proj"
+    size = exact.config.d_model
+    factor = np.exp2(np.arange(size) % 5 - 2).astype(np.float32)
+    equal = copy.deepcopy(exact)
+    equalise_source_values(equal, Equalisation(divided={name: factor}))
+    layers, source = exact.config.decoder_layers, SOURCES[0]
+    got, expected = outputs(equal, source), outputs(exact, source)
+    values, before = (each[layers].transpose(1, 2).flatten(2) for each in (got, expected))
+    assert torch.equal(values * torch.from_numpy(factor), before)
+    assert not torch.equal(values, before)
+    for index in set(range(2 * layers + 1)) - {layers}:
+        assert torch.equal(got[index], expected[index])
 
 
 def test_rows_are_spread_over_long_documents(tiny_pegasus: TinyPegasus) -> None:

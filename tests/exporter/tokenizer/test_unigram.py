@@ -2,14 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.tiny_checkpoint import tiny_vocab_size, write_tiny_checkpoint
-from exporter.tokenizer_texts import edit_json, oracle, planned, random_texts, tokenizer_of
+from exporter.tokenizer_texts import (
+    edit_json,
+    oracle,
+    planned,
+    random_texts,
+    save_again,
+    tokenizer_of,
+)
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
@@ -26,27 +33,8 @@ def _checkpoint(folder: Path, **config: Any) -> Path:
     return write_tiny_checkpoint(folder, **{"vocab_size": SIZE + 16, **config})
 
 
-def _saved(
-    folder: Path,
-    *,
-    plain: Sequence[str] = (),
-    special: Sequence[str] = (),
-    keep_spiece: bool = False,
-    vocab_size: int = SIZE + 16,
-) -> Path:
-    """As a fine-tune with transformers 5 saves it, which has no spiece.model."""
-    _checkpoint(folder, vocab_size=vocab_size)
-    tokenizer = oracle(folder)
-    tokenizer.add_tokens(list(plain))
-    if special:
-        tokenizer.add_special_tokens({"extra_special_tokens": list(special)})
-    spiece = (folder / "spiece.model").read_bytes()
-    for name in ("spiece.model", "tokenizer_config.json", "special_tokens_map.json"):
-        (folder / name).unlink()
-    tokenizer.save_pretrained(folder)
-    if keep_spiece:
-        (folder / "spiece.model").write_bytes(spiece)
-    return folder
+def _saved(folder: Path, *, vocab_size: int = SIZE + 16, **tokens: Any) -> Path:
+    return save_again(_checkpoint(folder, vocab_size=vocab_size), **tokens)
 
 
 def _edited(folder: Path, edit: Callable[[dict[str, Any]], None], **config: Any) -> Path:

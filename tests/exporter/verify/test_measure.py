@@ -52,6 +52,14 @@ def test_quantised_outputs_are_measured_by_the_norm_of_their_error() -> None:
         measure("g", [(_rows(0.0, 0.0), _expected(3, 4))], "int4")
 
 
+def test_a_graph_that_returns_zeros_is_refused_however_much_rounding_is_amplified() -> None:
+    amplified = _expected(3, 4, fp32=(3.0, 4.0))
+    for precision in ("int8", "int4"):
+        measure("g", [(_rows(0.3, 0.4), amplified)], precision)
+        with pytest.raises(VerificationError, match=r"by 1.0e\+00, expected at most 9.8e-01"):
+            measure("g", [(_rows(0.0, 0.0), amplified)], precision)
+
+
 @pytest.mark.parametrize("value", [1.001, np.nan, np.inf, -np.inf])
 def test_too_large_an_error_is_refused_and_so_is_what_is_not_finite(value: float) -> None:
     with pytest.raises(
