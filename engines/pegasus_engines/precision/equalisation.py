@@ -74,7 +74,8 @@ class Equalisation:
     """Factors per channel."""
 
     divided: Mapping[str, Float32] = field(default_factory=dict)
-    """LayerNorm -> [K], linear layer -> [N]: what its weight and bias are divided by."""
+    """LayerNorm -> [K], linear layer -> [N]: what its weight and bias are divided by; without those
+    whose channels all stay as they are."""
     multiplied: Mapping[str, Float32] = field(default_factory=dict)
     """Linear layer -> [K] what the columns of its weight are multiplied by."""
 
@@ -139,8 +140,10 @@ def find_equalisation(
         seen = [largest[each] for each in found if each in largest]
         activations = np.max([_expected(weights, writer, writers), *seen], axis=0)
         columns = np.max([_columns(weights[f"{each}.weight"]) for each in found], axis=0)
-        divided[writer] = _factor(activations, columns)
-        multiplied |= dict.fromkeys(found, divided[writer])
+        factor = _factor(activations, columns)
+        if (factor != 1).any():
+            divided[writer] = factor
+            multiplied |= dict.fromkeys(found, factor)
     return Equalisation(divided=divided, multiplied=multiplied)
 
 

@@ -1,5 +1,6 @@
 """Which layer of a network gets which format."""
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -54,6 +55,8 @@ class PrecisionRecipe:
     target: Target = "ort"
     kept: frozenset[str] = frozenset()
     """Names of layers that stay fp32, or fp16 where `is_half`."""
+    raised: frozenset[str] = frozenset()
+    """Names of layers that have 8 bits where the others have 4."""
     fuses_projections: bool = True
     """Whether the projections of a self-attention become one product, in fp32 too."""
     residual_shift: ResidualShift = NO_SHIFT
@@ -85,7 +88,15 @@ class PrecisionRecipe:
             table = "fp16"
         if layer.name in self.kept:
             return "fp16" if self.is_half else "fp32"
-        return table if layer.is_table else linear
+        if layer.is_table:
+            return table
+        return "int8" if linear == "int4" and layer.name in self.raised else linear
+
+    def raise_formats(self, layers: Collection[Layer]) -> "PrecisionRecipe":
+        """The recipe in which each of them has more bits: int8 after int4, fp32 or fp16 then."""
+        coarse = {layer.name for layer in layers if self.format_of(layer) == "int4"}
+        kept = {layer.name for layer in layers} - coarse
+        return dataclasses.replace(self, raised=self.raised | coarse, kept=self.kept | kept)
 
     def changes(self, layer: Layer) -> bool:
         """Whether a layer is stored otherwise than in the checkpoint."""
@@ -101,17 +112,22 @@ class PrecisionRecipe:
             return {"weights": "fp16", "residual_shift": self.residual_shift.bits}
         if self.is_half:
             activations = "static" if self.measures_activations else "fp16"
-            return {
+            device: dict[str, JsonValue] = {
                 "linear": _PLAN_DESCRIPTIONS[linear, activations],
                 "others": "fp16",
                 "residual_shift": self.residual_shift.bits,
                 "kept_fp16": sorted(self.kept),
             }
-        return {
+            return device | self._describe_raised()
+        host: dict[str, JsonValue] = {
             "linear": _DESCRIPTIONS[linear],
             "embedding_and_head": _DESCRIPTIONS[table],
             "kept_fp32": sorted(self.kept),
         }
+        return host | self._describe_raised()
+
+    def _describe_raised(self) -> dict[str, JsonValue]:
+        return {"raised_int8": sorted(self.raised - self.kept)} if self.raised else {}
 
 
 _DESCRIPTIONS: Mapping[Format, str] = {

@@ -323,7 +323,7 @@ def _add_precision_options(parser: argparse.ArgumentParser) -> None:
         "--max-rouge-drop",
         type=float,
         metavar="POINTS",
-        help="return the layers that suffer most to fp32, until ROUGE-L on the calibration "
+        help="give the layers that suffer most more bits, until ROUGE-L on the calibration "
         "documents is at most this much below fp32's (0 to 100; against their summaries, or "
         "fp32's where they have none)",
     )

@@ -146,8 +146,8 @@ def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str
         )
     if changes.rouge_drop is not None:
         lines.append(f"ROUGE-L: {changes.rouge_drop:.2f} points below fp32")
-    for precision in ("fp32", "fp16"):
-        kept = manifest.recipe.get(f"kept_{precision}", [])
-        if isinstance(kept, list) and kept:
-            lines.append(f"layers in {precision}: {', '.join(map(str, kept))}")
+    for key in ("raised_int8", "kept_fp32", "kept_fp16"):
+        layers = manifest.recipe.get(key, [])
+        if isinstance(layers, list) and layers:
+            lines.append(f"layers in {key.partition('_')[2]}: {', '.join(map(str, layers))}")
     return lines

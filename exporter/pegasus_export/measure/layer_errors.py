@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from pegasus_engines.precision import int4, symmetric
-from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
+from pegasus_engines.precision.recipe import Format, PrecisionRecipe, find_layers
 from pegasus_engines.precision.restore import restore_matrix
 from pegasus_export.measure.activations import Observed
 
@@ -44,7 +44,9 @@ def measure_layers(
             continue
         shift = recipe.residual_shift
         matrix = np.concatenate([shift.scale_weight(name, weights[name]) for name in layer.weights])
-        inputs = _round_inputs(rows[module], layer.is_table, recipe, observed.largest[module])
+        inputs = _round_inputs(
+            rows[module], recipe.format_of(layer), recipe, observed.largest[module]
+        )
         expected = rows[module] @ matrix.T
         size = float(np.linalg.norm(expected)) or 1.0
         error = np.linalg.norm(inputs @ coarse[: len(matrix)].T - expected) / size
@@ -53,7 +55,7 @@ def measure_layers(
 
 
 def _round_inputs(
-    rows: Float32, is_table: bool, recipe: PrecisionRecipe, largest: Float32
+    rows: Float32, form: Format, recipe: PrecisionRecipe, largest: Float32
 ) -> Float32:
     """[R, K] as products have them."""
     if recipe.is_half:
@@ -62,7 +64,7 @@ def _round_inputs(
         scale = np.float32(symmetric.input_scale(float(largest.max(initial=0))))
         rounded: Float32 = (np.clip(np.rint(rows / scale), -127, 127) * scale).astype(np.float32)
         return rounded
-    if recipe.name == "int4" and not is_table:
+    if form == "int4":
         padding = ((0, 0), (0, -rows.shape[1] % int4.BLOCK_SIZE))
         blocks = np.pad(rows, padding).reshape(len(rows), -1, int4.BLOCK_SIZE)
         return _round(blocks).reshape(len(rows), -1)[:, : rows.shape[1]]

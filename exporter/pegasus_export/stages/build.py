@@ -77,15 +77,17 @@ class Builder:
 
         Raises: UnsupportedError for weights that the precision cannot hold.
         """
-        prepared = self.prepared
+        prepared, conversion = self.prepared, self._conversion(recipe)
+        stored = network_weights(prepared.pegasus)
         try:
             written = write_graphs(
                 self._trace,
                 self.weights,
-                self._conversion(recipe),
+                conversion,
                 self.staging,
                 prepared.kind.weights_file,
                 self.progress,
+                expected_bytes=conversion.stored_bytes(stored),
             )
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
@@ -124,7 +126,7 @@ class Builder:
             limits=prepared.limits,
             plans=prepared.plans,
             source=Source(name=checkpoint.name, sha256=""),
-            recipe=recipe.describe() | self._describe_equalisation(),
+            recipe=recipe.describe() | self._describe_equalisation(recipe),
             generation=_json_mapping(prepared.defaults),
             tools={
                 "pegasus-edge": __version__,
@@ -149,10 +151,10 @@ class Builder:
     def _largest(self) -> dict[str, float]:
         return {name: float(array.max()) for name, array in self.observed.largest.items()}
 
-    def _describe_equalisation(self) -> dict[str, JsonValue]:
-        found = self.equalisation
-        if not found.divided:
+    def _describe_equalisation(self, recipe: PrecisionRecipe) -> dict[str, JsonValue]:
+        if not recipe.quantises:
             return {}
+        found = self.equalisation
         return {"equalised_channels": found.channels, "largest_factor_bits": found.largest_bits}
 
     def _trace(self) -> TracedGraphs:

@@ -26,7 +26,7 @@ from pegasus_export.stages.choose_shift import choose_residual_shift
 from pegasus_export.stages.graph_files import network_weights
 from pegasus_export.stages.kernels import KernelCompilation
 from pegasus_export.stages.prepare import Prepared, prepare
-from pegasus_export.stages.restore_layers import keep_worst_layers, restore_layers
+from pegasus_export.stages.restore_layers import raise_worst_layers, restore_layers
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
@@ -127,7 +127,7 @@ def _fill(
                 _equalise(builder, baseline)
         manifest = builder.build(prepared.recipe)
         if request.max_rouge_drop is None:
-            manifest = keep_worst_layers(builder, manifest)
+            manifest = raise_worst_layers(builder, manifest)
         if prepared.plugin is not None:
             with progress("compile kernels"):
                 kernels.write(staging.path / prepared.plugin.spec.kernels)

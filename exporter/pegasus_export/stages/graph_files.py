@@ -58,11 +58,13 @@ def write_graphs(
     staging: BundleWriter,
     weights_file: str,
     progress: Progress,
+    *,
+    expected_bytes: int,
 ) -> WrittenGraphs:
     """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
-    returns is left as it is.
+    returns is left as it is. expected_bytes: about how much is written, for the progress.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
     with (
@@ -73,7 +75,7 @@ def write_graphs(
     ):
         written = background.submit(file.write, conversion.store(weights))
         traced = trace()
-        with progress("write weights", conversion.stored_bytes(weights)) as advance:
+        with progress("write weights", expected_bytes) as advance:
             _await_weights(written, file, advance)
             models = {name: model.clone() for name, model in traced.items()}
             for change in conversion.passes(file.tensors):

@@ -53,6 +53,19 @@ def test_layers_that_are_kept_stay_fp32_and_are_listed() -> None:
     assert PrecisionRecipe(name="fp32").describe() == {}
 
 
+def test_layers_are_raised_from_4_bits_to_8_and_on_to_fp32() -> None:
+    layers = [layer for layer in find_layers(WEIGHTS) if not layer.is_table][:2]
+    recipe = PrecisionRecipe(name="int4").raise_formats(layers[:1])
+    assert recipe.format_of(layers[0]) == "int8"
+    assert recipe.describe()["raised_int8"] == [layers[0].name]
+    recipe = recipe.raise_formats(layers)
+    assert [recipe.format_of(layer) for layer in layers] == ["fp32", "int8"]
+    assert recipe.describe()["kept_fp32"] == [layers[0].name]
+    assert recipe.describe()["raised_int8"] == [layers[1].name]
+    on_device = PrecisionRecipe(name="int8", target="trt").raise_formats(layers)
+    assert {on_device.format_of(layer) for layer in layers} == {"fp16"}
+
+
 @pytest.mark.parametrize(
     ("target", "precision", "linear", "is_half", "measures"),
     [
