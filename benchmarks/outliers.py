@@ -6,7 +6,10 @@ bigbird-mini in channels of LayerNorms and of values. Each is exported, and summ
 reports one at a time and in batches; a summary counts as equal if its tokens are those of the
 unchanged checkpoint in fp32. ROUGE-L (F1, 0 to 100) is against those summaries, too.
 
-It takes twenty minutes with 200 reports.
+A second table says what equalisation alone changes in fp32, in --equalised reports: it should be
+nothing, neither tokens nor a bit of their scores.
+
+It takes half an hour with 200 and 500 reports.
 
     python benchmarks/outliers.py --json docs/figures/outliers.json
     python benchmarks/outliers.py --checkpoints pegasus-mini --documents 20 --factors 1,1000
@@ -25,6 +28,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from harness import bench
 from harness.ctranslate2_from_checkpoint import convert_checkpoint
+from harness.equalised_checkpoint import write_equalised_checkpoint
 from harness.outlier_checkpoint import Where, write_outlier_checkpoint
 from harness.table import Cell, Table, columns_of
 from pegasus_export.errors import ExportError
@@ -64,12 +68,30 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Equalised:
+    """What equalisation alone made of a checkpoint in fp32."""
+
+    name: str
+    factor: int
+    channels: int
+    """That have a factor."""
+    largest_bits: int
+    documents: int
+    tokens: int
+    """Of documents, those whose tokens are others."""
+    scores: int
+    """Of documents, those whose scores have other bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
     """A checkpoint, what is summarised, and its summaries in fp32."""
 
     folder: Path
     tokenizer: Tokenizer
     looked_at: Sequence[Sequence[int]]
+    more: Sequence[Sequence[int]]
+    """Summarised before and after equalisation."""
     sources: Sequence[Sequence[int]]
     expected: Sequence[Tokens]
 
@@ -78,17 +100,19 @@ def prepare_demo(name: str, arguments: argparse.Namespace) -> Demo:
     folder = REPOSITORY / "examples" / "checkpoints" / name
     spec = PUBLISHED_TOKENIZERS[json.loads((folder / "config.json").read_text())["model_type"]]
     tokenizer = Tokenizer.load(folder / spec.file, spec, newlines="original")
-    seeds = HELD_OUT_SEEDS[: LOOKED_AT + arguments.documents]
+    seeds = HELD_OUT_SEEDS[: LOOKED_AT + max(arguments.documents, arguments.equalised)]
     sources = [tokenizer.encode(DEMOS[name](seed).document).token_ids for seed in seeds]
+    last = LOOKED_AT + arguments.documents
     exported = arguments.work_dir / f"outliers-{name}-fp32"
     export_bundle(ExportRequest(model=str(folder), output=exported, force=True))
     with Summarizer.load(exported) as summarizer:
-        expected = [each[0].token_ids for each in summarizer.generate(sources[LOOKED_AT:])]
+        expected = [each[0].token_ids for each in summarizer.generate(sources[LOOKED_AT:last])]
     return Demo(
         folder=folder,
         tokenizer=tokenizer,
         looked_at=sources[:LOOKED_AT],
-        sources=sources[LOOKED_AT:],
+        sources=sources[LOOKED_AT:last],
+        more=sources[LOOKED_AT : LOOKED_AT + arguments.equalised],
         expected=expected,
     )
 
@@ -135,6 +159,31 @@ def _summarise(start: Outcome, request: ExportRequest, demo: Demo) -> Outcome:
             for each in summarizer.generate(demo.sources[first : first + BATCH])
         ]
     return _compare(start, demo, alone, batched, max(errors))
+
+
+def compare_equalised(demo: Demo, factor: int, arguments: argparse.Namespace) -> Equalised:
+    """The checkpoint with outliers of this factor, as it was written last, with and without."""
+    name = demo.folder.name
+    print(f"{name}, factor {factor}, equalised …", file=sys.stderr, flush=True)
+    plain = arguments.work_dir / f"outliers-{name}-x"
+    changed = arguments.work_dir / f"outliers-{name}-equalised"
+    equalisation = write_equalised_checkpoint(plain, changed, demo.looked_at)
+    found = []
+    for checkpoint in (plain, changed):
+        bundle = arguments.work_dir / f"outliers-{name}-compared"
+        export_bundle(ExportRequest(model=str(checkpoint), output=bundle, force=True))
+        with Summarizer.load(bundle) as summarizer:
+            found.append([each[0] for each in summarizer.generate(demo.more)])
+    pairs = list(zip(*found, strict=True))
+    return Equalised(
+        name=name,
+        factor=factor,
+        channels=equalisation.channels,
+        largest_bits=equalisation.largest_bits,
+        documents=len(pairs),
+        tokens=sum(one.token_ids != other.token_ids for one, other in pairs),
+        scores=sum(one.score != other.score for one, other in pairs),
+    )
 
 
 def _compare(
@@ -220,6 +269,21 @@ def make_table(outcomes: Sequence[Outcome]) -> Table:
     return Table(columns=columns, rows=tuple(rows))
 
 
+def make_equalised_table(found: Sequence[Equalised]) -> Table:
+    columns = columns_of(
+        *("fp32 checkpoint", "factor", "reports", "channels with a factor", "largest, as 2^"),
+        *("other tokens", "other scores"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            *(each.name, each.factor, each.documents, each.channels, each.largest_bits),
+            *(each.tokens, each.scores),
+        )
+        for each in found
+    ]
+    return Table(columns=columns, rows=tuple(rows))
+
+
 def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
@@ -227,17 +291,27 @@ def run(argv: Sequence[str] | None) -> None:
     add("--precisions", type=bench.names_of(PRECISIONS), default=PRECISIONS, help="default: both")
     add("--factors", type=_factors, default=FACTORS, help=f"default: {','.join(map(str, FACTORS))}")
     add("--documents", type=int, default=200, help="held-out reports (default: %(default)s)")
+    add(
+        "--equalised", type=int, default=500, help="reports in fp32 (default: %(default)s; 0: none)"
+    )
     add("--skip-ctranslate2", action="store_true", help="measure only our bundles")
     arguments = parser.parse_args(argv)
     arguments.work_dir.mkdir(parents=True, exist_ok=True)
-    outcomes = []
+    outcomes, equalised = [], []
     for name in arguments.checkpoints:
         demo = prepare_demo(name, arguments)
         for factor in arguments.factors:
             outcomes += measure(demo, factor, arguments)
+            if arguments.equalised:
+                equalised.append(compare_equalised(demo, factor, arguments))
     missing = {f"{each.name}, {each.factor}": each.error for each in outcomes if each.error}
-    found = [asdict(each) for each in outcomes]
-    bench.report(arguments, {"outliers": make_table(outcomes)}, missing=missing, outcomes=found)
+    tables = {"outliers": make_table(outcomes), "equalised": make_equalised_table(equalised)}
+    bench.report(
+        arguments,
+        tables if equalised else {"outliers": tables["outliers"]},
+        missing=missing,
+        outcomes=[asdict(each) for each in outcomes],
+    )
 
 
 def _factors(text: str) -> tuple[int, ...]:

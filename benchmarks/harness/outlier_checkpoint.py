@@ -17,12 +17,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import load_file, save_file
 
+from harness.checkpoint_weights import store_weights
 from pegasus_engines.precision.equalisation import find_readers
 from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.measure.activations import watch_inputs
-from pegasus_export.models.bigbird_pegasus import checkpoint_name
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 
@@ -63,13 +62,7 @@ def write_outlier_checkpoint(
                 weights[f"{writer}.{kind}"][chosen] *= np.float32(factor)
         for reader in found:
             weights[f"{reader}.weight"][:, chosen] /= np.float32(factor)
-    stored = load_file(source / "model.safetensors")
-    is_sparse = pegasus.config.block_sparse is not None
-    for name, array in weights.items():
-        given = checkpoint_name(name) if is_sparse else name
-        if given in stored:
-            stored[given] = np.ascontiguousarray(array)
-    save_file(stored, target / "model.safetensors", metadata={"format": "pt"})
+    store_weights(weights, target, is_sparse=pegasus.config.block_sparse is not None)
 
 
 def _find_seldom(

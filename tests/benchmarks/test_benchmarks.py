@@ -19,6 +19,7 @@ import export_cost
 import latency
 import long_documents
 import memory
+import outliers
 import precision_quality
 import scaling
 import throughput
@@ -451,6 +452,19 @@ def test_fp32_graphs_have_transformers_tokens_on_the_cpu(tmp_path: Path) -> None
     row = "pegasus-mini, trt-rtx fp32"
     assert table.cell(row, "tokens changed") == 0
     assert table.cell(row, "ROUGE-L, change") == 0
+
+
+def test_int8_holds_on_large_activations_and_equalisation_changes_no_bit(tmp_path: Path) -> None:
+    what = ["--checkpoints", "pegasus-mini", "--factors", "1000", "--skip-ctranslate2"]
+    size = ["--precisions", "int8", "--documents", "8", "--equalised", "8"]
+    tables = run_tiny(outliers.run, tmp_path, *what, *size)
+    row, checkpoint = "pegasus-mini int8", "pegasus-mini"
+    for title in ("alone", "in batches", "batch = alone", "ROUGE-L alone"):
+        assert tables["outliers"].cell(row, title) == 100
+    assert int(str(tables["equalised"].cell(checkpoint, "channels with a factor"))) >= 4
+    assert int(str(tables["equalised"].cell(checkpoint, "largest, as 2^"))) >= 4
+    assert tables["equalised"].cell(checkpoint, "other tokens") == 0
+    assert tables["equalised"].cell(checkpoint, "other scores") == 0
 
 
 def test_the_shape_of_the_options_is_the_published_one_but_for_what_they_say() -> None:

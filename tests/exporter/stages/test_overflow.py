@@ -164,3 +164,23 @@ def test_our_fp16_export_generates_the_tokens_of_fp32(
         "changed_by_batch": 0,
         "rouge_drop": None,
     }
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_integers_hold_such_a_stream(
+    checkpoint: Path, documents: list[str], pegasus: Pegasus, tmp_path: Path, precision: str
+) -> None:
+    exported = export_bundle(
+        ExportRequest(model=str(checkpoint), output=tmp_path / precision, precision=precision)
+    )
+    manifest = exported.bundle.manifest
+    assert manifest.tokenizer is not None
+    baseline = make_baseline(
+        pegasus,
+        Tokenizer.load(exported.bundle.path(manifest.tokenizer.file), manifest.tokenizer),
+        [CalibrationDocument(text=text) for text in documents],
+        manifest=manifest,
+    )
+    changes = compare_bundle(exported.bundle, baseline, with_rouge=False)
+    assert changes.documents_changed <= (0 if precision == "int8" else 1)
+    assert changes.changed_by_batch == 0
