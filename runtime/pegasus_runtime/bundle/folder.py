@@ -23,13 +23,17 @@ CHUNK_BYTES = 2**18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """An opened bundle: its folder and its manifest."""
+    """An opened bundle: its folder and its manifest.
+
+    place: the path by which its files are reached, where that is another one (`held_folder.py`).
+    """
 
     folder: Path
     manifest: Manifest
+    place: Path | None = None
 
     def path(self, name: str) -> Path:
-        """The absolute path of one file of the manifest; it may be a link.
+        """The path by which to open one file of the manifest; it may be a link.
 
         ONNX Runtime looks for a graph's weights beside this path, so it is not resolved.
         Raises: BundleError if the manifest does not list it, or if it is missing or not a regular
@@ -40,31 +44,43 @@ class Bundle:
                 f"{self.folder}: {name!r} is not listed in {MANIFEST_NAME}: "
                 "export the checkpoint again"
             )
-        return _regular_file(self.folder, name)[0]
+        return _regular_file(self.place or self.folder, name)[0]
 
 
-def open_bundle(folder: Path | str, *, check_hashes: bool = False) -> Bundle:
+def open_bundle(
+    folder: Path | str,
+    *,
+    check_hashes: bool = False,
+    manifest_sha256: str | None = None,
+    place: Path | None = None,
+) -> Bundle:
     """Open a bundle, checking its manifest, and that each file is there with its size.
 
     check_hashes: also read every file and compare its SHA-256 (about a second per GB).
+    manifest_sha256: the manifest's own, which the caller knows; hashes are then checked too.
+    place: the path by which the folder's files are reached, while it is held.
     Raises: BundleError.
     """
     folder = Path(folder)
-    manifest = parse_manifest(_read_manifest(folder))
+    text = _read_manifest(folder, place or folder)
+    if manifest_sha256 is not None:
+        _check_digest(folder, text, manifest_sha256)
+    manifest = parse_manifest(text)
     check_needed_files(manifest)
     for name, record in manifest.files.items():
-        path, size = _regular_file(folder, name)
+        path, size = _regular_file(place or folder, name)
         if size != record.bytes:
             raise BundleError(
                 f"{path}: has {size} bytes, expected {record.bytes}: "
                 "copy the bundle again, or export again"
             )
-        if check_hashes and _checked_hash(path) != record.sha256:
+        is_checked = check_hashes or manifest_sha256 is not None
+        if is_checked and _checked_hash(path) != record.sha256:
             raise BundleError(
                 f"{path}: its SHA-256 differs from the manifest's, the file was altered: "
                 "copy the bundle again, or export again"
             )
-    return Bundle(folder=folder.resolve(), manifest=manifest)
+    return Bundle(folder=folder.resolve(), manifest=manifest, place=place)
 
 
 def check_needed_files(manifest: Manifest) -> None:
@@ -104,21 +120,30 @@ def _checked_hash(path: Path) -> str:
         raise BundleError(f"{path}: cannot be read: {err.strerror}: check the disk") from err
 
 
-def _read_manifest(folder: Path) -> str:
+def _check_digest(folder: Path, text: str, expected: str) -> None:
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if found != expected.lower():
+        raise BundleError(
+            f"{folder / MANIFEST_NAME}: its SHA-256 is {found}, expected {expected}: not the "
+            "bundle that was asked for"
+        )
+
+
+def _read_manifest(folder: Path, place: Path) -> str:
     if not folder.is_dir():
         raise BundleError(f"not a bundle: {folder} is not a folder; export one with pegasus-export")
-    if not (folder / MANIFEST_NAME).exists():
+    if not (place / MANIFEST_NAME).exists():
         raise BundleError(
             f"not a bundle: {folder} has no {MANIFEST_NAME}; export one with pegasus-export"
         )
-    path, size = _regular_file(folder, MANIFEST_NAME)
+    path, size = _regular_file(place, MANIFEST_NAME)
     if size > MAX_TEXT_BYTES:
         raise BundleError(
             f"{path}: has {size} bytes, expected at most {MAX_TEXT_BYTES}: "
             "export the checkpoint again"
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as err:
         raise BundleError(f"{path}: not UTF-8: export the checkpoint again") from err
     except OSError as err:

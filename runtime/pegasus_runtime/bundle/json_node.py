@@ -19,6 +19,8 @@ MAX_DEPTH = 32  # of free-form values; far below what recursion in Python bears
 MAX_TEXT_BYTES = 16 * 2**20  # a real manifest has some 100 kB
 MAX_DIGITS = 19  # of an int64
 MAX_SHOWN_CHARS = 60
+_LARGEST_SIZE = 2**31 - 1
+_LARGEST_OFFSET = 2**62
 
 
 def load_json(text: str) -> "JsonNode":
@@ -138,19 +140,25 @@ class JsonNode:
             raise self.error("a string without lone surrogates")
         return self.value
 
-    def integer(self, minimum: int) -> int:
-        """An integer that is at least `minimum`; true and false are none."""
+    def integer(self, minimum: int, maximum: int) -> int:
+        """An integer in a range; true and false are none."""
         if not isinstance(self.value, int) or isinstance(self.value, bool) or self.value < minimum:
             raise self.error(_INTEGER_NAMES.get(minimum, f"an integer of at least {minimum}"))
+        if self.value > maximum:
+            raise self.error(f"at most {maximum}")
         return self.value
 
     def positive(self) -> int:
-        """An integer that is at least 1."""
-        return self.integer(1)
+        """An integer that is at least 1, and a size that an array may have."""
+        return self.integer(1, _LARGEST_SIZE)
 
-    def count(self) -> int:
+    def count(self, maximum: int = _LARGEST_SIZE) -> int:
         """An integer that is at least 0."""
-        return self.integer(0)
+        return self.integer(0, maximum)
+
+    def offset(self) -> int:
+        """A place in a file, or its size."""
+        return self.integer(0, _LARGEST_OFFSET)
 
     def boolean(self) -> bool:
         """True or false."""

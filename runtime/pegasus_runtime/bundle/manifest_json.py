@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import get_args
 
+from pegasus_runtime.bundle.check_sizes import check_sizes
 from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, load_json
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,
@@ -51,6 +52,7 @@ DTYPES = (
 )
 
 
+_MOST_LAYERS = 1024
 _TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float16": 2, "float32": 4}
 
 
@@ -85,6 +87,7 @@ def parse_manifest(text: str) -> Manifest:
     _check_token_ids(manifest)
     _check_tables(manifest)
     _check_plans(manifest)
+    check_sizes(manifest)
     if (manifest.classifier is None) == (manifest.task == "text-classification"):
         got = "null" if manifest.classifier is None else "given"
         raise field_error("classifier", got, "labels for text-classification, null otherwise")
@@ -111,7 +114,7 @@ def _check_schema_version(root: JsonNode) -> None:
             "manifest.json: missing schema_version: not a bundle of pegasus-edge; "
             "export one with pegasus-export"
         )
-    version = root.child("schema_version").positive()
+    version = root.child("schema_version").integer(1, 2**63)
     if version > SCHEMA_VERSION:
         raise BundleError(
             f"manifest.json: schema_version is {version}, this version reads {SCHEMA_VERSION}: "
@@ -135,8 +138,8 @@ def _read_architecture(node: JsonNode) -> Architecture:
         architecture=node.child("architecture").text(),
         vocab_size=node.child("vocab_size").positive(),
         d_model=node.child("d_model").positive(),
-        encoder_layers=node.child("encoder_layers").count(),
-        decoder_layers=node.child("decoder_layers").count(),
+        encoder_layers=node.child("encoder_layers").count(_MOST_LAYERS),
+        decoder_layers=node.child("decoder_layers").count(_MOST_LAYERS),
         encoder_heads=node.child("encoder_heads").count(),
         decoder_heads=node.child("decoder_heads").count(),
         head_dim=node.child("head_dim").positive(),
@@ -196,7 +199,7 @@ def _read_table(node: JsonNode) -> TableSpec:
         raise shape.error("rows and columns")
     return TableSpec(
         file=node.child("file").file_path(),
-        offset=node.child("offset").count(),
+        offset=node.child("offset").offset(),
         dtype=node.child("dtype").choice(tuple(_TABLE_ITEM_BYTES)),
         shape=(sizes[0], sizes[1]),
         graphs=node.child("graphs").sequence(JsonNode.text),
@@ -335,7 +338,7 @@ def _read_files(node: JsonNode) -> dict[str, FileRecord]:
 
 def _read_file(node: JsonNode) -> FileRecord:
     node.expect_fields_of(FileRecord)
-    return FileRecord(bytes=node.child("bytes").count(), sha256=_read_sha256(node.child("sha256")))
+    return FileRecord(bytes=node.child("bytes").offset(), sha256=_read_sha256(node.child("sha256")))
 
 
 def _read_sha256(node: JsonNode) -> str:

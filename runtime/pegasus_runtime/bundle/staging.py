@@ -1,20 +1,14 @@
 """A bundle in the making: written to a temporary sibling folder, renamed when it is complete.
 
 An interrupted export leaves nothing that loads: the manifest is the last file written, and the
-folder gets its name only after that. Siblings of the output folder:
-    .NAME.partial-<pid>-<host>-<random>    being written
-    .NAME.replaced-<pid>-<host>-<random>   the old bundle, while the new one takes its place
-What a killed process left of these is cleared up by the next export to the same output.
+folder gets its name only after that, in one step where the system can. What a killed process left
+is cleared up by the next export beside it (`leftovers.py`).
 """
 
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import os
-import platform
-import re
-import secrets
 import shutil
 import signal
 import sys
@@ -30,12 +24,18 @@ from pegasus_runtime.bundle.folder import (
     check_needed_files,
     sha256_of_file,
 )
-from pegasus_runtime.bundle.json_node import load_json
+from pegasus_runtime.bundle.folder_lock import hold_alone, lock_folder
+from pegasus_runtime.bundle.json_node import MAX_TEXT_BYTES, load_json
+from pegasus_runtime.bundle.leftovers import clear_leftovers, sibling_of
 from pegasus_runtime.bundle.manifest import FileRecord, Manifest
 from pegasus_runtime.bundle.manifest_json import dump_manifest
+from pegasus_runtime.bundle.replace_folder import exchange_folders
 from pegasus_runtime.errors import BundleError
 
 __all__ = ["BundleWriter", "write_bundle"]
+
+_READ_FOR_S = 30.0
+_OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -113,10 +113,12 @@ class BundleWriter:
 def write_bundle(output: Path | str, *, force: bool = False) -> Iterator[BundleWriter]:
     """Write a bundle to `output`, all or nothing.
 
-    Without a call to `commit`, and on any exception, KeyboardInterrupt or SIGTERM, the temporary
-    folder is removed and `output` is as before. SIGTERM raises SystemExit(143) meanwhile, unless
-    the program has its own handler or this is not the main thread.
-    force: replace a bundle, or an empty folder; anything else at `output` is refused all the same.
+    Without a call to `commit`, and on any exception, KeyboardInterrupt, SIGTERM or SIGHUP, the
+    temporary folder is removed and `output` is as before. SIGTERM raises SystemExit(143) meanwhile,
+    and SIGHUP SystemExit(129), unless the program has its own handler or this is not the main
+    thread.
+    force: replace a bundle, or an empty folder; anything else at `output` is refused all the same,
+    and so is a bundle with files in its folder that are not its own.
     Raises: BundleError; OSError from the file system.
 
     >>> with write_bundle("xsum-int8", force=True) as staging:     # doctest: +SKIP
@@ -127,16 +129,18 @@ def write_bundle(output: Path | str, *, force: bool = False) -> Iterator[BundleW
     if not output.name:
         raise BundleError(f"output {output} is no folder that could be written: choose another")
     output.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(output)
+    clear_leftovers(output)
     _check_output(output, force)
-    with _exit_on_sigterm():
-        staging = BundleWriter(path=_sibling(output, "partial"), output=output, force=force)
+    with _exit_on_signals():
+        path = sibling_of(output, "partial")
+        staging = BundleWriter(path=path, output=output, force=force)
         try:
-            staging.path.mkdir()
-            yield staging
+            path.mkdir()
+            with hold_alone(path):  # until it has its name, or is gone
+                yield staging
         finally:
             if not staging.committed:
-                shutil.rmtree(staging.path, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_output(output: Path, force: bool) -> None:
@@ -147,74 +151,93 @@ def _check_output(output: Path, force: bool) -> None:
         raise BundleError(f"output is a file: {output}: choose another")
     if not force:
         raise BundleError(f"output folder exists: {output}: choose another or pass --force")
-    if any(output.iterdir()) and not _looks_like_bundle(output):
+    if not any(output.iterdir()):
+        return
+    own = _files_of_bundle(output)
+    if own is None:
         raise BundleError(
             f"output folder is not a bundle: {output}: --force replaces bundles only; "
             "choose another"
         )
+    foreign = sorted(_all_files(output) - own)
+    if foreign:
+        raise BundleError(
+            f"output folder has files that are not of its bundle: {output}: {foreign[0]!r}: "
+            f"--force would delete {'it' if len(foreign) == 1 else f'these {len(foreign)}'}: "
+            "move what you need, delete the rest, or choose another folder"
+        )
 
 
-def _looks_like_bundle(folder: Path) -> bool:
-    """Whether a folder holds the manifest of a bundle, of any schema version."""
+def _files_of_bundle(folder: Path) -> set[str] | None:
+    """What the manifest lists, and itself; of any schema version. None if it is no bundle."""
+    path = folder / MANIFEST_NAME
     try:
-        value = load_json((folder / MANIFEST_NAME).read_text(encoding="utf-8")).value
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            return None
+        value = load_json(path.read_text(encoding="utf-8")).value
     except (OSError, UnicodeDecodeError, BundleError):
-        return False
-    return isinstance(value, dict) and {"schema_version", "graphs", "files"} <= value.keys()
+        return None
+    if not isinstance(value, dict) or not {"schema_version", "graphs", "files"} <= value.keys():
+        return None
+    files = value["files"]
+    return {MANIFEST_NAME, *files} if isinstance(files, dict) else None
+
+
+def _all_files(folder: Path) -> set[str]:
+    """Relative POSIX paths, but for what file managers leave."""
+    return {
+        Path(parent, name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name not in _OF_FILE_MANAGERS
+    }
 
 
 def _put_in_place(staging: Path, output: Path) -> None:
-    """Rename `staging` to `output`; what stood there comes back if that fails."""
-    aside = _sibling(output, "replaced")
-    try:
-        if output.exists():
-            os.rename(output, aside)
+    """Gives `output` the new folder, and deletes the old one when nobody reads it any more."""
+    if not output.exists():
         os.rename(staging, output)
         _sync_folder(output.parent)
-    except BaseException:
-        if aside.exists() and not output.exists():
-            os.rename(aside, output)
-        raise
-    finally:
-        if output.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+    elif exchange_folders(staging, output):
+        _sync_folder(output.parent)
+        _delete_unread(staging)
+    else:
+        _replace_in_two_steps(staging, output)
 
 
-def _sibling(output: Path, role: str) -> Path:
-    name = f".{output.name}.{role}-{os.getpid()}-{_host()}-{secrets.token_hex(4)}"
-    return output.with_name(name)
+def _replace_in_two_steps(staging: Path, output: Path) -> None:
+    """What stood there comes back if the second one fails."""
+    aside = sibling_of(output, "replaced")
+    with _shared(output):  # so that no other export takes it for dead
+        try:
+            os.rename(output, aside)
+            os.rename(staging, output)
+            _sync_folder(output.parent)
+        except BaseException:
+            if aside.exists() and not output.exists():
+                os.rename(aside, output)
+            raise
+    _delete_unread(aside)
 
 
-def _host() -> str:
-    """Eight hex digits for this machine: process ids mean nothing on another one."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-def _clear_leftovers(output: Path) -> None:
-    """Remove what killed processes of this machine left beside `output`, or put it back."""
-    pattern = re.compile(
-        rf"\.{re.escape(output.name)}\.(partial|replaced)-([0-9]+)-{_host()}-[0-9a-f]+"
-    )
-    for path in sorted(output.parent.iterdir()):
-        match = pattern.fullmatch(path.name)
-        if match is None or _is_alive(int(match[2])):
-            continue
-        if match[1] == "replaced" and not os.path.lexists(output):
-            os.rename(path, output)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # os.kill(pid, 0) would end the process there
-        return True
+@contextlib.contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    if os.name == "nt":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+        lock_folder(descriptor, shared=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _delete_unread(folder: Path) -> None:
+    """Of a folder that is read for long, the next export does it."""
+    with hold_alone(folder, timeout_s=_READ_FOR_S) as is_unread:
+        if is_unread is not False:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files_below(folder: Path) -> list[str]:
@@ -254,18 +277,20 @@ def _sync_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the stack instead of ending the process on the spot."""
+def _exit_on_signals() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP unwind the stack instead of ending the process on the spot."""
+    names = ("SIGTERM", "SIGHUP")  # Windows has only the former
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
+    taken = [each for each in numbers if is_main and signal.getsignal(each) is signal.SIG_DFL]
 
-    def exit_143(signum: int, frame: FrameType | None) -> None:
+    def leave(signum: int, frame: FrameType | None) -> None:
         sys.exit(128 + signum)
 
-    signal.signal(signal.SIGTERM, exit_143)
+    for number in taken:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, open_bundle
+from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, TokenizerSpec, open_bundle, read_held
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenization.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
 
+T = TypeVar("T")
 _TARGETS = ("ort", *PLAN_TARGETS)
 _MADE_BY = {
     "summarization": "Summarizer",
@@ -20,26 +24,52 @@ _MADE_BY = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OpenTask:
+class OpenTask(Generic[T]):
     """What every task starts from."""
 
     bundle: Bundle
     tokenizer: Tokenizer
+    model: T
+    """Whatever runs its graphs."""
 
 
 def open_task(
     folder: Path | str,
     task: Task,
+    load: Callable[[Bundle], T],
     *,
     check_hashes: bool = False,
+    manifest_sha256: str | None = None,
     newlines: Newlines = "hf",
     parse_special_tokens: bool = False,
-) -> OpenTask:
+) -> OpenTask[T]:
     """Opens a bundle that is for this task, of a target that this runtime can run for it.
 
-    Raises: BundleError, OptionsError for unknown newlines.
+    All of it is of one bundle, even while an export replaces that; so `load` may be called again.
+    Raises: BundleError, OptionsError for unknown newlines, and what `load` raises.
     """
-    bundle = open_bundle(folder, check_hashes=check_hashes)
+    folder = Path(folder)
+
+    def read(place: Path) -> OpenTask[T]:
+        bundle = open_bundle(
+            folder, check_hashes=check_hashes, manifest_sha256=manifest_sha256, place=place
+        )
+        spec = _check_bundle(bundle, task)
+        tokenizer = Tokenizer.load(
+            bundle.path(spec.file),
+            spec,
+            newlines=newlines,
+            parse_special_tokens=parse_special_tokens,
+        )
+        model = load(bundle)
+        return OpenTask(
+            bundle=dataclasses.replace(bundle, place=None), tokenizer=tokenizer, model=model
+        )
+
+    return read_held(folder, read)
+
+
+def _check_bundle(bundle: Bundle, task: Task) -> TokenizerSpec:
     manifest = bundle.manifest
     targets = _TARGETS if task == "summarization" else _TARGETS[:1]
     if manifest.target not in targets:
@@ -54,13 +84,7 @@ def open_task(
             f"{'' if spec else ' without a tokenizer'}, this needs {task!r} and a tokenizer: "
             f"{_advice(manifest.task, task)}"
         )
-    tokenizer = Tokenizer.load(
-        bundle.path(spec.file),
-        spec,
-        newlines=newlines,
-        parse_special_tokens=parse_special_tokens,
-    )
-    return OpenTask(bundle=bundle, tokenizer=tokenizer)
+    return spec
 
 
 def _advice(got: str, needed: str) -> str:

@@ -49,17 +49,26 @@ class QuestionAnswerer(Closing):
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, threads: int | None = None, check_hashes: bool = False
+        cls,
+        folder: Path | str,
+        *,
+        threads: int | None = None,
+        check_hashes: bool = False,
+        manifest_sha256: str | None = None,
     ) -> QuestionAnswerer:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. Raises: BundleError, EngineError.
+        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError.
         """
-        opened = open_task(folder, "question-answering", check_hashes=check_hashes)
-        outputs = ["start_logits", "end_logits"]
-        model = OrtModel(opened.bundle, outputs, threads=threads)
-        return cls(opened.bundle, model, opened.tokenizer)
+        opened = open_task(
+            folder,
+            "question-answering",
+            lambda bundle: OrtModel(bundle, ["start_logits", "end_logits"], threads=threads),
+            check_hashes=check_hashes,
+            manifest_sha256=manifest_sha256,
+        )
+        return cls(opened.bundle, opened.model, opened.tokenizer)
 
     def answer(
         self,

@@ -24,7 +24,7 @@ from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.search.unsupported import unsupported_defaults
+from pegasus_runtime.tasks.check_summarizer import check_summarizer
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
@@ -60,6 +60,7 @@ class Summarizer(Closing):
         threads: int | None = None,
         kernel_cache: Path | str | None = None,
         check_hashes: bool = False,
+        manifest_sha256: str | None = None,
         newlines: Newlines = "hf",
         parse_special_tokens: bool = False,
     ) -> Summarizer:
@@ -71,28 +72,32 @@ class Summarizer(Closing):
         kernel_cache: a file in which TensorRT for RTX keeps the kernels that it compiles when a
         size first runs, for the next process; made if it is not there.
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
+        manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
         Raises: BundleError, EngineError, OptionsError for unknown newlines.
         """
         from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
 
+        def load(bundle: Bundle) -> Engine:
+            check_summarizer(bundle)
+            return open_engine(
+                bundle,
+                provider=provider,
+                threads=threads,
+                kernel_cache=None if kernel_cache is None else Path(kernel_cache),
+            )
+
         opened = open_task(
             folder,
             "summarization",
+            load,
             check_hashes=check_hashes,
+            manifest_sha256=manifest_sha256,
             newlines=newlines,
             parse_special_tokens=parse_special_tokens,
         )
-        bundle = opened.bundle
-        _check_bundle(bundle)
-        engine = open_engine(
-            bundle,
-            provider=provider,
-            threads=threads,
-            kernel_cache=None if kernel_cache is None else Path(kernel_cache),
-        )
-        return cls(bundle, engine, opened.tokenizer)
+        return cls(opened.bundle, opened.model, opened.tokenizer)
 
     @overload  # a str is a Sequence[str] too; the first match is the one that counts
     def summarize(  # type: ignore[overload-overlap]
@@ -385,16 +390,3 @@ class Summarizer(Closing):
             for hypothesis in hypotheses
         ]
         return dataclasses.replace(best, seconds=seconds, alternatives=tuple(others))
-
-
-def _check_bundle(bundle: Bundle) -> None:
-    manifest, folder = bundle.manifest, bundle.folder
-    missing = {"encoder", "decoder_step"} - set(manifest.graphs)
-    if missing:
-        raise BundleError(f"{folder}: has no graph {min(missing)}: export the checkpoint again")
-    names = unsupported_defaults(manifest.generation)
-    if names:
-        raise BundleError(
-            f"{folder}: its generation defaults use {', '.join(names)}, which this version does "
-            "not offer: export the checkpoint without them"
-        )

@@ -51,17 +51,26 @@ class TextClassifier(Closing):
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, threads: int | None = None, check_hashes: bool = False
+        cls,
+        folder: Path | str,
+        *,
+        threads: int | None = None,
+        check_hashes: bool = False,
+        manifest_sha256: str | None = None,
     ) -> TextClassifier:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. Raises: BundleError, EngineError.
+        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError.
         """
-        opened = open_task(folder, "text-classification", check_hashes=check_hashes)
-        return cls(
-            opened.bundle, OrtModel(opened.bundle, ["logits"], threads=threads), opened.tokenizer
+        opened = open_task(
+            folder,
+            "text-classification",
+            lambda bundle: OrtModel(bundle, ["logits"], threads=threads),
+            check_hashes=check_hashes,
+            manifest_sha256=manifest_sha256,
         )
+        return cls(opened.bundle, opened.model, opened.tokenizer)
 
     @overload  # a str is a Sequence[str] too; the first match is the one that counts
     def classify(  # type: ignore[overload-overlap]

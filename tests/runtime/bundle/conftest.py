@@ -49,7 +49,7 @@ def manifest() -> Manifest:
             vocab_size=96103,
             d_model=1024,
             encoder_layers=16,
-            decoder_layers=4,
+            decoder_layers=1,
             encoder_heads=16,
             decoder_heads=16,
             head_dim=64,

@@ -85,10 +85,10 @@ def test_a_huge_manifest_is_refused_unread(folder: Path) -> None:
 def test_a_manifest_lost_while_it_is_opened_says_why(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Path, encoding: str) -> str:
+    def refuse(self: Path) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(BundleError, match=r"manifest\.json: cannot be read: Input/output error"):
         open_bundle(folder)
 
@@ -256,3 +256,15 @@ def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
 def test_a_file_that_cannot_be_read_is_an_error_when_hashes_are_checked(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"cannot be read: .*: check the disk"):
         _checked_hash(tmp_path)  # a folder cannot be read as a file
+
+
+def test_a_pinned_manifest_is_the_only_one_and_pins_all_files(folder: Path) -> None:
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    assert open_bundle(folder, manifest_sha256=digest.upper()) == open_bundle(folder)
+    with pytest.raises(BundleError, match=rf"its SHA-256 is {digest}, expected 00: not the bundle"):
+        open_bundle(folder, manifest_sha256="00")
+    data = bytearray((folder / "encoder.onnx").read_bytes())
+    data[0] ^= 1
+    (folder / "encoder.onnx").write_bytes(data)
+    with pytest.raises(BundleError, match=r"encoder\.onnx: its SHA-256 differs"):
+        open_bundle(folder, manifest_sha256=digest)

@@ -38,7 +38,7 @@ from pegasus_runtime.bundle import (
 from pegasus_runtime.errors import BundleError
 
 names = st.text(min_size=1, max_size=12)
-positives = st.integers(1, 2**63 - 1)
+positives = st.integers(1, 2**31 - 1)
 path_parts = st.from_regex(r"[A-Za-z0-9_-]{1,8}(\.[a-z]{1,4})?", fullmatch=True)
 paths = st.lists(path_parts, min_size=1, max_size=3).map("/".join).filter("manifest.json".__ne__)
 hashes = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
@@ -72,10 +72,10 @@ full_architectures = st.builds(
     encoder_layers=st.integers(0, 99),
     decoder_layers=st.integers(0, 99),
     encoder_heads=st.integers(0, 99),
-    decoder_heads=st.integers(0, 99),
-    head_dim=positives,
+    decoder_heads=st.integers(1, 99),
+    head_dim=st.integers(1, 10**6),
     max_position_embeddings=st.none() | positives,
-)
+).map(lambda facts: replace(facts, d_model=facts.decoder_heads * facts.head_dim))
 sparse_architectures = st.builds(
     replace,
     full_architectures,

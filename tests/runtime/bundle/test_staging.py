@@ -1,6 +1,7 @@
 """A bundle is written all or nothing, whatever interrupts it."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import pegasus_runtime.bundle.staging as staging_module
 from pegasus_runtime.bundle import (
     BundleWriter,
     Manifest,
-    dump_manifest,
     open_bundle,
+    read_held,
     write_bundle,
 )
 from pegasus_runtime.errors import BundleError
@@ -67,7 +69,7 @@ def test_nothing_that_loads_exists_before_the_commit(
 ) -> None:
     with write_bundle(output) as staging:
         fill(staging, contents)
-        assert staging.path.name.startswith(f".xsum.partial-{os.getpid()}-")
+        assert staging.path.name.startswith(".xsum.pegasus-partial-")
         assert staging.path.parent == output.parent
         bundle = staging.preview(bare_manifest)
         assert bundle.path("encoder.onnx").read_bytes() == b"encoder"
@@ -264,12 +266,74 @@ def test_force_replaces_a_bundle_of_any_schema_version_and_its_leftovers(
     output: Path, bare_manifest: Manifest, manifest: Manifest, contents: Mapping[str, bytes]
 ) -> None:
     export(output, bare_manifest, {**contents, "old.bin": b"old"})
-    old = dump_manifest(manifest).replace('"schema_version": 4', '"schema_version": 99')
-    (output / "manifest.json").write_text(old)
+    old = json.loads((output / "manifest.json").read_text()) | {"schema_version": 99}
+    (output / "manifest.json").write_text(json.dumps(old))
     export(output, bare_manifest, contents, force=True)
     assert open_bundle(output, check_hashes=True).manifest == manifest
     assert not (output / "old.bin").exists()
     assert list(output.parent.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "sub/notes.txt"])
+def test_force_does_not_delete_what_is_not_the_bundles(
+    output: Path, bare_manifest: Manifest, contents: Mapping[str, bytes], name: str
+) -> None:
+    export(output, bare_manifest, contents)
+    (output / ".DS_Store").write_bytes(b"of a file manager")
+    export(output, bare_manifest, contents, force=True)
+    (output / name).parent.mkdir(exist_ok=True)
+    (output / name).write_text("mine")
+    before = tree(output.parent)
+    message = f"has files that are not of its bundle: .*{name}': --force would delete it: move what"
+    with pytest.raises(BundleError, match=message):
+        export(output, bare_manifest, contents, force=True)
+    assert tree(output.parent) == before
+
+
+def test_a_system_that_cannot_exchange_folders_takes_two_steps(
+    output: Path,
+    bare_manifest: Manifest,
+    contents: Mapping[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export(output, bare_manifest, contents)
+    monkeypatch.setattr(staging_module, "exchange_folders", lambda one, other: False)
+    export(output, replace(bare_manifest, precision="newer"), contents, force=True)
+    assert open_bundle(output).manifest.precision == "newer"
+    assert list(output.parent.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("length", [230, 255])
+def test_a_name_may_be_as_long_as_the_file_system_takes(
+    tmp_path: Path, bare_manifest: Manifest, contents: Mapping[str, bytes], length: int
+) -> None:
+    output = tmp_path / ("x" * length)
+    export(output, bare_manifest, contents)
+    export(output, replace(bare_manifest, precision="newer"), contents, force=True)
+    assert open_bundle(output).manifest.precision == "newer"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@on_posix
+def test_a_bundle_that_is_being_read_is_not_deleted_yet(
+    output: Path,
+    bare_manifest: Manifest,
+    contents: Mapping[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export(output, bare_manifest, contents)
+    monkeypatch.setattr(staging_module, "_READ_FOR_S", 0.0)
+
+    def read(place: Path) -> bytes:
+        if not (output.parent / "done").exists():
+            (output.parent / "done").touch()
+            export(output, bare_manifest, {**contents, "encoder.onnx": b"another"}, force=True)
+        return (place / "encoder.onnx").read_bytes()
+
+    assert read_held(output, read) == b"encoder"
+    assert len(list(output.parent.iterdir())) == 3
+    export(output.with_name("next"), bare_manifest, contents)
+    assert {path.name for path in output.parent.iterdir()} == {"xsum", "next", "done"}
 
 
 def test_force_fills_an_empty_folder(
@@ -315,10 +379,11 @@ def test_a_failure_between_the_two_renames_puts_the_old_bundle_back(
     rename = os.rename
 
     def fail_for_the_new(source: Path, target: Path) -> None:
-        if ".partial-" in source.name:
+        if ".pegasus-partial-" in source.name:
             raise failure
         rename(source, target)
 
+    monkeypatch.setattr(staging_module, "exchange_folders", lambda one, other: False)
     monkeypatch.setattr(os, "rename", fail_for_the_new)
     with pytest.raises(type(failure)):
         export(output, replace(bare_manifest, precision="fp16"), contents, force=True)
@@ -358,7 +423,8 @@ def start_export(output: Path) -> tuple[subprocess.Popen[str], Path]:
 
 @on_posix
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
+    ("number", "status"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, -signal.SIGINT)],
 )
 def test_a_signal_ends_the_export_and_leaves_nothing(
     output: Path, number: signal.Signals, status: int
@@ -384,20 +450,17 @@ def test_what_a_killed_export_left_is_removed_by_the_next_one(
 
 
 @on_posix
-def test_an_export_under_way_and_those_of_other_machines_are_left_alone(
+def test_only_what_nobody_holds_is_removed_beside_an_output_of_any_name(
     output: Path, bare_manifest: Manifest, contents: Mapping[str, bytes]
 ) -> None:
     process, staging = start_export(output)
     try:
-        pid, host, random = staging.name.split("-")[1:]
-        foreign = output.with_name(f".xsum.partial-4194304-{host[::-1]}x-{random}")
-        other = output.with_name(f".other.partial-4194304-{host}-{random}")
-        init = output.with_name(f".xsum.partial-1-{host}-{random}")
-        for folder in (foreign, other, init):
+        foreign = output.with_name(".xsum.partial-0123456789abcdef")
+        dead = output.with_name(".other.pegasus-partial-0123456789abcdef")
+        for folder in (foreign, dead):
             folder.mkdir()
         export(output, bare_manifest, contents)
-        assert {*output.parent.iterdir()} == {output, staging, foreign, other, init}
-        assert int(pid) == process.pid
+        assert {*output.parent.iterdir()} == {output, staging, foreign}
     finally:
         process.kill()
         process.communicate(timeout=20)

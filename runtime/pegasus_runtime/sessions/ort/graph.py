@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.bundle import Bundle, map_table
+from pegasus_runtime.bundle import Bundle, TensorSpec, check_graph_weights, map_table
 from pegasus_runtime.errors import BundleError, EngineError
 
 if TYPE_CHECKING:
@@ -53,6 +53,14 @@ def share(array: npt.NDArray[Any]) -> SharedArray:
     return SharedArray(array=array, value=onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
 
+_TYPES: Mapping[str, str] = {
+    "bool": "tensor(bool)",
+    "float16": "tensor(float16)",
+    "float32": "tensor(float)",
+    "int32": "tensor(int32)",
+    "int64": "tensor(int64)",
+    "int8": "tensor(int8)",
+}
 # What is as large gets pages of its own, which the system has back when the array goes: batches
 # differ in size, and in the heap they leave holes that it keeps.
 _OWN_PAGES_BYTES = 2**20
@@ -113,6 +121,7 @@ def load_graph(
     for table, shared in (tables or {}).items():
         if name in bundle.manifest.tables[table].graphs:
             options.add_initializer(table, shared.value)
+    check_graph_weights(bundle, name)
     path = bundle.path(bundle.manifest.graphs[name].file)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -139,8 +148,10 @@ def check_graph(
     inputs: set[str],
     outputs: set[str],
 ) -> None:
-    """Raises: BundleError where an input or output is missing, or an input is one too many."""
-    file = bundle.manifest.graphs[name].file
+    """Raises: BundleError where an input or output is missing, has another type or shape than in
+    the manifest, or an input is one too many."""
+    spec = bundle.manifest.graphs[name]
+    file = spec.file
     got_inputs = {value.name for value in session.get_inputs()}
     missing = inputs - got_inputs | outputs - {value.name for value in session.get_outputs()}
     if missing or got_inputs - inputs:
@@ -149,6 +160,25 @@ def check_graph(
             f"{bundle.folder / file}: {what}, unlike a graph {name} of {bundle.manifest.task} "
             "with the manifest's number of layers: export the checkpoint again"
         )
+    expected = {each.name: each for each in (*spec.inputs, *spec.outputs)}
+    for value in (*session.get_inputs(), *session.get_outputs()):
+        if value.name in expected and not _is_as_described(value, expected[value.name]):
+            raise BundleError(
+                f"{bundle.folder / file}: {value.name} is {value.type} {value.shape}, unlike graph "
+                f"{name} of the manifest: export the checkpoint again"
+            )
+
+
+def _is_as_described(value: onnxruntime.NodeArg, spec: TensorSpec) -> bool:
+    """Sizes that a graph leaves open may be any."""
+    return (
+        value.type == _TYPES.get(spec.dtype)
+        and len(value.shape) == len(spec.shape)
+        and all(
+            isinstance(got, str | None) or isinstance(size, str) or got == size
+            for got, size in zip(value.shape, spec.shape, strict=True)
+        )
+    )
 
 
 def run_graph(

@@ -1,0 +1,50 @@
+"""The numbers of a manifest against each other and against its graphs, before anything is sized
+by them."""
+
+import re
+
+from pegasus_runtime.bundle.json_node import field_error
+from pegasus_runtime.bundle.manifest import Manifest, TensorSpec
+
+__all__ = ["check_sizes"]
+
+_PER_LAYER = re.compile(r"(?:(?:past|present)_)?(self|cross)_(?:key|value)\.(\d+)")
+_PADDING = 8  # a plan's vocabulary is rounded up to whole words
+
+
+def check_sizes(manifest: Manifest) -> None:
+    """Raises: BundleError."""
+    if manifest.target == "onnx":  # the names of whoever runs those
+        return
+    facts = manifest.architecture
+    if facts.decoder_layers and facts.head_dim * facts.decoder_heads != facts.d_model:
+        raise field_error(
+            "architecture.decoder_heads", f"{facts.decoder_heads} of {facts.head_dim}", "d_model"
+        )
+    for name, graph in manifest.graphs.items():
+        layers: set[int] = set()
+        for tensor in (*graph.inputs, *graph.outputs):
+            match = _PER_LAYER.fullmatch(tensor.name)
+            if match is not None:
+                layers.add(int(match[2]))
+                _check_heads(name, tensor, facts.decoder_heads, facts.head_dim)
+            elif tensor.name == "log_probs":
+                _check_vocabulary(name, tensor, facts.vocab_size)
+        if layers and layers != set(range(facts.decoder_layers)):
+            raise field_error(
+                "architecture.decoder_layers", str(facts.decoder_layers), f"those of graph {name}"
+            )
+
+
+def _check_heads(graph: str, tensor: TensorSpec, heads: int, head_dim: int) -> None:
+    shape = tensor.shape
+    if len(shape) < 4 or shape[1] != heads or shape[-1] != head_dim:
+        path = f"graphs.{graph}: shape of {tensor.name}"
+        raise field_error(path, str(list(shape)), f"{heads} heads of {head_dim}")
+
+
+def _check_vocabulary(graph: str, tensor: TensorSpec, vocab_size: int) -> None:
+    size = tensor.shape[-1] if tensor.shape else 0
+    if isinstance(size, str) or not vocab_size <= size < vocab_size + _PADDING:
+        path = f"graphs.{graph}: shape of {tensor.name}"
+        raise field_error(path, str(list(tensor.shape)), f"a vocabulary of {vocab_size}")
