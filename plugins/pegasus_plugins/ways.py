@@ -155,20 +155,21 @@ class _State:
         self._loaded: Path | None = None
 
     def load(self, library: Any, path: Path) -> None:
+        real = path.resolve()
         if self._loaded is not None:
-            if self._loaded != path.resolve():
+            if self._loaded != real:
                 raise PluginError(
-                    f"{library.__name__} has loaded {self._loaded} already, it cannot load {path} "
+                    f"{library.__name__} has loaded {self._loaded} already, it cannot load {real} "
                     "too: start another process"
                 )
             return
-        handle = library.get_plugin_registry().load_library(str(path.resolve()))
+        handle = library.get_plugin_registry().load_library(str(path.absolute()))
         if handle is None:
             raise PluginError(
-                f"{path}: {library.__name__} {library.__version__} did not load it: build it for "
+                f"{real}: {library.__name__} {library.__version__} did not load it: build it for "
                 "this version of TensorRT, or bring the plugin in from one place only"
             )
-        self._loaded = path.resolve()
+        self._loaded = real
 
 
 @functools.cache

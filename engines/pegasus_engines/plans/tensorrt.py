@@ -17,7 +17,7 @@ from pegasus_engines.plans.plugin_bodies import drop_plugin_bodies
 from pegasus_engines.plans.profiles import describe_profile
 from pegasus_engines.plans.watch import BuildLog, OnProgress, make_monitor, record_build, silent
 from pegasus_plugins.specification import NAMESPACE
-from pegasus_runtime.bundle import PLAN_TARGETS, PluginWay, Profile
+from pegasus_runtime.bundle import PLAN_TARGETS, PluginWay, Profile, replace_file
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.gpu import current_capability
 from pegasus_runtime.native.tensorrt import Flavour, load_flavour
@@ -182,7 +182,7 @@ def _build(
     if plan is None:
         raise EngineError(f"{graph}: {flavour.title} cannot build it: {log.explain()}")
     if cache is not None and options.timing_cache is not None:
-        options.timing_cache.write_bytes(cache.serialize())
+        replace_file(options.timing_cache, bytes(cache.serialize()))
     return plan
 
 

@@ -114,7 +114,10 @@ def _fill(
     if prepared.recipe.is_half:
         with progress("measure residual"):
             prepared = choose_residual_shift(prepared, staging.path)
-    with ThreadPoolExecutor(1) as background, KernelCompilation(prepared.plugin) as kernels:
+    with (
+        ThreadPoolExecutor(1) as background,
+        KernelCompilation(prepared.plugin, staging.path) as kernels,
+    ):
         source_hash = background.submit(hash_source, prepared.checkpoint)
         builder = Builder(prepared, staging, source_hash, progress)
         baseline = None

@@ -61,9 +61,10 @@ def choose_plugin(request: ExportRequest, checkpoint: Checkpoint) -> ChosenPlugi
 class KernelCompilation:
     """Compiles the kernels while the context lasts, in a process of its own."""
 
-    def __init__(self, plugin: ChosenPlugin | None) -> None:
+    def __init__(self, plugin: ChosenPlugin | None, folder: Path) -> None:
+        """folder: of the export, with which what a killed process leaves here is cleared up."""
         self._plugin = plugin
-        self._folder = tempfile.TemporaryDirectory(prefix="pegasus-kernels-")
+        self._folder = tempfile.TemporaryDirectory(prefix="kernels-", dir=folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "KernelCompilation":

@@ -20,7 +20,7 @@ from pegasus_export.verify.ort import (
     score_pairs,
 )
 from pegasus_export.verify.reference import Reference, Sources
-from pegasus_runtime.bundle import Bundle, map_table
+from pegasus_runtime.bundle import Bundle, FileRecord, map_table
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.host.device import HostDevice
@@ -99,6 +99,8 @@ def _emulated(bundle: Bundle) -> Iterator[Bundle]:
                 inputs = tuple(x for x in spec.inputs if x.name not in manifest.tables)
                 graphs[name] = dataclasses.replace(spec, file=path.name, inputs=inputs)
                 records[path.name] = manifest.files[spec.file]
+        size = weights.stat().st_size
+        records[weights.name] = FileRecord(bytes=size, sha256=file.sha256)
         draft = dataclasses.replace(
             manifest, graphs=graphs, tables={}, files={**manifest.files, **records}
         )

@@ -13,6 +13,7 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - tables.py         a table of its weights, mapped
 - held_folder.py, folder_lock.py  a folder that stays the same one while it is read
 - staging.py        a bundle in the making: all or nothing
+- replace_file.py    a file that is whole at any time
 - replace_folder.py, leftovers.py  put in the place of another in one step; what a crash leaves
 """
 
@@ -47,6 +48,7 @@ from pegasus_runtime.bundle.manifest import (
     TokenIds,
 )
 from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
+from pegasus_runtime.bundle.replace_file import replace_file
 from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
 from pegasus_runtime.bundle.tables import map_table
 from pegasus_runtime.bundle.tokenizer_spec import (
@@ -94,6 +96,7 @@ __all__ = [
     "open_bundle",
     "parse_manifest",
     "read_held",
+    "replace_file",
     "sha256_of_file",
     "write_bundle",
 ]

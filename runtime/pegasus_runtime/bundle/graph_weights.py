@@ -2,7 +2,7 @@
 
 ONNX Runtime opens whatever a graph names, and takes an array in place of an initialiser without a
 look at its type or size. So both are compared with the manifest beforehand: a graph may read listed
-files only, and a table of the manifest is the very initialiser that the graph has.
+files only, and a table of the manifest is the very initialiser, or input, that the graph has.
 
 Of a protocol buffer just the fields on the way are read.
 
@@ -55,7 +55,8 @@ class GraphWeight:
 def check_graph_weights(bundle: Bundle, name: str) -> None:
     """Raises: BundleError if graph `name` reads what the manifest does not list, or a table of the
     manifest is not as the graph has it."""
-    manifest, file = bundle.manifest, bundle.manifest.graphs[name].file
+    manifest, graph = bundle.manifest, bundle.manifest.graphs[name]
+    file = graph.file
     path = bundle.folder / file
     try:
         weights = read_graph_weights(bundle.path(file).read_bytes())
@@ -75,8 +76,12 @@ def check_graph_weights(bundle: Bundle, name: str) -> None:
                 "bundle again, or export again"
             )
     found = {weight.name: weight for weight in weights}
+    inputs = {each.name: (each.dtype, each.shape) for each in graph.inputs}
     for table, spec in manifest.tables.items():
-        if name in spec.graphs and not _is_same(file, found.get(table), spec):
+        if name not in spec.graphs:
+            continue
+        is_input = inputs.get(table) == (spec.dtype, spec.shape)
+        if not (is_input or _is_same(file, found.get(table), spec)):
             raise BundleError(
                 f"manifest.json: tables.{table}: unlike {table!r} of {path}: export the "
                 "checkpoint again"

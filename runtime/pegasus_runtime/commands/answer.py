@@ -56,7 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     documents = [read_document(COMMAND, name) for name in arguments.files or ["-"]]
     with QuestionAnswerer.load(
-        arguments.bundle, threads=arguments.threads, check_hashes=arguments.check_hashes
+        arguments.bundle,
+        threads=arguments.threads,
+        check_hashes=arguments.check_hashes,
+        manifest_sha256=arguments.manifest_sha256,
     ) as answerer:
         for document in documents:
             answers = answerer.answer(

@@ -54,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     documents = [read_document(COMMAND, name) for name in arguments.files or ["-"]]
     with TextClassifier.load(
-        arguments.bundle, threads=arguments.threads, check_hashes=arguments.check_hashes
+        arguments.bundle,
+        threads=arguments.threads,
+        check_hashes=arguments.check_hashes,
+        manifest_sha256=arguments.manifest_sha256,
     ) as classifier:
         for document in documents:
             found = classifier.classify(document.text, truncate=arguments.truncate)

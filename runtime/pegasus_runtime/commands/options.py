@@ -112,6 +112,11 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="first compare every file of the bundle with its SHA-256 sum",
     )
+    parser.add_argument(
+        "--manifest-sha256",
+        metavar="HEX",
+        help="run only the bundle whose manifest.json has this SHA-256 sum; compares files, too",
+    )
 
 
 def _add_reading_options(parser: argparse.ArgumentParser) -> None:

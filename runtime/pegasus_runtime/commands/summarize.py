@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.bundle,
         threads=arguments.threads,
         check_hashes=arguments.check_hashes,
+        manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
         provider=arguments.provider,

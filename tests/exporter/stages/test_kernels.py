@@ -186,7 +186,7 @@ def test_kernels_that_cannot_be_compiled_are_said_so(checkpoint: Path, tmp_path:
     request = ExportRequest(model=str(checkpoint), output=tmp_path, target="trt", plans=plans)
     plugin = choose_plugin(request, open_checkpoint(request.model))
     with (
-        KernelCompilation(plugin) as kernels,
+        KernelCompilation(plugin, tmp_path) as kernels,
         pytest.raises(UnsupportedError, match=r"cannot be compiled: .*: use --block-sparse plain"),
     ):
         kernels.write(tmp_path / "kernels")
@@ -195,7 +195,8 @@ def test_kernels_that_cannot_be_compiled_are_said_so(checkpoint: Path, tmp_path:
 
 def test_a_compilation_that_nobody_waits_for_is_ended(checkpoint: Path, tmp_path: Path) -> None:
     request = ExportRequest(model=str(checkpoint), output=tmp_path, target="trt", plans=PLANS)
-    with KernelCompilation(choose_plugin(request, open_checkpoint(request.model))) as kernels:
+    plugin = choose_plugin(request, open_checkpoint(request.model))
+    with KernelCompilation(plugin, tmp_path) as kernels:
         process = kernels._process
     assert process is not None
     assert process.returncode is not None

@@ -8,7 +8,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pegasus_runtime.bundle import FileRecord, GraphSpec, Manifest, TableSpec, check_graph_weights
+from pegasus_runtime.bundle import (
+    FileRecord,
+    GraphSpec,
+    Manifest,
+    TableSpec,
+    TensorSpec,
+    check_graph_weights,
+)
 from pegasus_runtime.bundle.folder import Bundle
 from pegasus_runtime.bundle.graph_weights import GraphWeight, read_graph_weights
 from pegasus_runtime.errors import BundleError
@@ -99,6 +106,21 @@ def test_a_graph_reads_listed_files_and_tables_are_its_own(
 ) -> None:
     bundle = bundle_of(tmp_path, manifest, model(external("table", "weights.bin", offset=64)))
     check_graph_weights(bundle, "encoder")
+
+
+@pytest.mark.parametrize(("shape", "is_taken"), [((4, 8), True), ((8, 4), False)])
+def test_a_table_may_be_an_input(
+    tmp_path: Path, manifest: Manifest, shape: tuple[int, int], is_taken: bool
+) -> None:
+    bundle = bundle_of(tmp_path, manifest, model())
+    table = TensorSpec(name="table", dtype="int8", shape=shape)
+    graph = replace(bundle.manifest.graphs["encoder"], inputs=(table,))
+    bundle = replace(bundle, manifest=replace(bundle.manifest, graphs={"encoder": graph}))
+    if is_taken:
+        check_graph_weights(bundle, "encoder")
+        return
+    with pytest.raises(BundleError, match=r"tables\.table: unlike 'table' of "):
+        check_graph_weights(bundle, "encoder")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
+from pegasus_runtime.bundle import replace_file
 from pegasus_runtime.errors import EngineError
 
 __all__ = ["KernelCache"]
@@ -62,14 +62,11 @@ class KernelCache:
         kernels = bytes(self._cache.serialize())
         if kernels == self._saved:
             return
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         try:
-            unfinished.write_bytes(kernels)
-            unfinished.replace(self.path)
+            replace_file(self.path, kernels)
         except OSError as err:
             # What the kernels compute is right without the file; only the next start is slower.
             _LOG.warning("%s: compiled kernels cannot be kept: %s", self.path, err.strerror)
-            unfinished.unlink(missing_ok=True)
             self.path = None
             return
         self._saved = kernels

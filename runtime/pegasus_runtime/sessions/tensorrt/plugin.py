@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,22 @@ def bring_plugin(bundle: Bundle, plugin: PluginSpec | None, library: Any) -> Non
     if plugin is None or plugin.way == "aot":  # the kernel is in the plan
         return
     ways = importlib.import_module(_WAYS)
-    found = _find_library(bundle, plugin, ways) if plugin.way == "library" else None
-    parts = ways.PluginParts(plugin_library=found, kernels=bundle.path(plugin.kernels))
     try:
-        ways.register_plugin(library, parts, plugin.way)
+        with _hold_library(bundle, plugin, ways) as found:
+            parts = ways.PluginParts(plugin_library=found, kernels=bundle.path(plugin.kernels))
+            ways.register_plugin(library, parts, plugin.way)
     except (RuntimeError, ValueError, OSError) as err:  # PluginError, KernelFileError
         raise EngineError(
             f"{bundle.folder}: its plans call plugin {plugin.operator}, way {plugin.way}: {err}"
         ) from err
 
 
-def _find_library(bundle: Bundle, plugin: PluginSpec, ways: Any) -> Path:
-    """The very file that the plans were built with."""
+@contextlib.contextmanager
+def _hold_library(bundle: Bundle, plugin: PluginSpec, ways: Any) -> Iterator[Path | None]:
+    """The very file that the plans were built with, by a path that leads to no other meanwhile."""
+    if plugin.way != "library":
+        yield None
+        return
     install = (
         f"install the {plugin.library} of SHA-256 {plugin.library_sha256} and set "
         f"{ways.LIBRARY_VARIABLE} to its path, or build the plans again with pegasus-build"
@@ -47,6 +53,9 @@ def _find_library(bundle: Bundle, plugin: PluginSpec, ways: Any) -> Path:
         raise EngineError(f"{what}: {err}: {install}") from err
     if found is None:
         raise EngineError(f"{what}, which is not there: {install}")
-    if sha256_of_file(found) != plugin.library_sha256:
-        raise EngineError(f"{what}, {found} is another one: {install}")
-    return found
+    with found.open("rb") as file:
+        held = Path(f"/proc/self/fd/{file.fileno()}")
+        place = held if held.exists() else found
+        if sha256_of_file(place) != plugin.library_sha256:
+            raise EngineError(f"{what}, {found} is another one: {install}")
+        yield place

@@ -25,8 +25,9 @@ class Registry:
         self.loaded: list[str] = []
 
     def load_library(self, path: str) -> object | None:
-        self.loaded.append(path)
-        return None if path.endswith("refused.so") else object()
+        real = str(Path(path).resolve())  # it may be a path that is good for now only
+        self.loaded.append(real)
+        return None if real.endswith("refused.so") else object()
 
 
 class Rig:
@@ -134,3 +135,23 @@ def test_damaged_kernels_are_an_error(rig: Rig) -> None:
     (rig.folder / KERNELS).write_bytes(b"no kernels")
     with pytest.raises(EngineError, match=r"way python: .*a\.kernels: not a kernel file"):
         rig.bring(rig.plugin(way="python"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a file is held by way of /proc")
+def test_the_file_that_was_hashed_is_the_one_that_is_loaded(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "liba.so"
+    path.write_bytes(b"library")
+    monkeypatch.setenv(VARIABLE, str(path))
+    loaded: list[bytes] = []
+
+    def load_library(given: str) -> object:
+        path.unlink()
+        path.write_bytes(b"another")
+        loaded.append(Path(given).read_bytes())
+        return object()
+
+    monkeypatch.setattr(rig.registry, "load_library", load_library)
+    rig.bring(rig.of_library(b"library"))
+    assert loaded == [b"library"]
