@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
 
-__all__ = ["BUNDLES", "CHECKPOINTS", "QUICK", "BundleKind", "Bases", "make_bases"]
+__all__ = ["BUNDLES", "CHECKPOINTS", "QUICK", "Bases", "BundleKind", "make_bases"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ __all__ = ["Mutation", "mutate_bundle"]
 _FUNCTION = ("generation", "token_ids", "tokenizer", "limits", "classifier")
 """Sections of a manifest that say what the function is: nothing else could tell."""
 
+_OFTEN = ("tables", "architecture", "graphs", "files", "token_ids", "limits", "plans")
+"""Sections on which the runtime relies while it loads."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
@@ -47,7 +50,7 @@ def mutate_bundle(folder: Path, rng: random.Random) -> Mutation:
 
 def _mutate_manifest(folder: Path, rng: random.Random) -> Mutation:
     path = folder / "manifest.json"
-    text, place, words = mutate_json(path.read_text("utf-8"), rng)
+    text, place, words = mutate_json(path.read_text("utf-8"), rng, often=_OFTEN)
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     is_function = bool(place) and place[0] in _FUNCTION
     return Mutation(

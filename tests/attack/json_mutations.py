@@ -1,4 +1,4 @@
-"""One change of a JSON document: of a value by its type, of an object's keys, of the text itself."""
+"""One change of a JSON document: a value by its type, an object's keys, the text itself."""
 
 from __future__ import annotations
 
@@ -18,18 +18,34 @@ _FLOATS = (0.0, -1.0, 1e-300, 5e-324, 1e39, 1e308, -1e308, 1e18, 0.5)
 _WORDS = (
     *("", "x", "x" * 300, "x" * 100_000, "\x00", "a\nb\tc", "\ud800", "é🦆", " ", "0", "null"),
     *("../../etc/passwd", "/etc/passwd", "manifest.json", ".", "..", "a/../b", "C:\\x", "auto"),
-    *("int8", "float16", "float32", "float64", "int64", "bfloat16", "bool", "uint8", "object"),
+    "object",
 )
+_KINDS = (
+    ("int8", "float16", "float32", "float64", "int64", "bfloat16", "bool", "uint8", "F32", "F16"),
+    ("F32", "F16", "BF16", "F64", "I8", "I64", "BOOL", "U8", "F8_E4M3"),
+    ("ort", "onnx", "trt", "trt-rtx"),
+    ("summarization", "feature-extraction", "text-classification", "question-answering"),
+    ("relu", "gelu", "gelu_new", "swish", "softmax", "sigmoid", "none"),
+    ("full", "block_sparse", "original_full", "hf-eval", "seeded"),
+)
+"""Words that can stand in each other's places."""
 _CONSTANTS = (None, True, False, 0, 1, -1, "", [], {}, "x", 0.5, [[]], {"": 0})
 
 
-def mutate_json(text: str, rng: random.Random) -> tuple[str, Place, str]:
-    """The changed text, where it differs, and in words how; () is the text as a whole."""
+def mutate_json(
+    text: str, rng: random.Random, *, often: tuple[str, ...] = ()
+) -> tuple[str, Place, str]:
+    """The changed text, where it differs, and in words how; () is the text as a whole.
+
+    often: sections that half of the changes are in.
+    """
     if rng.random() < 0.06:
         changed, words = _mutate_text(text, rng)
         return changed, (), words
     value = json.loads(text)
-    place = _pick_place(value, rng)
+    found = [each for each in often if value.get(each)]
+    first = (rng.choice(found),) if found and rng.random() < 0.5 else ()
+    place = _pick_place(value, rng, first)
     parent: Any = value
     for key in place[:-1]:
         parent = parent[key]
@@ -42,9 +58,11 @@ def mutate_json(text: str, rng: random.Random) -> tuple[str, Place, str]:
     return json.dumps(value), place, f"{'.'.join(map(str, place))}: {words}"
 
 
-def _pick_place(value: Any, rng: random.Random) -> Place:
+def _pick_place(value: Any, rng: random.Random, first: Place) -> Place:
     """Sections are as likely as each other, whatever their sizes."""
-    place: Place = ()
+    place = first
+    for key in first:
+        value = value[key]
     while isinstance(value, dict | list) and value:
         if place and rng.random() < 0.12:
             break
@@ -60,10 +78,13 @@ def _mutate_value(value: Any, others: list[Any], rng: random.Random) -> Any:
     if isinstance(value, bool) or value is None or rng.random() < 0.15:
         return rng.choice([each for each in _CONSTANTS if each is not value])
     if isinstance(value, int):
-        near = (value + 1, value - 1, value * 2, value // 2, -value, 0, 1, 2, 3, 4096)
+        near = (value + 1, value - 1, value + 2, value * 2, value // 2, -value, 0, 1, 3, 64, 4096)
         return rng.choice([each for each in (*near, *_BIG, -(2**63), *_FLOATS) if each != value])
     if isinstance(value, float):
         return rng.choice([*_FLOATS, *_BIG, value * 2, -value, float("nan"), float("inf")])
+    kind = next((each for each in _KINDS if value in each), ())
+    if kind and rng.random() < 0.7:
+        return rng.choice([each for each in kind if each != value])
     if isinstance(value, str):
         return rng.choice([*_WORDS, value + " ", value.upper(), value[:-1], value + "/" + value])
     if isinstance(value, list):

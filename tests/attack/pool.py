@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import queue
+import resource
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,8 @@ __all__ = ["child_environment", "run_cases"]
 
 CASES_PER_WORKER = 250  # what native libraries leak is given back
 START_S = 120.0
+MAX_RESIDENT_BYTES = 3 * 2**30
+_LOOK_S = 0.1
 
 
 def run_cases(
@@ -72,7 +76,7 @@ class _Worker:
     def __init__(self, part: str, bases: Bases, folder: Path) -> None:
         self.part, self.bases, self.folder = part, bases, folder
         self.process: subprocess.Popen[bytes] | None = None
-        self.num_tried = 0
+        self.num_tried, self.is_large = 0, False
 
     def try_case(self, seed: int, case: int, timeout_s: float) -> Outcome:
         if self.process is None:
@@ -112,7 +116,7 @@ class _Worker:
             )
         os.close(asked)
         os.close(told)
-        self.num_tried = 0
+        self.num_tried, self.is_large = 0, False
         if self._read_line(START_S) != b"ready\n":
             text = (self.folder / "log").read_text("utf-8", "replace")
             self.close()
@@ -120,15 +124,26 @@ class _Worker:
 
     def _read_line(self, timeout_s: float) -> bytes | None:
         """b"" if the process has gone, None if there is no line in time."""
-        text = b""
+        text, end = b"", time.monotonic() + timeout_s
         while not text.endswith(b"\n"):
-            if not select.select([self.hear], [], [], timeout_s)[0]:
-                return None
+            if not select.select([self.hear], [], [], _LOOK_S)[0]:
+                if time.monotonic() > end:
+                    return None
+                self._end_if_large()
+                continue
             chunk = os.read(self.hear, 2**16)
             if not chunk:
                 return b""
             text += chunk
         return text
+
+    def _end_if_large(self) -> None:
+        assert self.process is not None
+        with contextlib.suppress(OSError, IndexError):
+            pages = Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]
+            self.is_large = int(pages) * resource.getpagesize() > MAX_RESIDENT_BYTES
+            if self.is_large:
+                self.process.kill()
 
     def _end(self, timeout_s: float, *, is_hung: bool) -> tuple[Verdict, str]:
         process = self.process
@@ -139,6 +154,8 @@ class _Worker:
         code = process.wait()
         log = (self.folder / "log").read_text("utf-8", "replace").strip()[-400:]
         self.close()
+        if self.is_large:
+            return Verdict.CRASH, f"memory over {MAX_RESIDENT_BYTES >> 20} MiB"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Verdict.CRASH, f"{name} {log}".strip()
 

@@ -17,8 +17,9 @@ from attack.bases import Bases
 
 __all__ = ["main"]
 
-MORE_BYTES = 3 * 2**29
-"""What a case may take beyond what the libraries have after the imports."""
+MORE_BYTES = 12 * 2**30
+"""Addresses that a case may take beyond those of the libraries: stacks of a thousand threads. How
+much it really uses is what `attack.pool` watches."""
 
 
 def main(arguments: list[str]) -> None:
