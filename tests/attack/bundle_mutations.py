@@ -20,7 +20,7 @@ __all__ = ["Mutation", "mutate_bundle"]
 _FUNCTION = ("generation", "token_ids", "tokenizer", "limits", "classifier")
 """Sections of a manifest that say what the function is: nothing else could tell."""
 
-_OFTEN = ("tables", "architecture", "graphs", "files", "token_ids", "limits", "plans")
+_OFTEN = (*("tables",) * 4, "architecture", "graphs", "files", "token_ids", "limits", "plans")
 """Sections on which the runtime relies while it loads."""
 
 

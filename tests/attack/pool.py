@@ -139,6 +139,8 @@ class _Worker:
 
     def _end_if_large(self) -> None:
         assert self.process is not None
+        if self.is_large:
+            return
         with contextlib.suppress(OSError, IndexError):
             pages = Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]
             self.is_large = int(pages) * resource.getpagesize() > MAX_RESIDENT_BYTES
