@@ -20,6 +20,7 @@ class Part:
     count: int
     counted: str
     timeout_s: float
+    most_workers: int = 2
 
 
 PARTS: Mapping[str, Part] = {
@@ -27,14 +28,10 @@ PARTS: Mapping[str, Part] = {
     "command_lines": Part(count=400, counted="option values and paths", timeout_s=30),
     "streams": Part(count=100, counted="closed, full, broken streams", timeout_s=90),
     "checkpoints": Part(count=1000, counted="mutated checkpoints", timeout_s=120),
-    "kills": Part(count=20, counted="rounds of ten kills, and an export after them", timeout_s=600),
-    "full_disks": Part(
-        count=20, counted="exports to full disks, of different sizes", timeout_s=120
-    ),
-    "races": Part(
-        count=10, counted="rounds of 1,000 loads while the bundle is replaced", timeout_s=900
-    ),
-    "soaks": Part(count=10, counted="minutes with 16 threads", timeout_s=900),
+    "kills": Part(count=200, counted="commands that a signal ends", timeout_s=150),
+    "full_disks": Part(count=20, counted="exports to full disks", timeout_s=120),
+    "races": Part(count=100, counted="times 100 loads while the bundle is replaced", timeout_s=120),
+    "soaks": Part(count=60, counted="times 10 s with 16 threads", timeout_s=90, most_workers=1),
 }
 
 
@@ -56,6 +53,6 @@ def run_part(
         cases,
         seed=seed,
         timeout_s=PARTS[name].timeout_s,
-        num_workers=num_workers,
+        num_workers=min(num_workers, PARTS[name].most_workers, len(cases)),
         on_outcome=on_outcome,
     )
