@@ -1,0 +1,97 @@
+"""What is attacked: sound checkpoints and bundles, and documents, made once in a folder.
+
+checkpoints/NAME, bundles/NAME, short.txt, other.txt, long.txt, answers.json
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
+
+__all__ = ["BUNDLES", "CHECKPOINTS", "QUICK", "Bases", "BundleKind", "make_bases"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleKind:
+    """One kind of bundle: of which checkpoint, how it is exported, and what runs it."""
+
+    checkpoint: str
+    export: tuple[str, ...] = ()
+    command: str = "summarize"
+    arguments: tuple[str, ...] = ()
+
+
+CHECKPOINTS: Mapping[str, dict[str, object]] = {
+    "pegasus": {},
+    "twin": {"seed": 1},
+    "bin": {"weights": "bin"},
+    "legacy": {"weights": "bin-legacy"},
+    "sharded": {"weights": "safetensors-sharded"},
+    "bin-sharded": {"weights": "bin-sharded"},
+    "bigbird": {"architecture": "BigBirdPegasusForConditionalGeneration"},
+    "labels": {"architecture": "BigBirdPegasusForSequenceClassification"},
+    "answers": {"architecture": "BigBirdPegasusForQuestionAnswering"},
+}
+_PLANS = ("--target", "trt-rtx", "--onnx-only", "--num-beams", "4", "--max-batch", "2")
+BUNDLES: Mapping[str, BundleKind] = {
+    "pegasus": BundleKind(checkpoint="pegasus"),
+    "twin": BundleKind(checkpoint="twin"),
+    "bigbird": BundleKind(checkpoint="bigbird"),
+    "int8": BundleKind(checkpoint="pegasus", export=("--precision", "int8")),
+    "int4": BundleKind(checkpoint="pegasus", export=("--precision", "int4")),
+    "fp16": BundleKind(checkpoint="pegasus", export=("--precision", "fp16")),
+    "plans": BundleKind(checkpoint="pegasus", export=_PLANS, arguments=("--provider", "cpu")),
+    "labels": BundleKind(checkpoint="labels", command="classify"),
+    "answers": BundleKind(checkpoint="answers", command="answer"),
+}
+QUICK = ("pegasus", "twin", "labels")
+"""Bundles of the short run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bases:
+    """The folder, and what of it there is."""
+
+    root: Path
+
+    def bundle(self, name: str) -> Path:
+        return self.root / "bundles" / name
+
+    def checkpoint(self, name: str) -> Path:
+        return self.root / "checkpoints" / name
+
+    def document(self, name: str) -> Path:
+        return self.root / f"{name}.txt"
+
+    def names(self, what: str) -> list[str]:
+        """Of "bundles" or "checkpoints", but for the twin, which nothing is done to."""
+        return sorted(each.name for each in (self.root / what).iterdir() if each.name != "twin")
+
+
+def make_bases(root: Path, *, quick: bool = False) -> Bases:
+    """Makes what is missing. quick: the bundles of the short run, and what they are made of."""
+    bases = Bases(root=root)
+    sentences = tiny_sentences()
+    root.mkdir(parents=True, exist_ok=True)
+    texts = {"short": sentences[:2], "other": sentences[3:5], "long": sentences}
+    for name, parts in texts.items():
+        bases.document(name).write_text(" ".join(parts), encoding="utf-8")
+    bundles = {name: kind for name, kind in BUNDLES.items() if name in QUICK or not quick}
+    for name, fields in CHECKPOINTS.items():
+        if not bases.checkpoint(name).exists():
+            write_tiny_checkpoint(bases.checkpoint(name), **fields)  # type: ignore[arg-type]
+    for name, kind in bundles.items():
+        if not bases.bundle(name).exists():
+            export_bundle(bases.checkpoint(kind.checkpoint), bases.bundle(name), *kind.export)
+    return bases
+
+
+def export_bundle(checkpoint: Path, output: Path, *options: str) -> None:
+    """In a process of its own, as ONNX Runtime must not be imported before workers start."""
+    command = [sys.executable, "-m", "pegasus_export.command.main", "--model", str(checkpoint)]
+    subprocess.run([*command, "--output", str(output), "--quiet", *options], check=True)

@@ -1,0 +1,58 @@
+"""The parts of the attack: how many cases each has, and how long one may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attack.bases import Bases
+from attack.outcome import Outcome
+from attack.pool import run_cases
+
+__all__ = ["PARTS", "Part", "run_part"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """count: cases of `make attack`. timeout_s: of one case, which hangs otherwise."""
+
+    count: int
+    counted: str
+    timeout_s: float
+    most_workers: int = 2
+
+
+PARTS: Mapping[str, Part] = {
+    "bundles": Part(count=5000, counted="mutated bundles", timeout_s=20),
+    "command_lines": Part(count=400, counted="option values and paths", timeout_s=30),
+    "streams": Part(count=100, counted="closed, full, broken streams", timeout_s=90),
+    "checkpoints": Part(count=1000, counted="mutated checkpoints", timeout_s=120),
+    "kills": Part(count=200, counted="commands that a signal ends", timeout_s=150),
+    "full_disks": Part(count=20, counted="exports to full disks", timeout_s=120),
+    "races": Part(count=100, counted="times 100 loads while the bundle is replaced", timeout_s=120),
+    "soaks": Part(count=60, counted="times 10 s with 16 threads", timeout_s=90, most_workers=1),
+}
+
+
+def run_part(
+    name: str,
+    bases: Bases,
+    work: Path,
+    cases: Sequence[int],
+    *,
+    seed: int,
+    num_workers: int,
+    on_outcome: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Tries the cases of one part."""
+    return run_cases(
+        name,
+        bases,
+        work,
+        cases,
+        seed=seed,
+        timeout_s=PARTS[name].timeout_s,
+        num_workers=min(num_workers, PARTS[name].most_workers, len(cases)),
+        on_outcome=on_outcome,
+    )

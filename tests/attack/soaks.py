@@ -1,0 +1,133 @@
+"""Sixteen threads on shared bundles: every result is the one of a thread alone, memory stays."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from attack.bases import Bases
+from attack.outcome import Outcome, Verdict, announce, draw
+from pegasus_runtime import GenerationOptions, QuestionAnswerer, Summarizer, TextClassifier
+from pegasus_runtime.generation.failure import Failure
+
+__all__ = ["PART", "prepare", "try_case"]
+
+PART = "soaks"
+
+THREADS = 16
+SECONDS = 10.0  # of a case
+_MORE_BYTES = 150 * 2**20  # over what the first case left
+_MORE_FILES = 4
+_OPTIONS = (
+    None,
+    GenerationOptions(num_beams=1),
+    GenerationOptions(num_beams=8, num_return_sequences=3, length_penalty=2.0),
+    GenerationOptions(do_sample=True, num_beams=1, seed=3, temperature=0.8, top_k=20),
+    GenerationOptions(max_length=60, min_length=40, no_repeat_ngram_size=2),
+    GenerationOptions(repetition_penalty=1.5, token_scores=True),
+)
+
+_usage_of_first: list[tuple[int, int]] = []
+
+
+@cache
+def _requests(root: Path) -> list[Callable[[], Any]]:
+    """Every way to ask that is compared."""
+    bases = Bases(root=root)
+    texts = [bases.document(name).read_text("utf-8") for name in ("short", "other", "long")]
+    found: list[Callable[[], Any]] = []
+    for name in {"pegasus", "bigbird", "int8", "fp16"} & set(bases.names("bundles")):
+        summarizer = Summarizer.load(bases.bundle(name), threads=1, provider="cpu")
+        for text in texts:
+            found += [
+                lambda summarizer=summarizer, text=text, options=options: summarizer.summarize(
+                    text, options, truncate=True
+                )
+                for options in _OPTIONS
+            ]
+        found.append(
+            lambda summarizer=summarizer: summarizer.summarize(
+                ["", *texts], truncate=True, errors="return"
+            )
+        )
+    classifier = TextClassifier.load(bases.bundle("labels"), threads=1)
+    found.append(lambda: classifier.classify(texts[0]))
+    if "answers" in bases.names("bundles"):
+        answerer = QuestionAnswerer.load(bases.bundle("answers"), threads=1)
+        found.append(lambda: answerer.answer("Who?", texts[1], top_k=3))
+    return found
+
+
+@cache
+def _expected(root: Path) -> list[Any]:
+    return [_plain(request()) for request in _requests(root)]
+
+
+def prepare(bases: Bases) -> None:
+    """Asks for everything once, alone."""
+    _expected(bases.root)
+
+
+def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
+    """All threads ask at random for some seconds."""
+    what = f"{THREADS} threads for {SECONDS:g} s"
+    announce(folder, what)
+    end, counts = time.monotonic() + SECONDS, Counter[str]()
+    requests, expected = _requests(bases.root), _expected(bases.root)
+
+    def ask(rng: random.Random) -> None:
+        while time.monotonic() < end:
+            index = rng.randrange(len(requests))
+            try:
+                same = _plain(requests[index]()) == expected[index]
+            except Exception as err:  # whatever it is, it is counted
+                counts[f"{type(err).__name__}: {err}"] += 1
+                continue
+            counts["right" if same else f"request {index} differs"] += 1
+
+    rngs = [draw(f"{PART} {index}", seed, case) for index in range(THREADS)]
+    threads = [threading.Thread(target=ask, args=[rng]) for rng in rngs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    verdict, words = _judge(counts)
+    return Outcome(part=PART, seed=seed, case=case, verdict=verdict, what=what, found=words)
+
+
+def _judge(counts: Counter[str]) -> tuple[Verdict, str]:
+    resident, files = _usage()
+    words = f"{counts['right']} right, {resident >> 20} MiB, {files} open files"
+    wrong = [each for each in counts.items() if each[0] != "right"]
+    if wrong:
+        return Verdict.WRONG, f"{wrong[:3]}; {words}"
+    if not _usage_of_first:
+        _usage_of_first.append((resident, files))
+    first_resident, first_files = _usage_of_first[0]
+    if resident > first_resident + _MORE_BYTES or files > first_files + _MORE_FILES:
+        return Verdict.LEFTOVER, f"{words}; {first_resident >> 20} MiB, {first_files} at first"
+    return Verdict.RIGHT, words
+
+
+def _usage() -> tuple[int, int]:
+    """Bytes in memory, and open files, of this process."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize(), len(os.listdir("/proc/self/fd"))
+
+
+def _plain(result: Any) -> Any:
+    """What has to be the same, whoever else asks."""
+    if isinstance(result, list | tuple):
+        return [_plain(each) for each in result]
+    if isinstance(result, Failure):
+        return str(result.error)
+    words = getattr(result, "token_ids", None) or getattr(result, "label", None)
+    return words or result.text, round(result.score, 3)
