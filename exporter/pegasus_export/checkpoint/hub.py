@@ -1,6 +1,7 @@
 """Fetch the files of one checkpoint from the Hugging Face hub, and only those that are needed."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -76,6 +77,8 @@ def _fetch_shards(repo_id: str, commit: str, folder: Path, names: tuple[str, str
 
 def _fetch(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
     """Download the named files where the repository has them, and return their folder."""
+    # Else requests tell what else is installed and who runs it, and another host is asked, too.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError
 
