@@ -30,7 +30,7 @@ from pegasus_runtime.bundle.folder import (
     check_needed_files,
     sha256_of_file,
 )
-from pegasus_runtime.bundle.json_node import load_json
+from pegasus_runtime.bundle.json_node import MAX_TEXT_BYTES, load_json
 from pegasus_runtime.bundle.manifest import FileRecord, Manifest
 from pegasus_runtime.bundle.manifest_json import dump_manifest
 from pegasus_runtime.errors import BundleError
@@ -157,7 +157,10 @@ def _check_output(output: Path, force: bool) -> None:
 def _looks_like_bundle(folder: Path) -> bool:
     """Whether a folder holds the manifest of a bundle, of any schema version."""
     try:
-        value = load_json((folder / MANIFEST_NAME).read_text(encoding="utf-8")).value
+        path = folder / MANIFEST_NAME
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            return False
+        value = load_json(path.read_text(encoding="utf-8")).value
     except (OSError, UnicodeDecodeError, BundleError):
         return False
     return isinstance(value, dict) and {"schema_version", "graphs", "files"} <= value.keys()
