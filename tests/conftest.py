@@ -30,6 +30,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Kernels run on the CPU by Triton's interpreter, which has to be asked for before anything imports
 # Triton: transformers does. What compiles runs in a process of its own, without it.
 os.environ["TRITON_INTERPRET"] = "1"
+# Tests import ONNX Runtime by themselves, too; those of what it tells others see to it themselves.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from harness.protocol import Ready, Reply, Request
+from pegasus_runtime.native.ort import silence_onnxruntime
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 LOG_TAIL_LINES = 15
@@ -37,6 +38,7 @@ class WorkerProcess:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
+        silence_onnxruntime()  # of those workers too that have nothing of ours
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [str(part) for part in command],

@@ -5,10 +5,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.ort import import_onnxruntime, open_session
 
 __all__ = ["Graph", "open_graph", "run_graph"]
 
@@ -22,7 +22,7 @@ def open_graph(bundle: Bundle, name: str) -> Graph:
     It and the graph raise EngineError, also for inputs that the graph does not have and for
     missing ones.
     """
-    options = onnxruntime.SessionOptions()
+    options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 3
     path = bundle.path(bundle.manifest.graphs[name].file)
 
@@ -31,9 +31,7 @@ def open_graph(bundle: Bundle, name: str) -> Graph:
         return EngineError(f"{path}: ONNX Runtime cannot run it: {reason}")
 
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_session(path, options, ["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise failed(err) from err
     outputs = [output.name for output in session.get_outputs()]

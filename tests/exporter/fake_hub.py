@@ -20,13 +20,15 @@ class FakeHub:
 
     `gated` repositories show their file list and refuse the files; downloads of files in `broken`
     give status 400, which clients do not try again. `fetched` lists the files whose content was
-    sent, in order.
+    sent, in order; `paths` all that was asked for, and `agents` who asked, as they put it.
     """
 
     repositories: Mapping[str, Mapping[str, bytes]]
     gated: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
     fetched: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)
     url: str = ""
 
     def __enter__(self) -> "FakeHub":
@@ -66,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self, *, send_body: bool) -> None:
+        self.state.paths.append(self.path)
+        self.state.agents.add(self.headers.get("User-Agent", ""))
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         if parts[:2] == ["api", "models"] and len(parts) >= 4:
             self._answer_api("/".join(parts[2:4]), parts[4:], send_body=send_body)

@@ -42,7 +42,7 @@ FLOORS: Mapping[str, Floors] = {
         ("command",),
     ),
     "engines/pegasus_engines": (
-        ("network", "targets", "weights", "ort", "progress"),
+        ("child_python", "network", "targets", "weights", "ort", "progress"),
         ("precision",),
         ("plans",),
         ("inspect",),

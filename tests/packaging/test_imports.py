@@ -105,6 +105,29 @@ def find_bad_imports(package: str, source: str) -> list[str]:
     return bad
 
 
+def find_own_onnxruntime(source: str) -> list[str]:
+    """Where ONNX Runtime is imported, but for types alone, or a session made: with telemetry."""
+    tree = ast.parse(source)
+    for_types = [
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    ]
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if id(node) not in for_types
+        and (
+            (
+                isinstance(node, ast.Import | ast.ImportFrom)
+                and any(is_below(name, "onnxruntime") for name in imported_names(node))
+            )
+            or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("InferenceSession"))
+        )
+    ]
+
+
 def find_long_functions(source: str, limit: int = MAX_FUNCTION_LINES) -> list[str]:
     """The functions of more than ``limit`` lines, as ``name (lines)``."""
     long = []
@@ -199,6 +222,26 @@ def test_the_import_rule_knows_good_from_bad(package: str, source: str, bad: lis
 
 
 @pytest.mark.parametrize("package", PACKAGES)
+def test_only_one_module_imports_onnxruntime_and_opens_its_sessions(package: str) -> None:
+    found = {
+        str(path.relative_to(REPOSITORY)): statements
+        for path in source_files(package)
+        if (statements := find_own_onnxruntime(path.read_text()))
+    }
+    found.pop("runtime/pegasus_runtime/native/ort.py", None)
+    assert not found, "with telemetry: import pegasus_runtime.native.ort instead"
+
+
+def test_the_rule_of_onnxruntime_passes_over_types() -> None:
+    types = "if TYPE_CHECKING:\n    import onnxruntime\n"
+    assert find_own_onnxruntime(f"{types}import onnx, a.onnxruntime") == []
+    assert find_own_onnxruntime("import onnxruntime as ort") == ["import onnxruntime as ort"]
+    imported = "def f():\n    from onnxruntime.capi import x"
+    assert find_own_onnxruntime(types + imported) == ["from onnxruntime.capi import x"]
+    assert find_own_onnxruntime("ort.InferenceSession('a')") == ["ort.InferenceSession('a')"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_files_and_functions_are_short_enough_to_read(package: str) -> None:
     long = []
     for path in source_files(package):
@@ -274,3 +317,14 @@ def _processor_s(statement: str, runs: int = 5) -> float:
         assert status == 0
         seconds.append(usage.ru_utime + usage.ru_stime)
     return min(seconds[1:])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_only_one_module_starts_python(package: str) -> None:
+    """The others would import what lies in the current folder."""
+    starts = [
+        str(path.relative_to(REPOSITORY))
+        for path in source_files(package)
+        if "sys.executable" in path.read_text()
+    ]
+    assert starts == ["engines/pegasus_engines/child_python.py"] * (package == "pegasus_engines")

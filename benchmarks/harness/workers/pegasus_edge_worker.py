@@ -10,10 +10,11 @@ from harness import protocol
 
 
 def import_engine() -> protocol.Load:
-    with contextlib.suppress(ModuleNotFoundError):  # TensorRT's bundles do without
-        import onnxruntime  # noqa: F401  (else loading a bundle would import it)
+    from pegasus_runtime import EngineError, GenerationOptions, Summarizer
+    from pegasus_runtime.native.ort import import_onnxruntime
 
-    from pegasus_runtime import GenerationOptions, Summarizer
+    with contextlib.suppress(EngineError):  # TensorRT's bundles do without
+        import_onnxruntime()  # else loading a bundle would
 
     def load(settings: protocol.WorkerSettings) -> protocol.Prepare:
         if settings.encoder_only:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pegasus_engines.inspect.plan import check_gpu
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.gpu import current_capability
+from pegasus_runtime.native.ort import silence_onnxruntime
 
 __all__ = ["OutputDifference", "compare_engines", "compare_runners", "open_onnx", "open_plan"]
 
@@ -101,6 +102,7 @@ def _difference(name: str, expected: npt.NDArray[Any], got: npt.NDArray[Any]) ->
 
 
 def _polygraphy(name: str) -> Any:
+    silence_onnxruntime()  # which it imports
     try:
         return importlib.import_module(f"polygraphy.{name}")
     except ImportError as err:

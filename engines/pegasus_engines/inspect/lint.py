@@ -3,19 +3,20 @@
 import importlib.util
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pegasus_engines.child_python import child_python
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.ort import silence_onnxruntime
 
 __all__ = ["Finding", "lint_graph"]
 
 # A process of its own: Polygraphy redirects the standard streams, of all threads, while it lints.
-_COMMAND = (sys.executable, "-c", "import sys; from polygraphy.tools import main; sys.exit(main())")
+_COMMAND = child_python("from polygraphy.tools import main; sys.exit(main())")
 _NEEDED = ("polygraphy", "onnx_graphsurgeon")
 
 
@@ -51,6 +52,7 @@ def lint_graph(
         if shapes:
             given = [f"{name}:[{','.join(map(str, shape))}]" for name, shape in shapes.items()]
             command += ["--input-shapes", *given]
+        silence_onnxruntime()  # which Polygraphy imports
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not report.exists():
             last = (f"{done.stdout}\n{done.stderr}".split("\n[!]")[-1]).split()

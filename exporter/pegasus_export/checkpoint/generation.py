@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pegasus_export.checkpoint.json_object import read_json_object
+from pegasus_export.checkpoint.json_object import max_json_bytes, read_json_object
+from pegasus_runtime.tokenization.bounded_file import read_bounded
 
 __all__ = ["GENERATION_KEYS", "Generation", "read_generation"]
 
@@ -131,7 +132,7 @@ def read_generation(folder: Path, config_fields: Mapping[str, Any]) -> Generatio
 def _why_unreadable(path: Path) -> str:
     """Why transformers' json cannot read the file; "" if it can."""
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        json.loads(read_bounded(path, max_json_bytes(path)).decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as err:
         return str(err)
     except (OSError, ValueError, RecursionError):

@@ -1,10 +1,11 @@
 """Fetch the files of one checkpoint from the Hugging Face hub, and only those that are needed."""
 
-import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.checkpoint.tokenizer_names import TOKENIZER_FILES
 from pegasus_export.errors import CheckpointError
 
@@ -65,8 +66,8 @@ def _fetch_shards(repo_id: str, commit: str, folder: Path, names: tuple[str, str
     if not index.is_file():
         return False
     try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        shards = sorted(set(read_json_object(index)["weight_map"].values()))
+    except (CheckpointError, KeyError, TypeError, AttributeError) as err:
         raise CheckpointError(
             f"{repo_id} has a damaged {index.name} ({err}): choose another revision"
         ) from err
@@ -76,6 +77,8 @@ def _fetch_shards(repo_id: str, commit: str, folder: Path, names: tuple[str, str
 
 def _fetch(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
     """Download the named files where the repository has them, and return their folder."""
+    # Else requests tell what else is installed and who runs it, and another host is asked, too.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pegasus_export.checkpoint.json_object import max_json_bytes
+from pegasus_runtime.tokenization.bounded_file import read_bounded
+
 __all__ = ["describe_file", "describe_folder"]
 
 _WEIGHTS: Final = re.compile(
@@ -181,7 +184,7 @@ def _is_torch_file(path: Path) -> bool:
 def _read_object(path: Path) -> dict[str, object]:
     """Empty where there is no such file, or no JSON object in it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bounded(path, max_json_bytes(path)).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

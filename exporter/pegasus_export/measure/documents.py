@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pegasus_export.errors import CalibrationError
+from pegasus_runtime.tokenization.bounded_file import read_bounded
 
 __all__ = ["DEFAULT_DOCUMENTS", "CalibrationDocument", "choose_documents", "read_calibration"]
 
@@ -19,6 +20,8 @@ class CalibrationDocument:
     text: str
     summary: str | None = None
 
+
+_MAX_BYTES = 2**28  # some hundreds of documents are compared
 
 DEFAULT_DOCUMENTS: tuple[CalibrationDocument, ...] = (
     CalibrationDocument(
@@ -73,7 +76,7 @@ def read_calibration(path: Path) -> list[CalibrationDocument]:
     "summary" may be missing, in all lines or in none. Raises: CalibrationError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bounded(path, _MAX_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as err:
         reason = err.strerror if isinstance(err, OSError) else "it is no UTF-8"
         raise CalibrationError(

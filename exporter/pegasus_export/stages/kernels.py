@@ -2,12 +2,12 @@
 
 import importlib.util
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from pegasus_engines.child_python import child_python
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import ExportRequest
@@ -18,6 +18,7 @@ from pegasus_runtime.bundle import PluginSpec
 
 __all__ = ["ChosenPlugin", "KernelCompilation", "choose_plugin"]
 
+_COMPILE = "from pegasus_plugins.compile_kernels import main; sys.exit(main())"
 _KERNELS_FILE = "block_sparse_attention.kernels"
 
 
@@ -70,8 +71,8 @@ class KernelCompilation:
     def __enter__(self) -> "KernelCompilation":
         if self._plugin is not None:
             variant = self._plugin.variant
-            command = [sys.executable, "-m", "pegasus_plugins.compile_kernels", "--quiet"]
-            command += ["--output", str(self._output), "--dtype", variant.dtype]
+            command = child_python(_COMPILE)
+            command += ["--quiet", "--output", str(self._output), "--dtype", variant.dtype]
             command += ["--head-dim", str(variant.head_dim)]
             command += ["--block-size", str(variant.block_size)]
             command += ["--plan-columns", str(variant.plan_columns)]

@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.json_object import read_json_object
+from pegasus_export.errors import CheckpointError
+from pegasus_runtime.tokenization.bounded_file import MAX_VOCABULARY_BYTES, read_bounded
 
 __all__ = ["TokenizerClass", "TokenizerFiles", "read_tokenizer_files"]
 
@@ -63,6 +65,16 @@ class TokenizerFiles:
     def is_vocab_alone(self) -> bool:
         """Whether vocab.txt is all there is of a vocabulary."""
         return self.vocab is not None and self.spiece is None and not self.json
+
+
+def read_vocabulary(path: Path) -> bytes:
+    """A spiece.model or vocab.txt. Raises: CheckpointError if it cannot be one."""
+    try:
+        return read_bounded(path, MAX_VOCABULARY_BYTES)
+    except OSError as err:
+        raise CheckpointError(
+            f"{path} cannot be read ({err.strerror}): take the file of the checkpoint's tokenizer"
+        ) from err
 
 
 def read_tokenizer_files(checkpoint: Checkpoint) -> TokenizerFiles:

@@ -8,7 +8,7 @@ import sentencepiece
 
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
-from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
+from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files, read_vocabulary
 from pegasus_export.tokenizer.jieba_dictionary import dictionary_of_jieba
 from pegasus_export.tokenizer.randeng import randeng_tokenizer
 from pegasus_export.tokenizer.sentencepiece import has_published_ids, other_unknown, spec_of_spiece
@@ -97,7 +97,7 @@ def _of_randeng(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokeniz
     )
     return PlannedTokenizer(
         spec=spec,
-        content=files.vocab.read_bytes(),
+        content=read_vocabulary(files.vocab),
         source=files.vocab,
         dictionary=dictionary,
         notes=(note,),
@@ -106,7 +106,7 @@ def _of_randeng(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokeniz
 
 def _of_spiece(files: TokenizerFiles) -> PlannedTokenizer:
     assert files.spiece is not None
-    content = files.spiece.read_bytes()
+    content = read_vocabulary(files.spiece)
     pieces = _pieces(content, files.spiece)
     if (name := other_unknown(files, pieces)) is not None:
         raise UnsupportedError(
@@ -124,7 +124,7 @@ def _of_json(files: TokenizerFiles, checkpoint: Checkpoint) -> PlannedTokenizer:
     source = files.folder / "tokenizer.json"
     if files.spiece is None:
         return PlannedTokenizer(spec=spec, content=content, source=source)
-    pieces = _pieces(files.spiece.read_bytes(), files.spiece)
+    pieces = _pieces(read_vocabulary(files.spiece), files.spiece)
     is_plain = spec.prepend == "always" and not spec.trims and not spec.prefix_ids
     is_plain &= other_unknown(files, pieces) is None
     if is_plain and has_published_ids(files, pieces, [piece for piece, _ in vocabulary]):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.tokenizer.added_tokens import NAMES, find_added_tokens, special_token
-from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files
+from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files, read_vocabulary
 from pegasus_export.tokenizer.model_proto import CONTROL, UNKNOWN, Piece, read_model
 from pegasus_export.tokenizer.sentencepiece import MaskIds, mask_ids, spec_of_spiece
 from pegasus_export.tokenizer.wordpiece import vocabulary_of_wordpiece
@@ -45,7 +45,7 @@ def make_tokenizer_json(checkpoint: Checkpoint) -> MadeTokenizer | None:
 
 def _of_spiece(files: TokenizerFiles) -> MadeTokenizer:
     assert files.spiece is not None
-    pieces, charsmap = read_model(files.spiece.read_bytes())
+    pieces, charsmap = read_model(read_vocabulary(files.spiece))
     spec = spec_of_spiece(files, [piece.text for piece in pieces])
     masks = mask_ids(files) if spec.offset else MaskIds(names=())
     vocabulary = _numbered(files, pieces, masks.names, spec.offset)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.tokenizer.added_tokens import find_added_tokens, special_token
-from pegasus_export.tokenizer.files import TokenizerFiles
+from pegasus_export.tokenizer.files import TokenizerFiles, read_vocabulary
 from pegasus_export.tokenizer.pipeline import read_template
 from pegasus_runtime.bundle import TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
@@ -116,7 +116,7 @@ def _settings(files: TokenizerFiles) -> tuple[dict[str, Any], tuple[str | None, 
 def _text_of(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> bytes:
     """The file as it is, or one that holds the same."""
     if not files.json and files.vocab is not None:
-        return files.vocab.read_bytes()
+        return read_vocabulary(files.vocab)
     tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
     if any(token != token.rstrip() or "\n" in token for token in tokens):
         raise UnsupportedError(

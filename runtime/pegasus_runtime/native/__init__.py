@@ -1,1 +1,1 @@
-"""NVIDIA's libraries, for builds and for runs: TensorRT, CUDA's runtime, the driver."""
+"""Native libraries, for builds and for runs: ONNX Runtime, TensorRT, CUDA's runtime, the driver."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import BundleError, InputError, OptionsError
+from pegasus_runtime.errors import InputError, OptionsError
 from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
@@ -35,7 +35,7 @@ class Answer:
     that the tokenizer does not know, from 0 to 1."""
 
 
-class QuestionAnswerer(Closing):
+class QuestionAnswerer(Closing[OrtModel]):
     """A loaded question-answering bundle; one may be used from several threads.
 
     >>> with QuestionAnswerer.load("answers") as answerer:     # doctest: +SKIP
@@ -43,8 +43,7 @@ class QuestionAnswerer(Closing):
     """
 
     def __init__(self, bundle: Bundle, model: OrtModel, tokenizer: Tokenizer) -> None:
-        self.bundle = bundle
-        self._model: OrtModel | None = model
+        super().__init__(bundle, model)
         self._tokenizer = tokenizer
 
     @classmethod
@@ -88,17 +87,14 @@ class QuestionAnswerer(Closing):
         over the bundle's limit together, rather than raising.
         Raises: InputError, OptionsError, EngineError.
         """
-        if self._model is None:
-            raise BundleError(
-                f"{self.bundle.folder}: the QuestionAnswerer is closed: load it again"
-            )
+        model = self._open_engine()
         for name, value in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):
             if value < 1:
                 raise OptionsError(f"{name} is {value}, expected at least 1")
         asked, read = self._pieces("question", question), self._pieces("text", text)
         kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
         source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)
-        ((start_logits, end_logits),) = self._model.run([source])
+        ((start_logits, end_logits),) = model.run([source])
         first = len(asked.token_ids)
         spans = best_spans(
             start_logits[first : first + kept],
@@ -143,10 +139,6 @@ class QuestionAnswerer(Closing):
                 "shorten the text, or pass truncate=True (--truncate)"
             )
         return room
-
-    def close(self) -> None:
-        """Lets go of the engine and its memory."""
-        self._model = None
 
 
 def _answer(text: str, start: int, end: int, score: float, truncated: bool) -> Answer:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Summarizer"]
 
 
-class Summarizer(Closing):
+class Summarizer(Closing["Engine"]):
     """A loaded summarization bundle; one may be used from several threads.
 
     >>> with Summarizer.load("build/pegasus-mini") as summarizer:     # doctest: +SKIP
@@ -47,8 +47,7 @@ class Summarizer(Closing):
     """
 
     def __init__(self, bundle: Bundle, engine: Engine, tokenizer: Tokenizer) -> None:
-        self.bundle = bundle
-        self._engine: Engine | None = engine
+        super().__init__(bundle, engine)
         self._tokenizer = tokenizer
 
     @classmethod
@@ -354,15 +353,6 @@ class Summarizer(Closing):
         Raises: EngineError.
         """
         run_all_sizes(self._open_engine(), self.bundle.manifest)
-
-    def close(self) -> None:
-        """Lets go of the engine and its memory."""
-        self._engine = None
-
-    def _open_engine(self) -> Engine:
-        if self._engine is None:
-            raise BundleError(f"{self.bundle.folder}: the Summarizer is closed: load it again")
-        return self._engine
 
     def _check_source(
         self, number: int, source: Sequence[int], errors: Errors

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Activation, Bundle
-from pegasus_runtime.errors import BundleError, InputError
+from pegasus_runtime.errors import InputError
 from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
@@ -37,7 +37,7 @@ class Classification:
     """Of the text's characters that were read, those that the tokenizer does not know, 0 to 1."""
 
 
-class TextClassifier(Closing):
+class TextClassifier(Closing[OrtModel]):
     """A loaded text-classification bundle; one may be used from several threads.
 
     >>> with TextClassifier.load("topics") as classifier:     # doctest: +SKIP
@@ -45,8 +45,7 @@ class TextClassifier(Closing):
     """
 
     def __init__(self, bundle: Bundle, model: OrtModel, tokenizer: Tokenizer) -> None:
-        self.bundle = bundle
-        self._model: OrtModel | None = model
+        super().__init__(bundle, model)
         self._tokenizer = tokenizer
 
     @classmethod
@@ -91,14 +90,13 @@ class TextClassifier(Closing):
         truncate: cuts a text that is over the bundle's limit, rather than raising.
         Raises: InputError, EngineError.
         """
-        if self._model is None:
-            raise BundleError(f"{self.bundle.folder}: the TextClassifier is closed: load it again")
+        model = self._open_engine()
         check_several("texts", texts)
         encodings = [
             self._encode(number, text, truncate=truncate)
             for number, text in enumerate([texts] if isinstance(texts, str) else texts)
         ]
-        found = self._model.run([each.token_ids for each in encodings])
+        found = model.run([each.token_ids for each in encodings])
         results = [
             self._classification(logits, encoding)
             for (logits,), encoding in zip(found, encodings, strict=True)
@@ -131,10 +129,6 @@ class TextClassifier(Closing):
             truncated=encoding.truncated,
             unknown_share=encoding.unknown_share,
         )
-
-    def close(self) -> None:
-        """Lets go of the engine and its memory."""
-        self._model = None
 
 
 def activate(logits: npt.NDArray[np.float32], activation: Activation) -> npt.NDArray[np.float64]:

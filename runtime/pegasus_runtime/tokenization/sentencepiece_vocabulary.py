@@ -14,6 +14,7 @@ import sentencepiece
 
 from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec
 from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tokenization.bounded_file import MAX_VOCABULARY_BYTES, read_bounded
 from pegasus_runtime.tokenization.model_proto import with_control_pieces
 from pegasus_runtime.tokenization.part_reader import SPACE, PartReader
 from pegasus_runtime.tokenization.vocabulary import Offsets
@@ -131,7 +132,7 @@ def _read_model(path: Path, spec: TokenizerSpec) -> bytes:
     which any text could spell; as control symbols they keep their ids and stay out of its reach.
     """
     try:
-        model = path.read_bytes()
+        model = read_bounded(path, MAX_VOCABULARY_BYTES)
     except OSError as err:
         raise BundleError(f"{path}: the tokenizer cannot be read: {err.strerror}") from err
     processor = _processor_from(model, path)

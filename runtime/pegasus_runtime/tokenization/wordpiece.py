@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tokenization.bounded_file import MAX_VOCABULARY_BYTES, read_bounded
 from pegasus_runtime.tokenization.vocabulary import Offsets
 
 __all__ = [
@@ -203,7 +204,7 @@ def read_vocab(path: Path) -> dict[str, int]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a tokenizer's file, which end at newlines alone. Raises: BundleError."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bounded(path, MAX_VOCABULARY_BYTES).decode("utf-8")
     except OSError as err:
         raise BundleError(f"{path}: the tokenizer cannot be read: {err.strerror}") from err
     except UnicodeDecodeError as err:

@@ -76,7 +76,7 @@ def _download(
     kept = ("HF_", "HUGGING", "HTTP_", "HTTPS_", "ALL_")
     env = {key: value for key, value in os.environ.items() if not key.upper().startswith(kept)}
     env |= {"HF_ENDPOINT": hub_url, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    env |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env |= {"NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
         [sys.executable, "-c", script, repo, revision],
         env=env | dict(extra or {}),
@@ -118,6 +118,15 @@ def test_only_the_needed_files_are_fetched(
     assert sorted(hub.fetched) == sorted({*SMALL, *wanted})
     assert {path.name for path in folder.iterdir()} == {*SMALL, *wanted}
     assert folder.name == COMMIT
+
+
+def test_the_hub_is_not_told_what_else_there_is_and_asked_for_files_alone(tmp_path: Path) -> None:
+    with FakeHub({REPO: SMALL | WEIGHTS}) as hub:
+        _download(hub.url, tmp_path)
+    assert all(REPO in path for path in hub.paths)
+    assert hub.agents
+    names = {part.split("/")[0].strip() for agent in hub.agents for part in agent.split(";")}
+    assert names == {"unknown", "hf_hub", "python"}
 
 
 FP16_SHARD = "model.fp16-00001-of-00001.safetensors"

@@ -16,8 +16,8 @@ from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
-from pegasus_export.stages.kernels import KernelCompilation, choose_plugin
-from pegasus_plugins.kernel_file import read_kernel_file
+from pegasus_export.stages.kernels import ChosenPlugin, KernelCompilation, choose_plugin
+from pegasus_plugins.kernel_file import KernelVariant, read_kernel_file
 from pegasus_runtime import GenerationOptions, Summarizer
 from pegasus_runtime.bundle import Bundle, PluginSpec, open_bundle
 
@@ -200,3 +200,24 @@ def test_a_compilation_that_nobody_waits_for_is_ended(checkpoint: Path, tmp_path
         process = kernels._process
     assert process is not None
     assert process.returncode is not None
+
+
+def test_the_compiler_imports_nothing_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets as far as to refuse a GPU that there is none of."""
+    for name in ("argparse", "re", "tempfile", "triton", "pegasus_plugins"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hostile')")
+    monkeypatch.chdir(tmp_path)
+    plugin = ChosenPlugin(
+        spec=PluginSpec(operator="a::b", version="1", kernels="c"),
+        variant=KernelVariant(dtype="float16", head_dim=64, block_size=16, plan_columns=0),
+        capabilities=("0.0",),
+    )
+    with (
+        KernelCompilation(plugin) as compilation,
+        pytest.raises(
+            UnsupportedError, match=r"kernels cannot be compiled: .*invalid choice: '0\.0'"
+        ),
+    ):
+        compilation.write(tmp_path / "kernels")

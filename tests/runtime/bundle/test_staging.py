@@ -254,6 +254,14 @@ def test_force_never_replaces_what_is_not_a_bundle(output: Path, manifest_text: 
     assert tree(output.parent) == before
 
 
+def test_a_manifest_larger_than_any_is_not_read_to_tell_that(output: Path) -> None:
+    output.mkdir(parents=True)
+    with (output / "manifest.json").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match="is not a bundle"), write_bundle(output, force=True):
+        pytest.fail("entered")
+
+
 def test_a_folder_without_a_name_is_refused() -> None:
     with (
         pytest.raises(BundleError, match=r"output .* is no folder that could be written: choose"),

@@ -75,7 +75,7 @@ def test_a_list_of_texts_gives_a_list_and_each_its_own(classifier: TextClassifie
 
 def test_labels_are_not_taken_for_tokens(classifier: TextClassifier) -> None:
     """A batch may be as many tokens long as there are labels."""
-    model = classifier._model
+    model = classifier._engine
     assert model is not None
     sources = [[120, 130, 1], [140, 1]]
     ((first,), (second,)) = model.run(sources)

@@ -556,3 +556,14 @@ def test_hugging_face_differs_in_the_other_documented_ways(
         assert list(pegasus.encode(text).token_ids) != hugging_face(text).input_ids
     ids = [110, 110, 413]
     assert (pegasus.decode(ids), hugging_face.decode(ids)) == ("To", "  To")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_file_that_is_larger_than_a_vocabulary_can_be_is_not_read(
+    tmp_path: Path, layout: str
+) -> None:
+    path = tmp_path / "spiece.model"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match=rf"cannot be read: it has {2**40} bytes, expected at mo"):
+        Tokenizer.load(path, SPECS[layout])

@@ -43,6 +43,8 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         """Raises: CheckpointError if the file cannot be read."""
         self.path = path
+        self._sizes: dict[str, int] = {}
+        """Bytes of all tensors so far: none lies where another does."""
         try:
             self.size = path.stat().st_size
         except OSError as err:
@@ -86,6 +88,12 @@ class TensorFile:
             raise CheckpointError(
                 f"{self.path} is incomplete ({stored.name} ends at byte {end} of {self.size}): "
                 "download it again"
+            )
+        self._sizes[stored.name] = size
+        if sum(self._sizes.values()) > self.size:
+            raise CheckpointError(
+                f"{self.path} is damaged (its tensors lie one over the other, {stored.name} the "
+                "last of them): download it again"
             )
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final, cast
 
 import torch
 
+from pegasus_export.checkpoint.formats.pickle_size import check_pickle_size
 from pegasus_export.checkpoint.naming import count_names
 from pegasus_export.errors import CheckpointError
 
@@ -27,6 +28,8 @@ def read_torch_pickle(path: Path) -> dict[str, torch.Tensor]:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of damaged files: what follows is clearer
             state = _load(path, file)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as err:
         raise CheckpointError(
             f"{path} is damaged, or asks to run code ({_first_reason(err)}), expected tensors "
@@ -41,9 +44,11 @@ def read_torch_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _load(path: Path, file: BinaryIO) -> object:
+    zipped = file.read(4) == b"PK\x03\x04"  # files of torch < 1.6 cannot be mapped
+    file.seek(0)
+    check_pickle_size(path, file, zipped=zipped)
     if path.suffix == ".safetensors":  # torch goes by the name of a path, and maps nothing else
         return torch.load(file, map_location="cpu", weights_only=True)
-    zipped = file.read(4) == b"PK\x03\x04"  # files of torch < 1.6 cannot be mapped
     return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.ort import import_onnxruntime, open_session
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.device.protocol import View
 from pegasus_runtime.sessions.ort.graph import run_graph
@@ -24,11 +25,9 @@ _PROVIDER = "CUDAExecutionProvider"
 def is_available() -> bool:
     """Whether the installed ONNX Runtime has CUDA, and a GPU answers."""
     try:
-        import onnxruntime
-
         from pegasus_runtime.sessions.cuda.device import CudaDevice
 
-        if _PROVIDER not in onnxruntime.get_available_providers():
+        if _PROVIDER not in import_onnxruntime(extra="gpu").get_available_providers():
             return False
         CudaDevice()
     except (ImportError, EngineError):
@@ -38,10 +37,7 @@ def is_available() -> bool:
 
 def open_cuda(bundle: Bundle) -> DeviceEngine:
     """Loads all graphs. Raises: EngineError."""
-    try:
-        import onnxruntime
-    except ImportError as err:
-        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[gpu]'") from err
+    onnxruntime = import_onnxruntime(extra="gpu")
     if _PROVIDER not in onnxruntime.get_available_providers():
         raise EngineError(
             "the installed ONNX Runtime has no CUDA: pip install 'pegasus-edge[gpu]' in place of "
@@ -57,7 +53,7 @@ def open_cuda(bundle: Bundle) -> DeviceEngine:
         path = bundle.path(spec.file)
         provider = (_PROVIDER, {"user_compute_stream": str(device.stream_handle)})
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+            session = open_session(path, options, [provider])
         except Exception as err:  # onnxruntime's exceptions share no base class
             raise EngineError(f"{path}: ONNX Runtime cannot load it with CUDA: {err}") from err
         if session.get_providers()[0] != _PROVIDER:

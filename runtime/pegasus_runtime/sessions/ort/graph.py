@@ -7,7 +7,6 @@ import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle, TensorSpec, check_graph_weights, map_table
 from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.heap import note_run
+from pegasus_runtime.native.ort import import_onnxruntime, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -48,8 +49,7 @@ class SharedArray:
 
 def share(array: npt.NDArray[Any]) -> SharedArray:
     """Makes an array, which must be contiguous, readable and writable for graphs."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     return SharedArray(array=array, value=onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
 
@@ -88,7 +88,6 @@ def map_tables(bundle: Bundle) -> Tables:
 
     Raises: EngineError.
     """
-    _import_onnxruntime()
     return {name: share(map_table(bundle, name)) for name in bundle.manifest.tables}
 
 
@@ -108,8 +107,7 @@ def load_graph(
     """
     if threads is not None and threads < 1:
         raise EngineError(f"threads is {threads}, expected at least 1, or None for one per core")
-    onnxruntime = _import_onnxruntime()
-    options = onnxruntime.SessionOptions()
+    options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -124,7 +122,7 @@ def load_graph(
     check_graph_weights(bundle, name)
     path = bundle.path(bundle.manifest.graphs[name].file)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(path, options, ["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(
             f"{path}: ONNX Runtime cannot load it: {_first_line(err)}{_advice(bundle)}"
@@ -191,15 +189,15 @@ def run_graph(
 
     release_memory: gives back what the graph worked in, rather than keeping it for the next run.
     """
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
+    options = import_onnxruntime().RunOptions()
     if release_memory:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     try:
         session.run_with_iobinding(binding, options)
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+    finally:
+        note_run()
 
 
 def run_arrays(
@@ -212,16 +210,9 @@ def run_arrays(
         found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds))
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+    finally:
+        note_run()
     return found
-
-
-def _import_onnxruntime() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as err:
-        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[cpu]'") from err
-    module: ModuleType = onnxruntime
-    return module
 
 
 def _first_line(err: Exception) -> str:
