@@ -20,9 +20,18 @@ SCRIPTS: dict[str, str] = tomllib.loads((REPOSITORY / "pyproject.toml").read_tex
 Captured = pytest.CaptureFixture[str]
 
 
+MODULES = {
+    "pegasus-export": "pegasus_export.command.main",
+    "pegasus-build": "pegasus_engines.command.build",
+    "pegasus-summarize": "pegasus_runtime.commands.summarize",
+    "pegasus-classify": "pegasus_runtime.commands.classify",
+    "pegasus-answer": "pegasus_runtime.commands.answer",
+}
+
+
 def find_main(command: str) -> Callable[[list[str]], int]:
-    module, _, name = SCRIPTS[command].partition(":")
-    main: Callable[[list[str]], int] = getattr(importlib.import_module(module), name)
+    """What the script runs, in this process."""
+    main: Callable[[list[str]], int] = importlib.import_module(MODULES[command]).main
     return main
 
 

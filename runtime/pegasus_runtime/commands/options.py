@@ -35,7 +35,7 @@ exit codes:
   0    done
   1    the engine is missing or failed, or the output could not be written
   2    the bundle, an option, or at least one of the documents is unusable
-  130  interrupted; the lines printed until then are complete
+  130  interrupted; the lines printed until then are complete (143: terminated)
 """
 
 

@@ -684,7 +684,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [write(folder / f"{n}.txt", FIRST) for n in range(1500)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_between_whole_lines(
     bundle: Path, many: list[Path], number: signal.Signals
 ) -> None:
@@ -700,7 +700,7 @@ def test_a_signal_ends_it_between_whole_lines(
     first = process.stdout.readline()
     process.send_signal(number)
     rest, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, f"{PREFIX}error: interrupted\n")
+    assert (process.returncode, err) == (128 + number, f"{PREFIX}error: interrupted\n")
     out = first + rest
     assert out.endswith("\n")
     files = [json.loads(line)["file"] for line in out.splitlines()]
@@ -728,6 +728,30 @@ def test_output_that_cannot_be_written_is_an_error(bundle: Path, article: Path) 
         f"{PREFIX}error: standard output cannot be written: No space left on device: free some "
         "space, or send it somewhere else\n"
     )
+
+
+def test_a_note_that_cannot_be_shown_costs_no_summary(
+    bundle: Path, article: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    """Its reader has gone, which is not that of the summaries."""
+    long = write(tmp_path / "long.txt", " ".join(tiny_sentences()[:9]))
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(bundle, tmp_path / "none", long, article, "--truncate", stderr=writing)
+    os.close(writing)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out.splitlines() == [
+        each.text for each in summarizer.summarize([long.read_text(), FIRST], truncate=True)
+    ]
+
+
+def test_what_is_said_without_standard_error_is_not_among_the_summaries(
+    bundle: Path, article: Path, tmp_path: Path
+) -> None:
+    process = start(bundle, tmp_path / "none", article, "--json", preexec_fn=lambda: os.close(2))
+    (line,) = process.communicate(timeout=60)[0].splitlines()
+    assert (process.returncode, json.loads(line)["file"]) == (2, str(article))
 
 
 def test_output_is_utf_8_whatever_the_locale_and_the_file_names(
