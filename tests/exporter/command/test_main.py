@@ -211,6 +211,12 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
         (["--target", "trt-rtx", "--onnx-only", "--max-batch", "0"], "--max-batch is 0, expected"),
         (["--target", "onnx", "--precision", "int8"], "precision 'int8' is not built for target"),
         (["--keep-fp32", "*.fc2"], "--keep-fp32 is for lower precisions, this bundle is fp32"),
+        (["--max-source-tokens", "5000000000"], "is 5000000000, expected from 2 to 131072"),
+        (["--target", "trt", "--onnx-only", "--num-beams", "0"], "--num-beams is 0, expected from"),
+        (
+            ["--precision", "int8", "--max-rouge-drop", "inf"],
+            "is inf, expected points of ROUGE-L, f",
+        ),
         (["--max-rouge-drop", "1"], "--max-rouge-drop is for lower precisions, this bundle"),
         (["--task", "text-generation"], "is not what a .* does: use --task summarization or fe"),
         (["--revision", "main"], "is a local folder, got revision main: leave the revision out"),

@@ -103,8 +103,12 @@ BAD_OPTIONS: dict[str, str] = {
     "--num-beams 33": "num_beams is 33, the bundle takes 32: ask for fewer beams",
     "--max-length 1": "max_length is 1, expected an integer from 2 up",
     "--max-length 97": "max_length is 97 tokens with the start token, the bundle takes 96",
-    "--length-penalty nan": "length_penalty is nan, expected a finite number",
-    "--repetition-penalty 0": "repetition_penalty is 0.0, expected a finite number above 0",
+    "--length-penalty nan": "length_penalty is nan, expected a number from -1000 to 1000",
+    "--repetition-penalty 0": "repetition_penalty is 0.0, expected a number from 1e-06 to 1e+06",
+    "--do-sample --temperature 1e-38": "temperature is 1e-38, expected a number from 1e-09 to 1e",
+    "--repetition-penalty 1e-300": "repetition_penalty is 1e-300, expected a number from 1e-06",
+    "--provider tensorrt": "provider 'tensorrt' is not offered for target 'ort': use one of auto",
+    "--kernel-cache k": "a kernel cache is for TensorRT for RTX, which does not run ",
     "--seed -1": "seed is -1, expected an integer from 0 up",
 }
 BAD_ARGUMENTS: dict[str, str] = {
@@ -117,6 +121,8 @@ BAD_ARGUMENTS: dict[str, str] = {
     "--decoder-prefix A --decoder-input-ids 5": "argument --decoder-input-ids: not allowed with ar",
     "--threads 0": "argument --threads: '0', expected an integer from 1 up",
     "--threads -1": "argument --threads: '-1', expected an integer from 1 up",
+    "--threads 1025": "argument --threads: '1025', expected an integer from 1 to 1024",
+    "--threads 2147483648": "argument --threads: '2147483648', expected an integer from 1 to 1024",
     "--threads two": "argument --threads: 'two', expected an integer from 1 up",
     "--batch-size 0": "argument --batch-size: '0', expected an integer from 1 up",
     "--newlines unix": "argument --newlines: invalid choice: 'unix' (choose from",
