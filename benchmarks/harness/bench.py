@@ -66,6 +66,7 @@ def make_parser(documentation: str | None, *, epilog: str = "") -> argparse.Argu
         description=summary,
         epilog=f"{details.rstrip()}{epilog}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     help_dir = "for checkpoints, models (all kept for the next run) and logs; build/benchmarks"
     work_dir = REPOSITORY / "build" / "benchmarks"

@@ -256,6 +256,7 @@ def _chosen_variants(arguments: argparse.Namespace) -> list[KernelVariant]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pegasus_plugins.compile_kernels",
+        allow_abbrev=False,
         description="Compile the block-sparse attention kernels for GPUs that need not be here, "
         "and print what they take of one: registers per thread, bytes of shared memory per block "
         "of threads, bytes of registers that spill into memory.",

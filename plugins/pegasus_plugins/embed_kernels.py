@@ -106,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0, or 2 with a line on stderr for a file that is of no use."""
     parser = argparse.ArgumentParser(
         prog="python -m pegasus_plugins.embed_kernels",
+        allow_abbrev=False,
         description="Writes the images of a kernel file as C++ source, for plugins/csrc.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a kernel file, such as a bundle's")

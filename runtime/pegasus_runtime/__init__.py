@@ -4,24 +4,29 @@
 >>> with Summarizer.load("build/pegasus-mini") as summarizer:     # doctest: +SKIP
 ...     summary = summarizer.summarize("A long text ...", GenerationOptions(num_beams=4))
 ...     print(summary.text)
+
+Names are loaded when they are first asked for: a command has signals to handle before that.
 """
 
-from pegasus_runtime.errors import (
-    BundleError,
-    EngineError,
-    GenerationInterrupted,
-    InputError,
-    OptionsError,
-    PegasusError,
-)
-from pegasus_runtime.generation.failure import Failure
-from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.score import Hypothesis
-from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
-from pegasus_runtime.tasks.summarizer import Summarizer
-from pegasus_runtime.tasks.summary import Summary
-from pegasus_runtime.tasks.text_classifier import Classification, TextClassifier
 from pegasus_runtime.version import __version__
+
+TYPE_CHECKING = False  # typing's own takes milliseconds to import
+if TYPE_CHECKING:
+    from pegasus_runtime.errors import (
+        BundleError,
+        EngineError,
+        GenerationInterrupted,
+        InputError,
+        OptionsError,
+        PegasusError,
+    )
+    from pegasus_runtime.generation.failure import Failure
+    from pegasus_runtime.search.options import GenerationOptions
+    from pegasus_runtime.search.score import Hypothesis
+    from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
+    from pegasus_runtime.tasks.summarizer import Summarizer
+    from pegasus_runtime.tasks.summary import Summary
+    from pegasus_runtime.tasks.text_classifier import Classification, TextClassifier
 
 __all__ = [
     "Answer",
@@ -41,3 +46,35 @@ __all__ = [
     "TextClassifier",
     "__version__",
 ]
+
+_HOMES = {
+    "Answer": "tasks.question_answerer",
+    "BundleError": "errors",
+    "Classification": "tasks.text_classifier",
+    "EngineError": "errors",
+    "Failure": "generation.failure",
+    "GenerationInterrupted": "errors",
+    "GenerationOptions": "search.options",
+    "Hypothesis": "search.score",
+    "InputError": "errors",
+    "OptionsError": "errors",
+    "PegasusError": "errors",
+    "QuestionAnswerer": "tasks.question_answerer",
+    "Summarizer": "tasks.summarizer",
+    "Summary": "tasks.summary",
+    "TextClassifier": "tasks.text_classifier",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

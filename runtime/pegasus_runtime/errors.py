@@ -3,7 +3,7 @@
 PegasusError
 ├── BundleError              the folder is not a bundle that this version can run
 ├── InputError               a document cannot be summarised: empty, too long, not UTF-8
-├── OptionsError             generation options that cannot be met
+├── OptionsError             options that cannot be met: of generation, or of loading
 ├── EngineError              the engine library is missing, or failed
 └── GenerationInterrupted    cancelled, or out of time
 
@@ -36,7 +36,7 @@ class InputError(PegasusError):
 
 
 class OptionsError(PegasusError):
-    """Generation options that cannot be met."""
+    """Options that cannot be met: of generation, or of loading."""
 
 
 class EngineError(PegasusError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +22,18 @@ SCRIPTS: dict[str, str] = tomllib.loads((REPOSITORY / "pyproject.toml").read_tex
 Captured = pytest.CaptureFixture[str]
 
 
+MODULES = {
+    "pegasus-export": "pegasus_export.command.main",
+    "pegasus-build": "pegasus_engines.command.build",
+    "pegasus-summarize": "pegasus_runtime.commands.summarize",
+    "pegasus-classify": "pegasus_runtime.commands.classify",
+    "pegasus-answer": "pegasus_runtime.commands.answer",
+}
+
+
 def find_main(command: str) -> Callable[[list[str]], int]:
-    module, _, name = SCRIPTS[command].partition(":")
-    main: Callable[[list[str]], int] = getattr(importlib.import_module(module), name)
+    """What the script runs, in this process."""
+    main: Callable[[list[str]], int] = importlib.import_module(MODULES[command]).main
     return main
 
 
@@ -43,6 +54,42 @@ def test_a_command_says_which_option_was_meant(command: str, capsys: Captured) -
     assert error.startswith(f"{command}: error: ")
     assert error.endswith(f" see {command} --help\n")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_command_takes_no_abbreviations_of_options(command: str, capsys: Captured) -> None:
+    needed = {"pegasus-export": [], "pegasus-answer": ["bundle", "question"]}
+    with pytest.raises(SystemExit) as caught:
+        find_main(command)([*needed.get(command, ["bundle"]), "--versio"])
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --versio" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_script_handles_signals_before_it_imports_what_takes_time(command: str) -> None:
+    """Of its own, nothing; and of Python's, nothing that is not there already."""
+    module = SCRIPTS[command].partition(":")[0]
+    script = (
+        f"import sys; before = set(sys.modules); import {module};"
+        "print(*sys.modules.keys() - before)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(result.stdout.split())
+    assert {name for name in loaded if not name.startswith("pegasus_")} <= {"__future__"}
+    assert "pegasus_runtime.command_line.signals" in loaded
+    assert len(loaded) < 10
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_script_runs_its_command(command: str) -> None:
+    module, _, name = SCRIPTS[command].partition(":")
+    script = f"import sys; from {module} import {name}; sys.exit({name}())"
+    result = subprocess.run(
+        [sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == f"{command} {pegasus_runtime.__version__}\n"
 
 
 @pytest.mark.parametrize("command", SCRIPTS)

@@ -23,6 +23,7 @@ FLOORS: Mapping[str, Floors] = {
         ("generation",),
         ("tasks",),
         ("commands",),
+        ("scripts",),
     ),
     "runtime/pegasus_runtime/sessions": (
         ("device", "ort"),
@@ -40,6 +41,7 @@ FLOORS: Mapping[str, Floors] = {
         ("verify",),
         ("stages",),
         ("command",),
+        ("scripts",),
     ),
     "engines/pegasus_engines": (
         ("child_python", "network", "targets", "weights", "ort", "progress"),
@@ -47,6 +49,7 @@ FLOORS: Mapping[str, Floors] = {
         ("plans",),
         ("inspect",),
         ("command",),
+        ("scripts",),
     ),
     "engines/pegasus_engines/precision": (
         ("residual_shift", "int8", "compensated", "equalisation", "padded_weights"),

@@ -94,11 +94,11 @@ def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
     entry_points.read_string(contents["info/entry_points.txt"].decode())
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
         "console_scripts": {
-            "pegasus-answer": "pegasus_runtime.commands.answer:main",
-            "pegasus-build": "pegasus_engines.command.build:main",
-            "pegasus-classify": "pegasus_runtime.commands.classify:main",
-            "pegasus-export": "pegasus_export.command.main:main",
-            "pegasus-summarize": "pegasus_runtime.commands.summarize:main",
+            "pegasus-answer": "pegasus_runtime.scripts:answer",
+            "pegasus-build": "pegasus_engines.scripts:build",
+            "pegasus-classify": "pegasus_runtime.scripts:classify",
+            "pegasus-export": "pegasus_export.scripts:export",
+            "pegasus-summarize": "pegasus_runtime.scripts:summarize",
         }
     }
 

@@ -13,9 +13,11 @@ from pegasus_engines.inspect.compare import OutputDifference
 from pegasus_engines.plans.build import build_bundle
 from pegasus_engines.progress import Progress, choose_progress
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
-from pegasus_runtime.command_line.messages import fail
+from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
 from pegasus_runtime.command_line.parser import ArgumentParser
+from pegasus_runtime.command_line.process import CompleteOutput, run_command
+from pegasus_runtime.command_line.script import run_script
+from pegasus_runtime.command_line.signals import UnwindOnSignals, state
 from pegasus_runtime.errors import PegasusError
 
 __all__ = ["main", "make_parser", "run_build"]
@@ -54,25 +56,29 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    return run_command(
+        _COMMAND,
+        lambda: _run(argv),
+        exit_code=lambda error: EXIT_INPUT if isinstance(error, PegasusError) else None,
+        failed=EXIT_INPUT,
+    )
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
-    try:
-        run_build(
-            arguments.graphs,
-            arguments,
-            choose_progress(quiet=arguments.quiet or arguments.json),
-        )
-    except PegasusError as err:
-        return fail(_COMMAND, str(err), EXIT_INPUT)
-    except KeyboardInterrupt:
-        return fail(_COMMAND, "interrupted: nothing was written", EXIT_INTERRUPTED)
+    progress = choose_progress(quiet=arguments.quiet or arguments.json)
+    run_build(_COMMAND, arguments.graphs, arguments, progress)
     return 0
 
 
-def run_build(graphs: Path, arguments: argparse.Namespace, progress: Progress) -> None:
+def run_build(
+    command: str, graphs: Path, arguments: argparse.Namespace, progress: Progress
+) -> None:
     """Builds, and prints what came out.
 
-    arguments: --output, --force, --json and --quiet, and those of `add_build_options`.
-    Raises: EngineError, BundleError.
+    command: what notes begin with. arguments: --output, --force, --json and --quiet, and those of
+    `add_build_options`.
+    Raises: EngineError, BundleError; ResultError, though the plans are there.
     """
     output = arguments.output or _default_output(graphs)
     differences: dict[str, tuple[OutputDifference, ...]] = {}
@@ -80,19 +86,22 @@ def run_build(graphs: Path, arguments: argparse.Namespace, progress: Progress) -
     def compare(bundle: Bundle, plans: Path) -> None:
         differences.update(compare_plans(bundle, plans))
 
-    bundle = build_bundle(
-        graphs,
-        output,
-        read_build_request(arguments),
-        progress,
-        force=arguments.force,
-        check=compare if arguments.compare else None,
-    )
-    if arguments.json:
-        print_plans_as_json(bundle, output)
-    elif not arguments.quiet:
-        print_plans(bundle, output)
-    print_differences(differences)
+    state.says = "interrupted: nothing was written"
+    with UnwindOnSignals():
+        bundle = build_bundle(
+            graphs,
+            output,
+            read_build_request(arguments),
+            progress,
+            force=arguments.force,
+            check=compare if arguments.compare else None,
+        )
+    with CompleteOutput(command, output):
+        if arguments.json:
+            print_plans_as_json(bundle, output)
+        elif not arguments.quiet:
+            print_plans(bundle, output)
+        print_differences(differences)
 
 
 def _default_output(graphs: Path) -> Path:
@@ -125,4 +134,4 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(_COMMAND, "pegasus_engines.command.build"))

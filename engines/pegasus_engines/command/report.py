@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pegasus_engines.inspect.compare import OutputDifference
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.command_line.messages import escape_controls
+from pegasus_runtime.command_line.streams import write_result
 from pegasus_runtime.native.tensorrt import load_flavour
 
 __all__ = ["format_size", "print_differences", "print_plans", "print_plans_as_json"]
@@ -19,26 +21,28 @@ def print_plans(bundle: Bundle, output: Path) -> None:
     assert plans is not None
     library = load_flavour(bundle.manifest.target).title
     names = ", ".join(plans.compute_capabilities)
-    print(f"{output}: plans of {library} {plans.version} for compute capability {names}")
+    lines = [f"{output}: plans of {library} {plans.version} for compute capability {names}"]
     for name, record in sorted(bundle.manifest.files.items()):
-        print(f"  {name:<24}{format_size(record.bytes):>10}")
-    print(f"next: pegasus-summarize {shlex.quote(str(output))} article.txt")
+        lines.append(f"  {name:<24}{format_size(record.bytes):>10}")
+    lines.append(f"next: pegasus-summarize {shlex.quote(str(output))} article.txt")
+    write_result("".join(f"{escape_controls(line)}\n" for line in lines))
 
 
 def print_plans_as_json(bundle: Bundle, output: Path) -> None:
     """What the manifest says of them."""
     plans = bundle.manifest.plans
     assert plans is not None
-    print(json.dumps({"output": str(output), "plans": dataclasses.asdict(plans)}, indent=2))
+    record = {"output": str(output), "plans": dataclasses.asdict(plans)}
+    write_result(f"{json.dumps(record, indent=2)}\n")
 
 
 def print_differences(differences: Mapping[str, tuple[OutputDifference, ...]]) -> None:
     """How far plans are from their graphs, an output a line."""
     for graph, outputs in differences.items():
         for each in outputs:
-            print(
+            write_result(
                 f"{graph}, {each.output}: largest difference {each.max_abs:.1e}, "
-                f"mean {each.mean_abs:.1e}"
+                f"mean {each.mean_abs:.1e}\n"
             )
 
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _MAX_OPTIMIZATION_LEVEL = 5
+_MAX_WORKSPACE_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,10 @@ class BuildOptions:
         if self.plugin_way not in ("auto", *get_args(PluginWay)):
             ways = ", ".join(get_args(PluginWay))
             raise EngineError(f"the way of a plugin is {self.plugin_way!r}, expected auto, {ways}")
-        if self.workspace_mib is not None and self.workspace_mib < 1:
-            raise EngineError(f"workspace is {self.workspace_mib} MiB, expected at least 1")
+        if self.workspace_mib is not None and not 1 <= self.workspace_mib <= _MAX_WORKSPACE_MIB:
+            raise EngineError(
+                f"workspace is {self.workspace_mib} MiB, expected from 1 to {_MAX_WORKSPACE_MIB}"
+            )
         level = self.optimization_level
         if level is not None and not 0 <= level <= _MAX_OPTIMIZATION_LEVEL:
             raise EngineError(

@@ -23,9 +23,13 @@ from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.stages.defaults import settle_defaults
 from pegasus_runtime.bundle import Task
-from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
-from pegasus_runtime.command_line.messages import fail, note
+from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
+from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.parser import ArgumentParser
+from pegasus_runtime.command_line.process import CompleteOutput, run_command
+from pegasus_runtime.command_line.script import run_script
+from pegasus_runtime.command_line.signals import UnwindOnSignals, state
+from pegasus_runtime.command_line.streams import write_result
 from pegasus_runtime.errors import PegasusError
 
 if TYPE_CHECKING:
@@ -97,6 +101,17 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    return run_command(_COMMAND, lambda: _main(argv), exit_code=_exit_code, failed=EXIT_INPUT)
+
+
+def _exit_code(error: Exception) -> int | None:
+    if isinstance(error, VerificationError):
+        return EXIT_VERIFICATION
+    return EXIT_INPUT if isinstance(error, ExportError | PegasusError) else None
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    state.says = "interrupted: nothing was written"
     parser = _parser()
     arguments = parser.parse_args(argv)
     if (arguments.model is None) == (arguments.build is None):
@@ -105,16 +120,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("the following arguments are required: --output")
     try:
         return _run(arguments) if arguments.build is None else _build(arguments)
-    except VerificationError as err:
-        return fail(_COMMAND, str(err), EXIT_VERIFICATION)
-    except ExportError as err:
-        return fail(_COMMAND, str(err), EXIT_INPUT)
     except ModuleNotFoundError as err:
-        return fail(
-            _COMMAND, f"{err.name} is not installed: pip install 'pegasus-edge[export]'", EXIT_INPUT
-        )
-    except KeyboardInterrupt:
-        return fail(_COMMAND, "interrupted: nothing was written", EXIT_INTERRUPTED)
+        raise UnsupportedError(
+            f"{err.name} is not installed: pip install 'pegasus-edge[export]'"
+        ) from err
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -128,18 +137,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
     progress = choose_progress(quiet=arguments.quiet or arguments.json)
     differences: dict[str, tuple[OutputDifference, ...]] = {}
-    result = export_bundle(
-        request, progress, check=_comparison(differences) if arguments.compare else None
-    )
-    if arguments.json:
-        print(json.dumps(summarize_result(result), indent=2))
-    elif not arguments.quiet:
-        print_tables(result, arguments.output)
-    print_differences(differences)
-    if arguments.report is not None:
-        write_report(result, arguments.report)
-    if not arguments.quiet:
-        _warn_of_positions(result)
+    with UnwindOnSignals():
+        result = export_bundle(
+            request, progress, check=_comparison(differences) if arguments.compare else None
+        )
+    try:
+        with CompleteOutput(_COMMAND, arguments.output):
+            if arguments.json:
+                write_result(f"{json.dumps(summarize_result(result), indent=2)}\n")
+            elif not arguments.quiet:
+                print_tables(result, arguments.output)
+            print_differences(differences)
+    finally:
+        if arguments.report is not None:
+            write_report(result, arguments.report)
+        if not arguments.quiet:
+            _warn_of_positions(result)
     return 0
 
 
@@ -163,11 +176,8 @@ def _build(arguments: argparse.Namespace) -> int:
     from pegasus_engines.command.build import run_build
     from pegasus_export.request.progress import choose_progress
 
-    try:
-        progress = choose_progress(quiet=arguments.quiet or arguments.json)
-        run_build(arguments.build, arguments, progress)
-    except PegasusError as err:
-        return fail(_COMMAND, str(err), EXIT_INPUT)
+    progress = choose_progress(quiet=arguments.quiet or arguments.json)
+    run_build(_COMMAND, arguments.build, arguments, progress)
     return 0
 
 
@@ -352,4 +362,4 @@ def _source_tokens(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(_COMMAND, "pegasus_export.command.main"))

@@ -1,5 +1,6 @@
 """What pegasus-export prints when it is done."""
 
+import io
 import json
 import shlex
 from collections.abc import Mapping
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pegasus_engines.command.report import format_size
 from pegasus_export.errors import OutputError
+from pegasus_runtime.command_line.messages import escape_controls
+from pegasus_runtime.command_line.streams import write_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,10 +68,23 @@ def write_report(result: "ExportResult", folder: Path) -> None:
 
 
 def print_tables(result: "ExportResult", output: Path) -> None:
+    """For people. Raises: ResultError."""
     from rich.console import Console
 
+    screen, text = Console(), io.StringIO()
+    console = Console(
+        file=text,
+        width=screen.width,
+        force_terminal=screen.is_terminal,
+        highlight=False,
+        markup=False,
+    )
+    _print_all(console, result, escape_controls(str(output)))
+    write_result(text.getvalue())
+
+
+def _print_all(console: "Console", result: "ExportResult", output: str) -> None:
     manifest = result.bundle.manifest
-    console = Console(highlight=False, markup=False)
     console.print(
         f"{output}: {manifest.task}, target {manifest.target}, {manifest.precision}",
         soft_wrap=True,
@@ -85,11 +101,11 @@ def print_tables(result: "ExportResult", output: Path) -> None:
     console.print(f"done in {result.seconds:.1f} s")
     if manifest.plans is not None and manifest.plans.version is None:
         console.print(
-            f"next: on the device, pegasus-build {shlex.quote(str(output))}",
+            f"next: on the device, pegasus-build {shlex.quote(output)}",
             soft_wrap=True,
         )
     elif manifest.target != "onnx" and manifest.task == "summarization":
-        quoted = shlex.quote(str(output))
+        quoted = shlex.quote(output)
         console.print(f"next: pegasus-summarize {quoted} article.txt", soft_wrap=True)
 
 

@@ -8,7 +8,10 @@ from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.bundle import PLAN_TARGETS
 from pegasus_runtime.spelling import did_you_mean
 
-__all__ = ["BLOCK_SPARSE", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
+__all__ = ["BLOCK_SPARSE", "MAX_SOURCE_TOKENS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
+
+MAX_SOURCE_TOKENS = 2**17
+"""Sixteen times as many as any checkpoint has positions for."""
 
 RANDOM_BLOCKS = ("hf-eval", "seeded")
 BLOCK_SPARSE = ("plugin", "plain")
@@ -66,7 +69,7 @@ class ExportRequest:
     force: bool = False
 
     def __post_init__(self) -> None:
-        """Raises: UnsupportedError for options that say nothing about an fp32 bundle."""
+        """Raises: UnsupportedError for values out of range, and for options without effect."""
         if self.random_blocks not in RANDOM_BLOCKS:
             raise UnsupportedError(
                 f"--random-blocks is {self.random_blocks!r}, expected {' or '.join(RANDOM_BLOCKS)}"
@@ -89,9 +92,15 @@ class ExportRequest:
                 f"targets {' and '.join(PLAN_TARGETS)}, this one is {self.target}: leave them out"
             )
         self._check_block_sparse()
-        if self.max_rouge_drop is not None and not self.max_rouge_drop >= 0:
+        if self.max_rouge_drop is not None and not 0 <= self.max_rouge_drop <= 100:
             raise UnsupportedError(
-                f"--max-rouge-drop is {self.max_rouge_drop:g}, expected points of ROUGE-L from 0 up"
+                f"--max-rouge-drop is {self.max_rouge_drop:g}, expected points of ROUGE-L, from 0 "
+                "to 100"
+            )
+        tokens = self.max_source_tokens
+        if tokens is not None and not 2 <= tokens <= MAX_SOURCE_TOKENS:
+            raise UnsupportedError(
+                f"--max-source-tokens is {tokens}, expected from 2 to {MAX_SOURCE_TOKENS}"
             )
 
     def _check_block_sparse(self) -> None:

@@ -28,9 +28,11 @@ def plan_limits(checkpoint: Checkpoint, request: PlanRequest, max_source_tokens:
     Raises: UnsupportedError.
     """
     positions = checkpoint.config.max_position_embeddings
-    beams = request.num_beams or _whole(checkpoint, "num_beams") or _DEFAULT_BEAMS
-    longest = request.max_target_tokens or _longest_target(checkpoint)
-    target = longest or min(_DEFAULT_TARGET_TOKENS, positions)
+    beams, target = request.num_beams, request.max_target_tokens
+    if beams is None:
+        beams = _whole(checkpoint, "num_beams") or _DEFAULT_BEAMS
+    if target is None:
+        target = _longest_target(checkpoint) or min(_DEFAULT_TARGET_TOKENS, positions)
     for name, value, least, most in (
         ("--num-beams", beams, 1, _MAX_BEAMS),
         ("--max-target-tokens", target, 2, positions),

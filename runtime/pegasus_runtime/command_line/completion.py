@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
-from pegasus_runtime.command_line.messages import discard_output
+from pegasus_runtime.command_line.streams import write_result
 
 __all__ = ["SHELLS", "PrintCompletion", "write_completion"]
 
@@ -36,10 +36,7 @@ class PrintCompletion(argparse.Action):
                 f"{parser.prog}: error: {err.name} is not installed: "
                 "pip install 'pegasus-edge[completion]'\n",
             )
-        try:
-            print(script, flush=True)
-        except BrokenPipeError:  # the reader has gone, as with `| head`
-            discard_output()
+        write_result(f"{script}\n")
         parser.exit()
 
 

@@ -1,14 +1,20 @@
-"""What a command says on standard error, one line each; and what it does when nobody reads on."""
+"""What a command says on standard error, one line each; and names in a line of a result."""
 
-import os
+from __future__ import annotations
+
 import sys
 
-__all__ = ["discard_output", "fail", "note"]
+__all__ = ["escape_controls", "fail", "note"]
 
 
 def note(command: str, message: str) -> None:
-    """One line on standard error."""
-    print(f"{command}: {' '.join(message.splitlines())}", file=sys.stderr)
+    """One line on standard error, if that takes it."""
+    if sys.stderr is None:  # print would take standard output instead
+        return
+    try:
+        print(f"{command}: {escape_controls(' '.join(message.splitlines()))}", file=sys.stderr)
+    except OSError:
+        return
 
 
 def fail(command: str, message: str, code: int) -> int:
@@ -17,6 +23,20 @@ def fail(command: str, message: str, code: int) -> int:
     return code
 
 
-def discard_output() -> None:
-    """Lets Python's own flush at exit succeed, which would print a traceback otherwise."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def escape_controls(text: str) -> str:
+    r"""What would break a line, its columns or a terminal, as in a string of Python.
+
+    >>> print(escape_controls("two\nlines\tand\x1b[2J.txt"))
+    two\nlines\tand\x1b[2J.txt
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii") if _is_control(character) else character
+        for character in text
+    )
+
+
+def _is_control(character: str) -> bool:
+    """C0, DEL and C1, and the two of Unicode that end lines."""
+    return character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029"

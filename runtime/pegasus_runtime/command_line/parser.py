@@ -1,10 +1,13 @@
 """The parser of every command."""
 
 import argparse
+import sys
 from typing import Any, NoReturn
 
 from pegasus_runtime.command_line.completion import SHELLS, PrintCompletion
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
+from pegasus_runtime.command_line.messages import note
+from pegasus_runtime.command_line.streams import write_result
 from pegasus_runtime.spelling import did_you_mean
 from pegasus_runtime.version import __version__
 
@@ -46,9 +49,16 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith(_UNRECOGNIZED):
             message += self._suggest_options(message.removeprefix(_UNRECOGNIZED))
-        message = " ".join(message.splitlines())
         end = " " if message.endswith("?") else ": "
-        self.exit(EXIT_INPUT, f"{self.prog}: error: {message}{end}see {self.prog} --help\n")
+        note(self.prog, f"error: {message}{end}see {self.prog} --help")
+        self.exit(EXIT_INPUT)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and the version are results, which fail as all do; the rest is a note."""
+        if file is sys.stdout:
+            write_result(message)
+        elif message:
+            super()._print_message(message, file)
 
     def _suggest_options(self, unknown: str) -> str:
         """For the first of the unknown arguments that is nearly one of the options."""

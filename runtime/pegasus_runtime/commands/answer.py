@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pegasus_runtime.command_line.messages import note
+from pegasus_runtime.command_line.messages import escape_controls, note
 from pegasus_runtime.command_line.parser import ArgumentParser
+from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     print_lines,
     read_document,
@@ -43,14 +44,13 @@ exit codes:
   0    done
   1    the engine is missing or failed, or the output could not be written
   2    the bundle, the question or a document is unusable
-  130  interrupted; the lines printed until then are complete
+  130  interrupted; the lines printed until then are complete (143: terminated)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    arguments = _parser().parse_intermixed_args(argv)
-    return run_command(COMMAND, lambda: _run(arguments))
+    return run_command(COMMAND, lambda: _run(_parser().parse_intermixed_args(argv)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 print_lines(
                     [
                         f"{' '.join(each.text.split())}\t{each.score:.4f}"
-                        f"\t{each.start}-{each.end}\t{document.name}"
+                        f"\t{each.start}-{each.end}\t{escape_controls(document.name)}"
                         for each in answers
                     ]
                 )
@@ -110,4 +110,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(COMMAND, "pegasus_runtime.commands.answer"))

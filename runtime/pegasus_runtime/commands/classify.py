@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pegasus_runtime.command_line.messages import note
+from pegasus_runtime.command_line.messages import escape_controls, note
 from pegasus_runtime.command_line.parser import ArgumentParser
+from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     print_lines,
     read_document,
@@ -41,14 +42,13 @@ exit codes:
   0    done
   1    the engine is missing or failed, or the output could not be written
   2    the bundle or a document is unusable
-  130  interrupted; the lines printed until then are complete
+  130  interrupted; the lines printed until then are complete (143: terminated)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    arguments = _parser().parse_intermixed_args(argv)
-    return run_command(COMMAND, lambda: _run(arguments))
+    return run_command(COMMAND, lambda: _run(_parser().parse_intermixed_args(argv)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -68,7 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 record = {"file": document.name, **asdict(found)}
                 print_lines([json.dumps(record, ensure_ascii=False)])
             else:
-                print_lines([f"{found.label}\t{found.score:.4f}\t{document.name}"])
+                columns = (found.label, f"{found.score:.4f}", document.name)
+                print_lines(["\t".join(map(escape_controls, columns))])
     return 0
 
 
@@ -86,4 +87,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(COMMAND, "pegasus_runtime.commands.classify"))

@@ -1,14 +1,14 @@
 """What the commands share: documents in, lines out, errors in one line, exit codes."""
 
-import io
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_INTERRUPTED
-from pegasus_runtime.command_line.messages import discard_output, fail, note
+from pegasus_runtime.command_line import process
+from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
+from pegasus_runtime.command_line.messages import note
+from pegasus_runtime.command_line.streams import write_result
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 
 __all__ = [
@@ -35,30 +35,14 @@ class Document:
     text: str
 
 
-class _OutputError(Exception):
-    """Standard output takes no more."""
-
-
 def run_command(command: str, run: Callable[[], int]) -> int:
     """Runs a command; its exit code, after one line on standard error for whatever went wrong."""
-    handler = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # Whatever the locale. A file name that is no Unicode becomes what JSON escapes it to.
-            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-        return run()
-    except PegasusError as err:
-        return fail(command, str(err), exit_code(err))
-    except KeyboardInterrupt:
-        return fail(command, "interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader has gone, as with `| head`
-        discard_output()
-        return 0
-    except _OutputError as err:
-        discard_output()
-        return fail(command, str(err), EXIT_ENGINE)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    return process.run_command(
+        command,
+        run,
+        exit_code=lambda error: exit_code(error) if isinstance(error, PegasusError) else None,
+        failed=EXIT_ENGINE,
+    )
 
 
 def exit_code(error: PegasusError) -> int:
@@ -93,17 +77,8 @@ def warn_of_unknown(command: str, name: str, unknown_share: float) -> None:
 
 
 def print_lines(lines: Sequence[str]) -> None:
-    """Whole lines on standard output, in one write."""
-    try:
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as err:
-        raise _OutputError(
-            f"standard output cannot be written: {err.strerror}: free some space, or send it "
-            "somewhere else"
-        ) from err
+    """Whole lines on standard output. Raises: ResultError."""
+    write_result("".join(f"{line}\n" for line in lines))
 
 
 def _read_stdin(command: str) -> bytes:
@@ -115,7 +90,3 @@ def _read_stdin(command: str) -> bytes:
             f"reading {_STDIN}: type or paste the text, then press Ctrl-D on a line of its own",
         )
     return sys.stdin.buffer.read()
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -6,6 +6,7 @@ from pathlib import Path
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.commands.generation_options import add_generation_options
 from pegasus_runtime.sessions.open_engine import PROVIDERS
+from pegasus_runtime.sessions.ort.graph import MAX_THREADS
 
 __all__ = [
     "COMMAND",
@@ -35,7 +36,7 @@ exit codes:
   0    done
   1    the engine is missing or failed, or the output could not be written
   2    the bundle, an option, or at least one of the documents is unusable
-  130  interrupted; the lines printed until then are complete
+  130  interrupted; the lines printed until then are complete (143: terminated)
 """
 
 
@@ -105,7 +106,10 @@ def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """How the bundle is loaded."""
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help="engine threads (default: one per core)"
+        "--threads",
+        type=threads,
+        metavar="N",
+        help=f"engine threads, up to {MAX_THREADS} (default: one per core)",
     )
     parser.add_argument(
         "--check-hashes",
@@ -133,6 +137,13 @@ def _add_reading_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read </s>, <mask_1> ... in the text as special tokens; not for untrusted text",
     )
+
+
+def threads(text: str) -> int:
+    count = positive(text)
+    if count > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from 1 to {MAX_THREADS}")
+    return count
 
 
 def positive(text: str) -> int:

@@ -16,7 +16,7 @@ class ProgressLine:
         self.total = total
         self.clock = clock
         self.start = clock()
-        self.is_shown = total > 1 and sys.stderr.isatty()
+        self.is_shown = total > 1 and sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, done: int) -> None:
         """Writes how many are done, at what rate, and the time that is left."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pegasus_runtime.command_line.messages import fail, note
+from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     Document,
     exit_code,
@@ -47,8 +48,8 @@ class _Refused:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    arguments = make_parser().parse_intermixed_args(argv)  # options may stand between the files
-    return run_command(COMMAND, lambda: _run(arguments))
+    # Options may stand between the files.
+    return run_command(COMMAND, lambda: _run(make_parser().parse_intermixed_args(argv)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -192,4 +193,4 @@ def _record(summary: Summary) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(COMMAND, "pegasus_runtime.commands.summarize"))

@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, get_args
 
-from pegasus_runtime.errors import GenerationInterrupted, OptionsError, PegasusError
+from pegasus_runtime.errors import (
+    EngineError,
+    GenerationInterrupted,
+    OptionsError,
+    PegasusError,
+)
 
 __all__ = ["Errors", "Failure", "check_errors", "record_failure", "run_batches"]
 
@@ -52,13 +57,14 @@ def run_batches(
     run: from a batch to its results; where errors are returned and it raises one, each document of
     the batch is tried alone. on_done: called with the number of documents that were just finished.
 
-    Raises: what `run` raises, where errors are raised; GenerationInterrupted in any case.
+    Raises: what `run` raises, where errors are raised; GenerationInterrupted in any case. Memory
+    that is short is an EngineError.
     """
     pending = deque(batches)
     while pending:
         batch = pending.popleft()
         try:
-            yield from zip(batch, run(batch), strict=True)
+            yield from zip(batch, _run(run, batch), strict=True)
         except GenerationInterrupted:
             raise
         except PegasusError as err:
@@ -69,3 +75,15 @@ def run_batches(
                 continue
             yield batch[0], record_failure(batch[0], err)
         on_done(len(batch))
+
+
+def _run(
+    run: Callable[[Sequence[int]], Sequence[_Result]], batch: Sequence[int]
+) -> Sequence[_Result]:
+    try:
+        return run(batch)
+    except MemoryError as err:  # Python's, or NumPy's own, which says of how much
+        raise EngineError(
+            f"not enough memory ({str(err) or 'an allocation failed'}): give shorter documents, or "
+            "ask for fewer beams"
+        ) from err

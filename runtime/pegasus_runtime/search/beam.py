@@ -249,7 +249,8 @@ def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSetti
 def _stands_for_none(state: BeamState, document: int, row: int, settings: SearchSettings) -> bool:
     """Whether a finished row goes back to one of the K-1 rows that were none at the start."""
     generated = int(state.finished_lengths[document, row]) - settings.prompt_length
-    log_prob = float(state.finished_scores[document, row]) * np.float_power(
-        generated, settings.length_penalty
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        log_prob = float(state.finished_scores[document, row]) * np.float_power(
+            generated, settings.length_penalty
+        )
     return bool(log_prob < float(_NEVER) / 2)

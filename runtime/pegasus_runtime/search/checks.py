@@ -11,23 +11,26 @@ __all__ = [
     "check_biases",
     "check_choice",
     "check_decay",
-    "check_finite",
     "check_integer",
     "check_number",
-    "check_positive",
+    "check_share",
     "check_tokens",
     "check_words",
 ]
 
 _UNSET_HINT = "leave it out for the bundle's default"
+_SHOWN_CHARACTERS = 200
+_MAX_INTEGER = 2**63 - 1
+_LEAST_BIAS = -float(2**128 - 2**104)  # of fp32
+_MOST_BIAS = 1e12  # far above any score, and far enough below the end of fp32 for all penalties
 
 
-def check_integer(name: str, value: object, least: int) -> None:
+def check_integer(name: str, value: object, least: int, most: int = _MAX_INTEGER) -> None:
     """Raises: OptionsError, as all of these do; None is unset, and no check refuses it."""
-    if value is None:
-        return
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        raise _reject(name, value, f"an integer from {least} up")
+    if value is not None and not (_is_integer(value) and least <= value <= most):
+        is_too_large = _is_integer(value) and value > most
+        bounds = f"from {least} to {most}" if is_too_large else f"from {least} up"
+        raise _reject(name, value, f"an integer {bounds}")
 
 
 def check_number(name: str, value: float | None, least: float, most: float) -> None:
@@ -35,15 +38,9 @@ def check_number(name: str, value: float | None, least: float, most: float) -> N
         raise _reject(name, value, f"a number from {least:g} to {most:g}")
 
 
-def check_positive(name: str, value: float | None, most: float = math.inf) -> None:
-    if value is not None and not (_is_number(value) and 0 < value <= most):
-        expected = "a finite number above 0" if most == math.inf else f"above 0, up to {most:g}"
-        raise _reject(name, value, expected)
-
-
-def check_finite(name: str, value: float | None) -> None:
-    if value is not None and not _is_number(value):
-        raise _reject(name, value, "a finite number")
+def check_share(name: str, value: float | None) -> None:
+    if value is not None and not (_is_number(value) and 0 < value <= 1):
+        raise _reject(name, value, "above 0, up to 1")
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -67,7 +64,11 @@ def check_biases(name: str, value: object) -> None:
         return
     pairs = list(value.items()) if isinstance(value, Mapping) else value
     if not _is_list(pairs) or not all(_is_bias(pair) for pair in pairs):
-        raise _reject(name, value, "pairs of non-empty token ids and a number, which may be -inf")
+        raise _reject(
+            name,
+            value,
+            f"pairs of non-empty token ids and a number up to {_MOST_BIAS:g}, which may be -inf",
+        )
 
 
 def check_decay(name: str, value: object) -> None:
@@ -79,15 +80,31 @@ def check_decay(name: str, value: object) -> None:
 
 
 def _reject(name: str, value: object, expected: str) -> OptionsError:
-    return OptionsError(f"{name} is {value!r}, expected {expected}: correct it or {_UNSET_HINT}")
+    return OptionsError(
+        f"{name} is {_show(value)}, expected {expected}: correct it or {_UNSET_HINT}"
+    )
 
 
-def _is_integer(value: object) -> bool:
+def _show(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "far too large"
+    is_long = len(text) > _SHOWN_CHARACTERS
+    return f"{text[:_SHOWN_CHARACTERS]} ..." if is_long else text
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: object) -> TypeGuard[float]:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of an integer that is no float
+        return False
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
@@ -95,7 +112,9 @@ def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
 
 
 def _is_tokens(value: object) -> bool:
-    return _is_list(value) and all(_is_integer(token) and token >= 0 for token in value)
+    return _is_list(value) and all(
+        _is_integer(token) and 0 <= token <= _MAX_INTEGER for token in value
+    )
 
 
 def _is_word(value: object) -> bool:
@@ -105,4 +124,6 @@ def _is_word(value: object) -> bool:
 def _is_bias(pair: object) -> bool:
     if not _is_list(pair) or len(pair) != 2 or not _is_word(pair[0]):
         return False
-    return _is_number(pair[1]) or pair[1] == -math.inf
+    if pair[1] == -math.inf:
+        return True
+    return _is_number(pair[1]) and _LEAST_BIAS <= pair[1] <= _MOST_BIAS

@@ -8,22 +8,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import PCG64, Generator, SeedSequence  # NumPy would when it draws, out of memory
 
 __all__ = ["draw_distinct", "seed_generators", "weigh"]
 
 
 def seed_generators(
     sources: Sequence[Sequence[int]], seed: int | None, rows_per_document: int
-) -> list[np.random.Generator]:
+) -> list[Generator]:
     """One generator per row. With a seed, equal documents draw equal samples, wherever they are."""
     seeds = []
     for document, source in enumerate(sources):
         for row in range(rows_per_document):
             if seed is None:
-                seeds.append(np.random.SeedSequence(spawn_key=(document, row)))
+                seeds.append(SeedSequence(spawn_key=(document, row)))
             else:
-                seeds.append(np.random.SeedSequence([seed, row, *source]))
-    return [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+                seeds.append(SeedSequence([seed, row, *source]))
+    return [Generator(PCG64(seed)) for seed in seeds]
 
 
 def weigh(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -33,7 +34,7 @@ def weigh(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def draw_distinct(
-    weights: npt.NDArray[np.float64], count: int, generator: np.random.Generator
+    weights: npt.NDArray[np.float64], count: int, generator: Generator
 ) -> npt.NDArray[np.int64]:
     """`count` indices, drawn one after another without replacement, in this order.
 

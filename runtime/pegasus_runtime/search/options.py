@@ -9,10 +9,9 @@ from pegasus_runtime.search.checks import (
     check_biases,
     check_choice,
     check_decay,
-    check_finite,
     check_integer,
     check_number,
-    check_positive,
+    check_share,
     check_tokens,
     check_words,
 )
@@ -20,6 +19,8 @@ from pegasus_runtime.search.checks import (
 __all__ = ["EarlyStopping", "GenerationOptions"]
 
 EarlyStopping = bool | Literal["never"]
+
+_MAX_SEED = 2**128 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +108,23 @@ class GenerationOptions:
     """Whether hypotheses have `token_scores`; the bundle has no default for it."""
 
     def __post_init__(self) -> None:
+        """The ranges are such that all penalties, one after another, leave scores within fp32."""
         for name in ("num_beams", "max_new_tokens", "num_return_sequences"):
             check_integer(name, getattr(self, name), 1)
         check_integer("max_length", self.max_length, 2)
-        for name in ("min_length", "min_new_tokens", "top_k", "seed"):
+        for name in ("min_length", "min_new_tokens", "top_k"):
             check_integer(name, getattr(self, name), 0)
+        check_integer("seed", self.seed, 0, _MAX_SEED)
         for name in ("no_repeat_ngram_size", "encoder_no_repeat_ngram_size"):
             check_integer(name, getattr(self, name), 0)
-        check_finite("length_penalty", self.length_penalty)
+        check_number("length_penalty", self.length_penalty, -1000, 1000)
         for name in ("top_p", "min_p", "epsilon_cutoff", "eta_cutoff"):
             check_number(name, getattr(self, name), 0.0, 1.0)
         for name in ("top_h", "typical_p"):
-            check_positive(name, getattr(self, name), 1.0)
-        for name in ("repetition_penalty", "encoder_repetition_penalty", "temperature"):
-            check_positive(name, getattr(self, name))
+            check_share(name, getattr(self, name))
+        for name in ("repetition_penalty", "encoder_repetition_penalty"):
+            check_number(name, getattr(self, name), 1e-6, 1e6)
+        check_number("temperature", self.temperature, 1e-9, 1e9)
         check_choice("early_stopping", self.early_stopping, (True, False, "never"))
         for name in ("do_sample", "renormalize_logits", "remove_invalid_values", "token_scores"):
             check_choice(name, getattr(self, name), (True, False))

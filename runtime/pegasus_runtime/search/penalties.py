@@ -28,8 +28,11 @@ def add_biases(scores: Scores, history: Tokens, biases: Biases) -> Scores:
     for (*prefix, end), bias in sorted(biases, key=lambda each: len(each[0])):
         if len(prefix) <= history.shape[1]:
             suffix = history[:, history.shape[1] - len(prefix) :]
-            added[(suffix == np.array(prefix, np.int64)).all(axis=1), end] += np.float32(bias)
-    return scores + added
+            rows = (suffix == np.array(prefix, np.int64)).all(axis=1)
+            with np.errstate(over="ignore"):  # two bans of one token
+                added[rows, end] += np.float32(bias)
+    with np.errstate(over="ignore"):
+        return scores + added
 
 
 def favour_source(scores: Scores, sources: Sequence[Source], penalty: float) -> Scores:
@@ -56,7 +59,8 @@ def penalize_repetition(scores: Scores, history: Tokens, penalty: float) -> Scor
 
 def _penalize(scores: Scores, penalty: float) -> Scores:
     factor = np.float32(penalty)
-    return np.where(scores < 0, scores * factor, scores / factor)
+    with np.errstate(over="ignore"):  # of what a bias has made as unlikely as can be
+        return np.where(scores < 0, scores * factor, scores / factor)
 
 
 def replace_invalid(scores: Scores) -> Scores:

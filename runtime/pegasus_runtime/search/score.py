@@ -35,8 +35,10 @@ def penalize_length(
     length_penalty: float,
 ) -> npt.NDArray[np.float32]:
     """Divides summed log-probabilities by generated tokens ** length_penalty, in fp32."""
-    divisor: npt.NDArray[np.float32] = np.float_power(num_generated, length_penalty).astype(
-        np.float32
-    )
+    ends = np.finfo(np.float32)
     with np.errstate(over="ignore"):  # of what is as unlikely as can be
-        return log_probs / divisor
+        power = np.float_power(num_generated, length_penalty)
+        # Within fp32: by 0 or infinity, some scores would be NaN.
+        divisor = power.clip(ends.smallest_subnormal, ends.max).astype(np.float32)
+        penalized: npt.NDArray[np.float32] = log_probs / divisor
+    return penalized

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle
-from pegasus_runtime.errors import EngineError
+from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.sessions.device.engine import DeviceEngine, is_device_bundle
 from pegasus_runtime.sessions.ort.engine import OrtEngine
 
@@ -38,14 +38,15 @@ def open_engine(
 
     provider: one of PROVIDERS. threads: of engines on the CPU; None for one per core.
     kernel_cache: a file that keeps the kernels which TensorRT for RTX compiles.
-    Raises: EngineError if the provider is impossible for this bundle or on this computer, or a
-    library is missing; BundleError if a graph is not the one that the manifest needs.
+    Raises: OptionsError if provider, threads or kernel cache are none for this bundle; EngineError
+    if this computer lacks what they need, or a library is missing; BundleError if a graph is not
+    the one that the manifest needs.
     """
     if provider not in PROVIDERS:
-        raise EngineError(f"provider is {provider!r}, expected one of {', '.join(PROVIDERS)}")
+        raise OptionsError(f"provider is {provider!r}, expected one of {', '.join(PROVIDERS)}")
     is_for_rtx = bundle.manifest.target == "trt-rtx" and provider != "cpu"
     if kernel_cache is not None and not is_for_rtx:
-        raise EngineError(
+        raise OptionsError(
             "a kernel cache is for TensorRT for RTX, which does not run "
             f"{bundle.folder} here: leave it out"
         )
@@ -61,7 +62,7 @@ def open_engine(
         if provider == "cuda" or is_available():
             return open_cuda(bundle)
     if provider == "tensorrt":
-        raise EngineError(
+        raise OptionsError(
             f"provider 'tensorrt' is for targets trt and trt-rtx, {bundle.folder} is for ort: "
             "use cpu or cuda, or export with --target trt"
         )
@@ -74,7 +75,7 @@ def _open_on_host(bundle: Bundle, threads: int | None) -> DeviceEngine:
 
     plans = bundle.manifest.plans
     if plans is not None and plans.version is not None:
-        raise EngineError(
+        raise OptionsError(
             f"{bundle.folder}: its graphs were built into plans for a GPU, the CPU cannot run "
             "them: use provider tensorrt, or export with --onnx-only or --target ort"
         )
@@ -83,7 +84,7 @@ def _open_on_host(bundle: Bundle, threads: int | None) -> DeviceEngine:
 
 def _open_tensorrt(bundle: Bundle, provider: str, kernel_cache: Path | None) -> DeviceEngine:
     if provider == "cuda":
-        raise EngineError(
+        raise OptionsError(
             f"provider 'cuda' is for target ort, {bundle.folder} is for "
             f"{bundle.manifest.target}: use tensorrt"
         )

@@ -61,5 +61,9 @@ def encode_each(
         except InputError as err:
             named = InputError(f"document {number}: {err}") if errors == "raise" else err
             yield record_failure(number, named)
+        except MemoryError:
+            yield record_failure(
+                number, InputError(f"document {number}: not enough memory to encode it: shorten it")
+            )
         else:
             yield encoding

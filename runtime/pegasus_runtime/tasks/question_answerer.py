@@ -58,7 +58,8 @@ class QuestionAnswerer(Closing[OrtModel]):
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError.
+        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError,
+        OptionsError for impossible threads.
         """
         opened = open_task(
             folder,

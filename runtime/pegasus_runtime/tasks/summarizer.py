@@ -74,7 +74,8 @@ class Summarizer(Closing["Engine"]):
         manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
-        Raises: BundleError, EngineError, OptionsError for unknown newlines.
+        Raises: BundleError, EngineError; OptionsError for a provider, threads, a kernel cache or
+        newlines that are none for the bundle.
         """
         from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
 

@@ -149,7 +149,8 @@ def test_what_is_no_bundle_of_graphs_is_refused(
         (["--compute-capability", "8.9,3.5"], r"does not build for compute capability 3\.5: it"),
         (["--timing-cache", "timings"], "has no timing cache: leave it out"),
         (["--plugin", "aot"], "takes no plugins: leave out how to bring one in"),
-        (["--workspace-mib", "0"], "workspace is 0 MiB, expected at least 1"),
+        (["--workspace-mib", "0"], "workspace is 0 MiB, expected from 1 to 1048576"),
+        (["--workspace-mib", str(2**63)], f"workspace is {2**63} MiB, expected from 1 to 1048576"),
     ],
 )
 def test_an_option_that_is_unusable_is_refused_in_one_line(

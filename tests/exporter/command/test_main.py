@@ -211,6 +211,12 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
         (["--target", "trt-rtx", "--onnx-only", "--max-batch", "0"], "--max-batch is 0, expected"),
         (["--target", "onnx", "--precision", "int8"], "precision 'int8' is not built for target"),
         (["--keep-fp32", "*.fc2"], "--keep-fp32 is for lower precisions, this bundle is fp32"),
+        (["--max-source-tokens", "5000000000"], "is 5000000000, expected from 2 to 131072"),
+        (["--target", "trt", "--onnx-only", "--num-beams", "0"], "--num-beams is 0, expected from"),
+        (
+            ["--precision", "int8", "--max-rouge-drop", "inf"],
+            "is inf, expected points of ROUGE-L, f",
+        ),
         (["--max-rouge-drop", "1"], "--max-rouge-drop is for lower precisions, this bundle"),
         (["--task", "text-generation"], "is not what a .* does: use --task summarization or fe"),
         (["--revision", "main"], "is a local folder, got revision main: leave the revision out"),
@@ -387,7 +393,7 @@ def _interrupted(
     ("number", "code", "says"),
     [
         (signal.SIGINT, 130, "pegasus-export: error: interrupted: nothing was written\n"),
-        (signal.SIGTERM, 143, ""),
+        (signal.SIGTERM, 143, "pegasus-export: error: interrupted: nothing was written\n"),
     ],
 )
 def test_an_interrupted_export_leaves_nothing(
@@ -400,6 +406,42 @@ def test_an_interrupted_export_leaves_nothing(
     process, err = _interrupted(tmp_path, tiny_checkpoint(CAUSAL), number)
     assert (process.returncode, err) == (code, says)
     assert list(tmp_path.iterdir()) == []
+
+
+@on_posix
+def test_a_bundle_is_complete_whoever_reads_of_it(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    """Standard error is closed, and the reader of the result has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = ("--model", tiny_checkpoint(CAUSAL), "--output", tmp_path / "bundle")
+    process = _start(*arguments, stdout=writing, preexec_fn=lambda: os.close(2))
+    os.close(writing)
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, err) == (0, "")
+    assert open_bundle(tmp_path / "bundle", check_hashes=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_result_that_cannot_be_printed_says_that_the_bundle_is_complete(
+    tmp_path: Path,
+    tiny_checkpoint: TinyCheckpoint,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--model", str(tiny_checkpoint(CAUSAL)), "--output", "bundle"]
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = main([*arguments, "--report", "report"])
+    assert code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "pegasus-export: error: standard output cannot be written: No space left on device: free "
+        "some space, or send it somewhere else; bundle is complete"
+    )
+    assert open_bundle("bundle")
+    assert Path("report", "report.json").exists()
 
 
 @on_posix

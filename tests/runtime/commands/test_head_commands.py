@@ -84,6 +84,21 @@ def test_a_document_gets_a_line_for_each_passage(
 
 
 @pytest.mark.parametrize("asks", [False, True], ids=["classify", "answer"])
+def test_a_name_of_a_file_breaks_neither_lines_nor_columns(
+    run: Run, topics: Path, answers: Path, tmp_path: Path, asks: bool
+) -> None:
+    path = tmp_path / "two\nlines\tand\x1b[2J.txt"
+    path.write_text(TEXTS[0])
+    main, arguments = (answer.main, [answers, "who was"]) if asks else (classify.main, [topics])
+    code, out, err = run(main, *arguments, path)
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    columns = out.rstrip("\n").split("\t")
+    assert (len(columns), columns[-1]) == (3 + asks, rf"{tmp_path}/two\nlines\tand\x1b[2J.txt")
+    _, out, _ = run(main, *arguments, path, "--json")
+    assert json.loads(out)["file"] == str(path)
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["classify", "answer"])
 def test_text_that_the_tokenizer_does_not_know_is_warned_of(
     run: Run, topics: Path, answers: Path, asks: bool
 ) -> None:

@@ -103,8 +103,12 @@ BAD_OPTIONS: dict[str, str] = {
     "--num-beams 33": "num_beams is 33, the bundle takes 32: ask for fewer beams",
     "--max-length 1": "max_length is 1, expected an integer from 2 up",
     "--max-length 97": "max_length is 97 tokens with the start token, the bundle takes 96",
-    "--length-penalty nan": "length_penalty is nan, expected a finite number",
-    "--repetition-penalty 0": "repetition_penalty is 0.0, expected a finite number above 0",
+    "--length-penalty nan": "length_penalty is nan, expected a number from -1000 to 1000",
+    "--repetition-penalty 0": "repetition_penalty is 0.0, expected a number from 1e-06 to 1e+06",
+    "--do-sample --temperature 1e-38": "temperature is 1e-38, expected a number from 1e-09 to 1e",
+    "--repetition-penalty 1e-300": "repetition_penalty is 1e-300, expected a number from 1e-06",
+    "--provider tensorrt": "provider 'tensorrt' is not offered for target 'ort': use one of auto",
+    "--kernel-cache k": "a kernel cache is for TensorRT for RTX, which does not run ",
     "--seed -1": "seed is -1, expected an integer from 0 up",
 }
 BAD_ARGUMENTS: dict[str, str] = {
@@ -117,6 +121,8 @@ BAD_ARGUMENTS: dict[str, str] = {
     "--decoder-prefix A --decoder-input-ids 5": "argument --decoder-input-ids: not allowed with ar",
     "--threads 0": "argument --threads: '0', expected an integer from 1 up",
     "--threads -1": "argument --threads: '-1', expected an integer from 1 up",
+    "--threads 1025": "argument --threads: '1025', expected an integer from 1 to 1024",
+    "--threads 2147483648": "argument --threads: '2147483648', expected an integer from 1 to 1024",
     "--threads two": "argument --threads: 'two', expected an integer from 1 up",
     "--batch-size 0": "argument --batch-size: '0', expected an integer from 1 up",
     "--newlines unix": "argument --newlines: invalid choice: 'unix' (choose from",
@@ -684,7 +690,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [write(folder / f"{n}.txt", FIRST) for n in range(1500)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_between_whole_lines(
     bundle: Path, many: list[Path], number: signal.Signals
 ) -> None:
@@ -700,7 +706,7 @@ def test_a_signal_ends_it_between_whole_lines(
     first = process.stdout.readline()
     process.send_signal(number)
     rest, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, f"{PREFIX}error: interrupted\n")
+    assert (process.returncode, err) == (128 + number, f"{PREFIX}error: interrupted\n")
     out = first + rest
     assert out.endswith("\n")
     files = [json.loads(line)["file"] for line in out.splitlines()]
@@ -728,6 +734,30 @@ def test_output_that_cannot_be_written_is_an_error(bundle: Path, article: Path) 
         f"{PREFIX}error: standard output cannot be written: No space left on device: free some "
         "space, or send it somewhere else\n"
     )
+
+
+def test_a_note_that_cannot_be_shown_costs_no_summary(
+    bundle: Path, article: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    """Its reader has gone, which is not that of the summaries."""
+    long = write(tmp_path / "long.txt", " ".join(tiny_sentences()[:9]))
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(bundle, tmp_path / "none", long, article, "--truncate", stderr=writing)
+    os.close(writing)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out.splitlines() == [
+        each.text for each in summarizer.summarize([long.read_text(), FIRST], truncate=True)
+    ]
+
+
+def test_what_is_said_without_standard_error_is_not_among_the_summaries(
+    bundle: Path, article: Path, tmp_path: Path
+) -> None:
+    process = start(bundle, tmp_path / "none", article, "--json", preexec_fn=lambda: os.close(2))
+    (line,) = process.communicate(timeout=60)[0].splitlines()
+    assert (process.returncode, json.loads(line)["file"]) == (2, str(article))
 
 
 def test_output_is_utf_8_whatever_the_locale_and_the_file_names(

@@ -67,6 +67,25 @@ def test_a_document_alone_is_tried_once() -> None:
     assert (run.batches, run.done) == ([[2]], [1])
 
 
+def test_memory_of_numpy_that_is_short_fails_as_an_engine_does() -> None:
+    """One document alone, where errors are returned; its class is NumPy's own."""
+
+    def run(batch: Sequence[int]) -> list[int]:
+        if 1 in batch:
+            np.empty(2**58)
+        return [document**2 for document in batch]
+
+    results = run_all([[3, 1], [2]], run, errors="return", on_done=lambda count: None)
+    failure = results.pop(1)
+    assert results == {2: 4, 3: 9}
+    assert isinstance(failure.error, EngineError)
+    says = r"^not enough memory \(Unable to allocate 2\.00 EiB .*\): give shorter documents, or ask"
+    with pytest.raises(EngineError, match=says):
+        raise failure.error
+    with pytest.raises(EngineError, match=says):
+        run_all([[3, 1], [2]], run, errors="raise", on_done=lambda count: None)
+
+
 def test_an_interruption_is_raised_in_any_case() -> None:
     run = Runner(1, error=GenerationInterrupted("generation was cancelled"))
     with pytest.raises(GenerationInterrupted, match="cancelled"):

@@ -282,7 +282,7 @@ def test_an_unusable_default_is_overridden_by_an_option(
         (
             {"do_sample": True, "temperature": 0.0},
             {},
-            "the bundle's generation defaults are unusable: temperature is 0.0, expected a finite",
+            "the bundle's generation defaults are unusable: temperature is 0.0, expected a number",
         ),
         (
             {"do_sample": True, "top_k": -1},

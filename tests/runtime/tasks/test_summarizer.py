@@ -904,6 +904,6 @@ def test_a_graph_that_is_no_onnx_is_refused(copied: Path) -> None:
 
 def test_an_unknown_provider_is_refused(bundle: Bundle) -> None:
     with pytest.raises(
-        EngineError, match="provider is 'tpu', expected one of auto, cpu, cuda, tensorrt"
+        OptionsError, match="provider is 'tpu', expected one of auto, cpu, cuda, tensorrt"
     ):
         Summarizer.load(bundle.folder, provider="tpu")

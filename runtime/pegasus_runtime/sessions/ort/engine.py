@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import EngineError
+from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 from pegasus_runtime.sessions.ort.graph import map_tables
@@ -34,11 +34,12 @@ class OrtEngine:
         """Loads the graphs.
 
         threads: intra-op threads; None leaves the choice to ONNX Runtime (one per core).
-        Raises: EngineError if the provider or the threads are impossible, onnxruntime is missing,
-        or a graph cannot be loaded; BundleError if a graph is not the one that the manifest needs.
+        Raises: OptionsError if the provider or the threads are impossible; EngineError if
+        onnxruntime is missing, or a graph cannot be loaded; BundleError if a graph is not the one
+        that the manifest needs.
         """
         if provider not in PROVIDERS:
-            raise EngineError(
+            raise OptionsError(
                 f"provider {provider!r} is not offered for target 'ort': "
                 f"use one of {', '.join(PROVIDERS)}"
             )

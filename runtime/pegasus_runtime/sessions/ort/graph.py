@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle, TensorSpec, check_graph_weights, map_table
-from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
 from pegasus_runtime.native.ort import import_onnxruntime, open_session
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = [
+    "MAX_THREADS",
     "SharedArray",
     "Tables",
     "allocate",
@@ -31,6 +32,9 @@ __all__ = [
     "run_graph",
     "share",
 ]
+
+MAX_THREADS = 1024
+"""More than any computer has cores for; ONNX Runtime starts as many as it is told."""
 
 Tables: TypeAlias = "Mapping[str, SharedArray]"
 """Initialiser's name -> the array that all sessions read."""
@@ -103,10 +107,13 @@ def load_graph(
 
     tables: of `map_tables`; they have to outlive the session. pack_weights: whether products keep
     a copy of their weights in the order in which they are fastest.
-    Raises: EngineError if the threads are impossible, onnxruntime is missing, or it cannot load.
+    Raises: OptionsError if the threads are impossible; EngineError if onnxruntime is missing, or it
+    cannot load.
     """
-    if threads is not None and threads < 1:
-        raise EngineError(f"threads is {threads}, expected at least 1, or None for one per core")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise OptionsError(
+            f"threads is {threads}, expected from 1 to {MAX_THREADS}, or None for one per core"
+        )
     options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 3
     if threads is not None:

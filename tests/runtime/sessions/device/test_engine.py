@@ -13,7 +13,7 @@ import pytest
 
 from pegasus_runtime import GenerationOptions, Summarizer
 from pegasus_runtime.bundle import Bundle, open_bundle
-from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.sessions.device.engine import DeviceEngine, is_device_bundle
@@ -199,7 +199,7 @@ def test_the_cpu_runs_graphs_for_tensorrt_only_when_it_is_asked_to(
     bundle: Bundle, built: Bundle
 ) -> None:
     assert isinstance(open_engine(bundle, provider="cpu"), DeviceEngine)
-    with pytest.raises(EngineError, match="were built into plans for a GPU, the CPU cannot run"):
+    with pytest.raises(OptionsError, match="were built into plans for a GPU, the CPU cannot run"):
         open_engine(built, provider="cpu")
 
 
@@ -214,7 +214,7 @@ def test_the_cpu_runs_graphs_for_tensorrt_only_when_it_is_asked_to(
 def test_a_provider_of_another_target_is_refused(
     tiny_bundle: TinyBundle, target: str, provider: str, message: str
 ) -> None:
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(OptionsError, match=message):
         open_engine(open_bundle(tiny_bundle(SEQ2SEQ, target, "fp32")), provider=provider)
 
 
@@ -223,7 +223,7 @@ def test_half_precision_for_onnx_runtime_runs_on_the_cpu_or_says_why_not_on_a_gp
 ) -> None:
     half = open_bundle(tiny_bundle(SEQ2SEQ, "ort", "fp16"))
     assert isinstance(open_engine(half, provider="cpu"), DeviceEngine)
-    with pytest.raises(EngineError, match="provider 'tensorrt' is for targets trt and trt-rtx"):
+    with pytest.raises(OptionsError, match="provider 'tensorrt' is for targets trt and trt-rtx"):
         open_engine(half, provider="tensorrt")
     import onnxruntime
 

@@ -18,7 +18,7 @@ import torch
 
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.decoding.protocol import StepScores
-from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.sessions.ort.cache import CHUNK_TOKENS
 from pegasus_runtime.sessions.ort.decoder import OrtDecoding
 from pegasus_runtime.sessions.ort.engine import OrtEngine
@@ -403,13 +403,14 @@ def test_padding_changes_nothing(engine: OrtEngine, vocab_size: int) -> None:
 
 def test_an_unknown_provider_is_an_error(bundle: Bundle) -> None:
     message = "provider 'cuda' is not offered for target 'ort': use one of auto, cpu"
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(OptionsError, match=message):
         OrtEngine(bundle, provider="cuda")
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_an_engine_needs_a_thread(bundle: Bundle, threads: int) -> None:
-    with pytest.raises(EngineError, match=f"threads is {threads}, expected at least 1, or None"):
+@pytest.mark.parametrize("threads", [0, -1, 1025, 100_000, 2**31])
+def test_an_engine_needs_a_thread_and_not_too_many(bundle: Bundle, threads: int) -> None:
+    """ONNX Runtime would start them all, or raise a TypeError."""
+    with pytest.raises(OptionsError, match=f"^threads is {threads}, expected from 1 to 1024, or N"):
         OrtEngine(bundle, threads=threads)
 
 
