@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import BundleError, InputError, OptionsError
+from pegasus_runtime.errors import InputError, OptionsError
 from pegasus_runtime.generation.batching import Plan, plan_batches
 from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
 from pegasus_runtime.generation.loop import Hypothesis, generate

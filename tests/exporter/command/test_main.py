@@ -381,7 +381,7 @@ def _interrupted(
     process = _start("--model", checkpoint, "--output", folder / "bundle")
     assert process.stderr is not None
     assert process.stderr.readline().startswith("read checkpoint: ")
-    assert list(folder.glob(".bundle.partial-*"))
+    assert list(folder.glob(".bundle.pegasus-partial-*"))
     process.send_signal(number)
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert out == ""
@@ -451,7 +451,7 @@ def test_what_a_killed_export_leaves_is_no_bundle_and_goes_with_the_next(
     checkpoint = tiny_checkpoint(CAUSAL)
     _interrupted(tmp_path, checkpoint, signal.SIGKILL)
     (leftover,) = tmp_path.iterdir()
-    assert leftover.name.startswith(".bundle.partial-")
+    assert leftover.name.startswith(".bundle.pegasus-partial-")
     assert not (leftover / "manifest.json").exists()
     code = main(["--model", str(checkpoint), "--output", str(tmp_path / "bundle"), "--quiet"])
     assert (code, capsys.readouterr()) == (0, ("", ""))  # quiet
