@@ -23,7 +23,7 @@ __all__ = ["PART", "prepare", "try_case"]
 PART = "soaks"
 
 THREADS = 16
-SECONDS = 10.0  # of a case
+SECONDS = 3.0  # of a case
 _MORE_BYTES = 150 * 2**20  # over what the first case left
 _MORE_FILES = 4
 _OPTIONS = (
