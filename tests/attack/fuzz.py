@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["pegasus_runtime", "pegasus_export"]):
     from pegasus_export.checkpoint.formats.flax_msgpack import read_flax_msgpack

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,9 @@ def _requests(root: Path) -> list[Callable[[], Any]]:
     for name in {"pegasus", "bigbird", "int8", "fp16"} & set(bases.names("bundles")):
         summarizer = Summarizer.load(bases.bundle(name), threads=1, provider="cpu")
         for text in texts:
-            found += [
-                lambda summarizer=summarizer, text=text, options=options: summarizer.summarize(
-                    text, options, truncate=True
-                )
-                for options in _OPTIONS
-            ]
-        found.append(
-            lambda summarizer=summarizer: summarizer.summarize(
-                ["", *texts], truncate=True, errors="return"
-            )
-        )
+            ask = partial(summarizer.summarize, text, truncate=True)
+            found += [partial(ask, options=options) for options in _OPTIONS]
+        found.append(partial(summarizer.summarize, ["", *texts], truncate=True, errors="return"))
     classifier = TextClassifier.load(bases.bundle("labels"), threads=1)
     found.append(lambda: classifier.classify(texts[0]))
     if "answers" in bases.names("bundles"):
