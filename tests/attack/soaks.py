@@ -39,12 +39,11 @@ _usage_of_first: list[tuple[int, int]] = []
 
 
 @cache
-def _requests(root: Path) -> list[Callable[[], Any]]:
+def _requests(bases: Bases) -> list[Callable[[], Any]]:
     """Every way to ask that is compared."""
-    bases = Bases(root=root)
     texts = [bases.document(name).read_text("utf-8") for name in ("short", "other", "long")]
     found: list[Callable[[], Any]] = []
-    for name in {"pegasus", "bigbird", "int8", "fp16"} & set(bases.names("bundles")):
+    for name in sorted({"pegasus", "bigbird", "int8", "fp16"} & {*bases.names("bundles")}):
         summarizer = Summarizer.load(bases.bundle(name), threads=1, provider="cpu")
         for text in texts:
             ask = partial(summarizer.summarize, text, truncate=True)
@@ -59,13 +58,13 @@ def _requests(root: Path) -> list[Callable[[], Any]]:
 
 
 @cache
-def _expected(root: Path) -> list[Any]:
-    return [_plain(request()) for request in _requests(root)]
+def _expected(bases: Bases) -> list[Any]:
+    return [_plain(request()) for request in _requests(bases)]
 
 
 def prepare(bases: Bases) -> None:
     """Asks for everything once, alone."""
-    _expected(bases.root)
+    _expected(bases)
 
 
 def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
@@ -73,7 +72,7 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     what = f"{THREADS} threads for {SECONDS:g} s"
     announce(folder, what)
     end, counts = time.monotonic() + SECONDS, Counter[str]()
-    requests, expected = _requests(bases.root), _expected(bases.root)
+    requests, expected = _requests(bases), _expected(bases)
 
     def ask(rng: random.Random) -> None:
         while time.monotonic() < end:
