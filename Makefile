@@ -14,6 +14,8 @@ DIST := dist
 DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
 CASES ?= 60
+BUNDLES ?= 5000
+ATTACK ?=
 
 # pip would compile every module it installs, most of which are never imported: the first import
 # compiles instead, which must then be allowed to keep what it compiled.
@@ -23,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity sharp bench docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity sharp attack bench docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
@@ -67,6 +69,10 @@ parity: $(TEST_READY)  ## random options and checkpoints against transformers, C
 
 sharp: $(TEST_READY)  ## CASES=60 random checkpoints that amplify rounding: sound exports pass, damaged ones do not
 	$(BIN)/python -m pytest tests/sharp --sharp-cases $(CASES) --numprocesses 2 --dist load
+
+attack: $(TEST_READY)  ## try to break it (2 h): BUNDLES=5000 mutated ones; ATTACK="kills --kills 20" for a part
+	PYTHONPATH=tests:benchmarks $(BIN)/python -m attack --bundles $(BUNDLES) \
+		--json build/attack/outcomes.json $(ATTACK)
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents precision_quality; do \

@@ -13,6 +13,7 @@ __all__ = ["SLOW", "mark_slow", "sort_longest_first"]
 SLOW = (
     "tests/zoo/test_zoo.py",
     "tests/sharp/test_sharp.py",
+    "tests/attack/test_attack.py",
     "tests/exporter/stages/test_plans.py",
     "tests/exporter/graphs/test_bigbird.py",
     "tests/e2e/test_optimum.py",

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     names = arguments.parts or list(PARTS)
     with tempfile.TemporaryDirectory(prefix="attack-") as work:
-        bases = make_bases(arguments.bases.resolve())
+        bases = make_bases(arguments.bases.resolve(), short=arguments.short)
         outcomes: list[Outcome] = []
         for name in names:
             count = getattr(arguments, name)
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, metavar="S", help="of every case")
     add("--case", type=int, metavar="N", help="this case alone")
     add("--first", type=int, default=0, metavar="N", help="the first case")
+    add("--short", action="store_true", help="cases as the tests draw them")
     add("--workers", type=int, default=2, metavar="N", help="processes at a time")
     add("--json", type=Path, metavar="FILE", help="writes every outcome there")
     add("--bases", type=Path, default=Path("build/attack"), metavar="DIR", help="what is attacked")

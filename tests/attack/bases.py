@@ -5,15 +5,24 @@ checkpoints/NAME, bundles/NAME, short.txt, other.txt, long.txt, answers.json
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
-
-__all__ = ["BUNDLES", "CHECKPOINTS", "QUICK", "Bases", "BundleKind", "make_bases"]
+__all__ = [
+    "BUNDLES",
+    "CHECKPOINTS",
+    "FORMATS",
+    "SHORT",
+    "Bases",
+    "BundleKind",
+    "make_bases",
+    "write_checkpoint",
+    "write_documents",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +58,24 @@ BUNDLES: Mapping[str, BundleKind] = {
     "labels": BundleKind(checkpoint="labels", command="classify"),
     "answers": BundleKind(checkpoint="answers", command="answer"),
 }
-QUICK = ("pegasus", "twin", "labels")
-"""Bundles of the short run."""
+FORMATS = ("flax", "h5", "tf1-pegasus")
+"""Checkpoints of other frameworks, which the tests of their readers have; without a tokenizer."""
+_WRITTEN = Path(__file__).resolve().parents[1] / "exporter/checkpoint/formats/written"
+
+
+SHORT: Mapping[str, tuple[str, ...]] = {
+    "bundles": ("fp16", "labels", "pegasus"),
+    "checkpoints": ("bin", "pegasus", "sharded"),
+}
+"""What the tests attack: little, and what other tests export too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bases:
-    """The folder, and what of it there is."""
+    """Their folder. short: whether cases are drawn from SHORT alone; others may be there."""
 
     root: Path
+    short: bool = False
 
     def bundle(self, name: str) -> Path:
         return self.root / "bundles" / name
@@ -68,27 +86,45 @@ class Bases:
     def document(self, name: str) -> Path:
         return self.root / f"{name}.txt"
 
-    def names(self, what: str) -> list[str]:
+    def names(self, what: str) -> tuple[str, ...]:
         """Of "bundles" or "checkpoints", but for the twin, which nothing is done to."""
-        return sorted(each.name for each in (self.root / what).iterdir() if each.name != "twin")
+        every = {"bundles": (*BUNDLES,), "checkpoints": (*CHECKPOINTS, *FORMATS)}
+        names = (SHORT if self.short else every)[what]
+        return tuple(name for name in names if name != "twin")
 
 
-def make_bases(root: Path, *, quick: bool = False) -> Bases:
-    """Makes what is missing. quick: the bundles of the short run, and what they are made of."""
-    bases = Bases(root=root)
-    sentences = tiny_sentences()
-    root.mkdir(parents=True, exist_ok=True)
-    texts = {"short": sentences[:2], "other": sentences[3:5], "long": sentences}
-    for name, parts in texts.items():
-        bases.document(name).write_text(" ".join(parts), encoding="utf-8")
-    bundles = {name: kind for name, kind in BUNDLES.items() if name in QUICK or not quick}
-    for name, fields in CHECKPOINTS.items():
-        if not bases.checkpoint(name).exists():
-            write_tiny_checkpoint(bases.checkpoint(name), **fields)  # type: ignore[arg-type]
-    for name, kind in bundles.items():
+def make_bases(root: Path, *, short: bool = False) -> Bases:
+    """Makes what is missing."""
+    bases = Bases(root=root, short=short)
+    write_documents(bases)
+    for name in CHECKPOINTS:
+        write_checkpoint(bases, name)
+    for name in FORMATS:
+        shutil.copytree(_WRITTEN / name, bases.checkpoint(name), dirs_exist_ok=True)
+        shutil.copy(_WRITTEN / "pegasus" / "config.json", bases.checkpoint(name))
+    for name, kind in BUNDLES.items():
         if not bases.bundle(name).exists():
             export_bundle(bases.checkpoint(kind.checkpoint), bases.bundle(name), *kind.export)
     return bases
+
+
+def write_documents(bases: Bases) -> None:
+    """Short and other, which every bundle takes, and long, which none does."""
+    from exporter.tiny_checkpoint import tiny_sentences
+
+    sentences = tiny_sentences()
+    bases.root.mkdir(parents=True, exist_ok=True)
+    texts = {"short": sentences[:2], "other": sentences[3:5], "long": sentences}
+    for name, parts in texts.items():
+        bases.document(name).write_text(" ".join(parts), encoding="utf-8")
+
+
+def write_checkpoint(bases: Bases, name: str) -> None:
+    """One of CHECKPOINTS, unless it is there."""
+    from exporter.tiny_checkpoint import write_tiny_checkpoint
+
+    if not bases.checkpoint(name).exists():
+        write_tiny_checkpoint(bases.checkpoint(name), **CHECKPOINTS[name])  # type: ignore[arg-type]
 
 
 def export_bundle(checkpoint: Path, output: Path, *options: str) -> None:

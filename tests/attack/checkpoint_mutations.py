@@ -31,7 +31,8 @@ class CheckpointMutation:
 
 def mutate_checkpoint(folder: Path, rng: random.Random) -> CheckpointMutation:
     """Changes a checkpoint in place."""
-    weights = [each for each in sorted(folder.iterdir()) if each.suffix in (".safetensors", ".bin")]
+    texts = (".json", ".model")
+    weights = [each for each in sorted(folder.iterdir()) if each.suffix not in texts]
     path = rng.choice(weights)
     share = rng.random()
     if share < 0.05:
@@ -40,15 +41,16 @@ def mutate_checkpoint(folder: Path, rng: random.Random) -> CheckpointMutation:
     if share < 0.25:
         if path.suffix == ".bin":
             return _write_hostile_pickle(path, rng)
-        return CheckpointMutation(what=f"{path.name}: {_mutate_header(path, rng)}")
+        if path.suffix == ".safetensors":
+            return CheckpointMutation(what=f"{path.name}: {_mutate_header(path, rng)}")
     if share < 0.4:
         data = path.read_bytes()
         changed, words = mutate_bytes(data, rng)
         path.write_bytes(changed)
         is_cut = len(changed) < len(data) * 0.98
         return CheckpointMutation(what=f"{path.name}: {words}", must_fail=is_cut)
-    if share < 0.5:
-        path = folder / "spiece.model"
+    path = folder / "spiece.model"
+    if share < 0.5 and path.exists():
         changed, words = mutate_vocabulary(path.read_bytes(), rng)
         path.write_bytes(changed)
         return CheckpointMutation(what=f"{path.name}: {words}")

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from attack.bases import Bases
+from attack.bases import FORMATS, Bases
 from attack.bundles import run_bundle, sound_results
 from attack.checkpoint_mutations import CANARY, CheckpointMutation, mutate_checkpoint
 from attack.command_call import call, complaint, results
@@ -52,9 +52,10 @@ def _export(
     bases: Bases, place: Path, name: str, mutation: CheckpointMutation
 ) -> tuple[Verdict, str]:
     output = place / "bundle"
-    found = call(
-        "export", ["--model", str(place / "checkpoint"), "--output", str(output), "--quiet"]
-    )
+    arguments = ["--model", str(place / "checkpoint"), "--output", str(output), "--quiet"]
+    if name in FORMATS:
+        arguments += ["--target", "onnx", "--task", "feature-extraction"]
+    found = call("export", arguments)
     if (place / CANARY).exists():
         return Verdict.CRASH, "code of a pickle was run"
     fault = complaint(found)

@@ -18,7 +18,12 @@ __all__ = ["PART", "prepare", "try_case"]
 
 PART = "command_lines"
 
-_BUNDLES = {"summarize": ("pegasus", "plans", "bigbird"), "classify": ("labels",)}
+_BUNDLES = {
+    "summarize": ("pegasus", "pegasus", "pegasus", "bigbird", "int8", "plans"),
+    "classify": ("labels",),
+    "answer": ("answers",),
+    "build": ("plans",),
+}
 _FIELDS = {"classify": 3}
 """Of a line of text."""
 
@@ -65,13 +70,12 @@ def _draw_arguments(
     if command == "export":
         output = rng.choice(("out", "y" * rng.choice((200, 230, 240, 255, 256)), "a\nb", "\udcff"))
         return ["--model", str(bases.checkpoint("pegasus")), "--output", output, "--quiet"], none
+    there = [each for each in _BUNDLES[command] if each in bases.names("bundles")]
+    bundle = str(bases.bundle(rng.choice(there or ["pegasus"])))
     if command == "build":
-        return [str(bases.bundle("plans")), "--output", str(place / "out"), "--quiet"], none
-    bundle = str(bases.bundle(rng.choice(_BUNDLES.get(command, ("answers",)))))
+        return [bundle, "--output", str(place / "out"), "--quiet"], none
     if rng.random() < 0.08:
         bundle = rng.choice(("", "\udcff", "loop", "loop/x", "x" * 300, "/dev/null", "/proc/self"))
-    if bundle in map(str, (bases.bundle("plans"),)) and rng.random() < 0.9:
-        bundle = str(bases.bundle("pegasus"))
     documents = draw_documents(bases, place, rng)
     question = ["Who sold a boat?"] if command == "answer" else []
     as_json = ["--json"] if rng.random() < 0.6 else []

@@ -29,7 +29,7 @@ _KINDS = (
     ("full", "block_sparse", "original_full", "hf-eval", "seeded"),
 )
 """Words that can stand in each other's places."""
-_CONSTANTS = (None, True, False, 0, 1, -1, "", [], {}, "x", 0.5, [[]], {"": 0})
+_CONSTANTS: tuple[Any, ...] = (None, True, False, 0, 1, -1, "", [], {}, "x", 0.5, [[]], {"": 0})
 
 
 def mutate_json(

@@ -42,11 +42,14 @@ class Outcome:
     """What was done to the product."""
     found: str = ""
     """What it did."""
+    short: bool = False
+    """Whether it was drawn for the short run of the tests."""
 
     @property
     def line(self) -> str:
         """All in one line, with the command that does it again."""
         again = f"python -m attack {self.part} --seed {self.seed} --case {self.case}"
+        again += " --short" if self.short else ""
         return " ".join(f"{self.verdict.value}: {self.what}: {self.found}  [{again}]".split())
 
 

@@ -30,8 +30,8 @@ PARTS: Mapping[str, Part] = {
     "checkpoints": Part(count=1000, counted="mutated checkpoints", timeout_s=120),
     "kills": Part(count=200, counted="commands that a signal ends", timeout_s=150),
     "full_disks": Part(count=20, counted="exports to full disks", timeout_s=120),
-    "races": Part(count=100, counted="times 100 loads while the bundle is replaced", timeout_s=120),
-    "soaks": Part(count=60, counted="times 10 s with 16 threads", timeout_s=90, most_workers=1),
+    "races": Part(count=200, counted="times 50 loads while the bundle is replaced", timeout_s=120),
+    "soaks": Part(count=200, counted="times 3 s with 16 threads", timeout_s=90, most_workers=1),
 }
 
 
@@ -43,7 +43,7 @@ def run_part(
     *,
     seed: int,
     num_workers: int,
-    on_outcome: Callable[[Outcome], None],
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Tries the cases of one part."""
     return run_cases(

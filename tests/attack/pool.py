@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def run_cases(
             if outcome.verdict in BAD and worker.num_tried > 1:
                 worker.close()  # an earlier case may be the one at fault
                 outcome = worker.try_case(seed, case, timeout_s)
+            outcome = replace(outcome, short=bases.short)
             done.append(outcome)
             on_outcome(outcome)
             if outcome.verdict in BAD or worker.num_tried >= CASES_PER_WORKER:
@@ -105,6 +107,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "attack.worker", self.part, str(self.bases.root)),
+                    "short" if self.bases.short else "all",
                     *(str(self.folder), str(asked), str(told)),
                 ],
                 pass_fds=(asked, told),

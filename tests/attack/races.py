@@ -18,7 +18,7 @@ __all__ = ["PART", "main", "prepare", "try_case"]
 
 PART = "races"
 
-LOADS = 100  # of a case
+LOADS = 50  # of a case
 _TURNS = ("pegasus", "twin")  # files of the same sizes
 
 

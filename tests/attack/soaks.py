@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ __all__ = ["PART", "prepare", "try_case"]
 PART = "soaks"
 
 THREADS = 16
-SECONDS = 10.0  # of a case
+SECONDS = 3.0  # of a case
 _MORE_BYTES = 150 * 2**20  # over what the first case left
 _MORE_FILES = 4
 _OPTIONS = (
@@ -39,25 +39,16 @@ _usage_of_first: list[tuple[int, int]] = []
 
 
 @cache
-def _requests(root: Path) -> list[Callable[[], Any]]:
+def _requests(bases: Bases) -> list[Callable[[], Any]]:
     """Every way to ask that is compared."""
-    bases = Bases(root=root)
     texts = [bases.document(name).read_text("utf-8") for name in ("short", "other", "long")]
     found: list[Callable[[], Any]] = []
-    for name in {"pegasus", "bigbird", "int8", "fp16"} & set(bases.names("bundles")):
+    for name in sorted({"pegasus", "bigbird", "int8", "fp16"} & {*bases.names("bundles")}):
         summarizer = Summarizer.load(bases.bundle(name), threads=1, provider="cpu")
         for text in texts:
-            found += [
-                lambda summarizer=summarizer, text=text, options=options: summarizer.summarize(
-                    text, options, truncate=True
-                )
-                for options in _OPTIONS
-            ]
-        found.append(
-            lambda summarizer=summarizer: summarizer.summarize(
-                ["", *texts], truncate=True, errors="return"
-            )
-        )
+            ask = partial(summarizer.summarize, text, truncate=True)
+            found += [partial(ask, options=options) for options in _OPTIONS]
+        found.append(partial(summarizer.summarize, ["", *texts], truncate=True, errors="return"))
     classifier = TextClassifier.load(bases.bundle("labels"), threads=1)
     found.append(lambda: classifier.classify(texts[0]))
     if "answers" in bases.names("bundles"):
@@ -67,13 +58,13 @@ def _requests(root: Path) -> list[Callable[[], Any]]:
 
 
 @cache
-def _expected(root: Path) -> list[Any]:
-    return [_plain(request()) for request in _requests(root)]
+def _expected(bases: Bases) -> list[Any]:
+    return [_plain(request()) for request in _requests(bases)]
 
 
 def prepare(bases: Bases) -> None:
     """Asks for everything once, alone."""
-    _expected(bases.root)
+    _expected(bases)
 
 
 def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
@@ -81,7 +72,7 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     what = f"{THREADS} threads for {SECONDS:g} s"
     announce(folder, what)
     end, counts = time.monotonic() + SECONDS, Counter[str]()
-    requests, expected = _requests(bases.root), _expected(bases.root)
+    requests, expected = _requests(bases), _expected(bases)
 
     def ask(rng: random.Random) -> None:
         while time.monotonic() < end:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from attack.outcome import Outcome, Verdict
-from harness.table import Column, Table
+from harness.table import Cell, Column, Table
 
 __all__ = ["make_table"]
 
@@ -26,7 +26,7 @@ def make_table(outcomes: Sequence[Outcome]) -> Table:
     """Verdicts counted."""
     columns = [Column(title=title) for title in ("kind", "cases", *_TITLES.values())]
     parts = dict.fromkeys(each.part for each in outcomes)
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for part in parts:
         counts = Counter(each.verdict for each in outcomes if each.part == part)
         rows.append((part, sum(counts.values()), *(counts[each] for each in _TITLES)))

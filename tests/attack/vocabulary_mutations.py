@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 from typing import Any
 
@@ -9,6 +10,7 @@ from attack.file_mutations import mutate_bytes
 
 __all__ = ["mutate_vocabulary"]
 
+_PROTO = "sentencepiece.sentencepiece_model_pb2"
 _TEXTS = ("", " ", "\u2581", "x" * 5000, "\x00", "<n>", "</s>", "<mask_1>", "\u2581the")
 
 
@@ -16,9 +18,7 @@ def mutate_vocabulary(data: bytes, rng: random.Random) -> tuple[bytes, str]:
     """Another model, and in words how it differs."""
     if rng.random() < 0.3:
         return mutate_bytes(data, rng)
-    from sentencepiece import sentencepiece_model_pb2
-
-    model: Any = sentencepiece_model_pb2.ModelProto.FromString(data)
+    model: Any = importlib.import_module(_PROTO).ModelProto.FromString(data)
     words = _mutate(model, rng)
     return model.SerializeToString(), words
 

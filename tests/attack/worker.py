@@ -23,10 +23,10 @@ much it really uses is what `attack.pool` watches."""
 
 
 def main(arguments: list[str]) -> None:
-    """arguments: part, folder of the bases, folder to work in, the pipes' descriptors."""
-    part, root, folder, read, write = arguments
+    """arguments: part, the bases' folder, "short" or "all", folder to work in, the pipes."""
+    part, root, kind, folder, read, write = arguments
     module = importlib.import_module(f"attack.{part}")
-    bases = Bases(root=Path(root))
+    bases = Bases(root=Path(root), short=kind == "short")
     module.prepare(bases)
     _limit_memory()
     with open(int(read), encoding="utf-8") as asked, open(int(write), "w") as told:
