@@ -19,6 +19,7 @@ __all__ = [
     "check_words",
 ]
 
+_MAX_SHOWN = 200
 _UNSET_HINT = "leave it out for the bundle's default"
 
 
@@ -79,7 +80,10 @@ def check_decay(name: str, value: object) -> None:
 
 
 def _reject(name: str, value: object, expected: str) -> OptionsError:
-    return OptionsError(f"{name} is {value!r}, expected {expected}: correct it or {_UNSET_HINT}")
+    shown = repr(value)
+    if len(shown) > _MAX_SHOWN:
+        shown = f"{shown[:_MAX_SHOWN]}..."
+    return OptionsError(f"{name} is {shown}, expected {expected}: correct it or {_UNSET_HINT}")
 
 
 def _is_integer(value: object) -> bool:
@@ -87,7 +91,12 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
