@@ -91,7 +91,7 @@ def _pad(
 def _single(name: str, value: object) -> int:
     ids = _ids(name, value)
     if len(ids) != 1:
-        raise CheckpointError(f"{name} is {value!r}, expected one id: correct it")
+        raise CheckpointError(f"{name} is {_show(value)}, expected one id: correct it")
     return ids[0]
 
 
@@ -100,7 +100,13 @@ def _ids(name: str, value: object) -> list[int]:
     values = [] if value is None else value if isinstance(value, list) else [value]
     ids = []
     for each in values:
-        if isinstance(each, bool) or not isinstance(each, int | float) or each != int(each):
-            raise CheckpointError(f"{name} is {value!r}, expected an id or a list of ids")
-        ids.append(int(each))
+        whole = int(each) if isinstance(each, float) and each.is_integer() else each
+        if isinstance(whole, bool) or not isinstance(whole, int):
+            raise CheckpointError(f"{name} is {_show(value)}, expected an id or a list of ids")
+        ids.append(whole)
     return ids
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -13,6 +13,7 @@ from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.checkpoint.task_params import apply_task_params, list_task_params
 from pegasus_export.checkpoint.token_ids import resolve_token_ids
 from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.stages.try_defaults import try_settings
 from pegasus_runtime.bundle import Limits, Task, TokenIds
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
@@ -92,7 +93,7 @@ def settle_defaults(
 
 
 def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dict[str, Any]:
-    """The defaults within a bundle's limits, resolved once, so that each bundle can run.
+    """The defaults within a bundle's limits, resolved and tried once, so that each bundle can run.
 
     clip: whether plans were asked for that hold less than the defaults. Raises: UnsupportedError.
     """
@@ -121,11 +122,12 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
                 max_beams=limits.max_beams,
             ),
         )
+        _check_length_penalty(checkpoint.name, settings)
+        try_settings(settings)
     except OptionsError as err:
         raise UnsupportedError(
             f"{checkpoint.name} generates with settings that cannot run: {err}"
         ) from err
-    _check_length_penalty(checkpoint.name, settings)
     return defaults
 
 

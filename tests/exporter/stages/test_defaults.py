@@ -1,7 +1,9 @@
 """What a bundle generates with: settled at export, as transformers has it, or refused by name."""
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from pegasus_export.command.main import main
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.stages.defaults import fit_defaults, settle_defaults
 from pegasus_runtime import GenerationOptions, Summarizer
-from pegasus_runtime.bundle import Limits, Task, open_bundle
+from pegasus_runtime.bundle import Bundle, Limits, Task, open_bundle
+from pegasus_runtime.generation.loop import generate
+from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.sessions.ort.engine import OrtEngine
 
 SOURCES = [[110, 131, 150, 160, 171, 1], [140, 120, 1]]
 
@@ -125,6 +130,134 @@ def test_what_cannot_run_is_refused_in_fp32_too_and_before_torch_is_loaded(
         fit_defaults(
             settle_defaults(open_checkpoint(str(folder)), "summarization"), limits, clip=False
         )
+
+
+NEVER = [  # what every call of the bundle would refuse, and how the export does
+    ({"length_penalty": "x"}, "length_penalty is 'x', expected a finite number"),
+    ({"length_penalty": 10**400}, "length_penalty is 1000.*, expected a finite number"),
+    ({"length_penalty": float("nan")}, "length_penalty is nan, expected a finite number"),
+    ({"length_penalty": True}, "length_penalty is True, expected a finite number"),
+    ({"length_penalty": -1e308}, "length_penalty -1e.308, by which no summary"),
+    ({"num_beams": 33}, "num_beams is 33, the bundle takes 32"),
+    ({"num_beams": 0}, "num_beams is 0, expected an integer from 1 up"),
+    ({"num_beams": 2.5}, "num_beams is 2.5, expected an integer from 1 up"),
+    ({"num_beams": 1e18}, "num_beams is 1000000000000000000, the bundle takes 32"),
+    ({"max_length": "24"}, "max_length is '24', expected an integer from 2 up"),
+    ({"max_length": 1}, "max_length is 1, expected an integer from 2 up"),
+    ({"max_new_tokens": -1}, "max_new_tokens is -1, expected an integer from 1 up"),
+    ({"min_length": [5]}, r"min_length is \[5\], expected an integer from 0 up"),
+    ({"min_new_tokens": "3"}, "min_new_tokens is '3', expected an integer from 0 up"),
+    ({"early_stopping": "x"}, "early_stopping is 'x', expected true, false or"),
+    ({"early_stopping": 2}, "early_stopping is 2, expected true, false or"),
+    ({"no_repeat_ngram_size": 1.5}, "no_repeat_ngram_size is 1.5, expected an integer"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty is 0.0, expected a finite number above 0"),
+    ({"repetition_penalty": 10**400}, "repetition_penalty is 1000.*, expected a finite number ab"),
+    ({"encoder_repetition_penalty": -1}, "encoder_repetition_penalty is -1, expected a finite"),
+    ({"bad_words_ids": [[]]}, r"bad_words_ids is \[\[\]\], expected a sequence of non-empty"),
+    ({"bad_words_ids": [[9999]]}, "bad_words_ids has token 9999, the vocabulary ends at"),
+    ({"bad_words_ids": [[each] for each in range(189)]}, "cannot run: .*: ban fewer tokens"),
+    ({"suppress_tokens": ["a"]}, r"suppress_tokens is \['a'\], expected a sequence of token ids"),
+    ({"suppress_tokens": [*range(1), *range(2, 189)]}, "cannot run: .*: ban fewer tokens"),
+    ({"begin_suppress_tokens": [*range(189)]}, "cannot run: .*: ban fewer tokens"),
+    ({"forced_bos_token_id": 9999}, "forced_bos_token_id has token 9999, the vocabulary"),
+    ({"forced_bos_token_id": 5, "suppress_tokens": [5]}, "forced_bos_token_id 5 is in suppress_"),
+    ({"forced_eos_token_id": 9999}, "forced_eos_token_id has token 9999, the vocabulary"),
+    ({"forced_eos_token_id": -1}, "forced_eos_token_id is -1, expected an integer from 0 up"),
+    ({"num_return_sequences": 0}, "num_return_sequences is 0, expected an integer from 1"),
+    ({"num_return_sequences": 5}, "num_return_sequences is 5, expected at most num_beams 4"),
+    ({"exponential_decay_length_penalty": [5]}, r"is \[5\], expected a pair of an integer and a"),
+    ({"sequence_bias": [[[], 1.0]]}, "expected pairs of non-empty token ids and a number"),
+    ({"sequence_bias": [[[t], float("-inf")] for t in range(189)]}, "run: .*: ban fewer tokens"),
+    ({"do_sample": True, "temperature": 0.0}, "temperature is 0.0, expected a finite number"),
+    ({"do_sample": True, "temperature": 10**400}, "temperature is 1000.*, expected a finite"),
+    ({"do_sample": True, "top_k": -1}, "top_k is -1, expected an integer from 0 up"),
+    ({"do_sample": True, "top_p": "x"}, "top_p is 'x', expected a number from 0 to 1"),
+    ({"do_sample": True, "min_p": 1.5}, "min_p is 1.5, expected a number from 0 to 1"),
+    ({"do_sample": "x"}, "do_sample is 'x', expected True or False"),
+    ({"eos_token_id": float("inf")}, "eos_token_id is inf, expected an id or a list of ids"),
+    ({"pad_token_id": float("nan")}, "pad_token_id is nan, expected an id or a list of ids"),
+    ({"decoder_start_token_id": [*range(99)]}, r"is \[0, 1, 2, .{,30}\.\.\., expected one id"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Callable[..., Path]) -> Bundle:
+    return open_bundle(tiny_bundle())
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Bundle) -> OrtEngine:
+    return OrtEngine(bundle, threads=1)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose settings a test writes anew."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    write_tiny_checkpoint(folder)
+    shutil.copy(folder / "generation_config.json", folder / "original.json")
+    return folder
+
+
+def _fit(checkpoint: Path, changes: dict[str, Any], task_params: str | None = None) -> Any:
+    settings = json.loads((checkpoint / "original.json").read_text())
+    params = {"own": changes} if task_params else {}
+    _edit(checkpoint / "config.json", task_specific_params=params)
+    (checkpoint / "generation_config.json").write_text(
+        json.dumps(settings if task_params else settings | changes)
+    )
+    settled = settle_defaults(
+        open_checkpoint(str(checkpoint)), "summarization", task_params=task_params
+    )
+    limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
+    return settled, fit_defaults(settled, limits, clip=False)
+
+
+@pytest.mark.parametrize("task_params", [None, "own"])
+@pytest.mark.parametrize(("changes", "match"), NEVER, ids=lambda value: str(value)[:40])
+def test_what_every_call_would_refuse_is_refused_at_export(
+    checkpoint: Path, changes: dict[str, Any], match: str, task_params: str | None
+) -> None:
+    with pytest.raises((CheckpointError, UnsupportedError), match=match) as caught:
+        _fit(checkpoint, changes, task_params)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"max_length": 1e18},
+        {"max_length": 2, "min_length": 50},
+        {"max_new_tokens": 2**63},
+        {"min_length": 10**18},
+        {"early_stopping": 1},
+        {"length_penalty": 1e18},
+        {"temperature": 0.0},
+        {"temperature": "x"},
+        {"top_k": -1},
+        {"num_beams": 32},
+        {"num_beams": 1, "num_return_sequences": -1},
+        {"no_repeat_ngram_size": 1, "suppress_tokens": [*range(10, 189)]},
+        {"min_length": 90, "max_length": 96},
+        {"bad_words_ids": [[1]]},
+        {"suppress_tokens": [*range(2, 189)]},
+        {"forced_eos_token_id": [], "eos_token_id": [1, 5]},
+        {"do_sample": True, "top_p": 0.0, "typical_p": 1e-9},
+        {"do_sample": True, "num_beams": 1, "top_k": 1},
+    ],
+    ids=str,
+)
+def test_what_is_not_refused_runs(
+    checkpoint: Path, engine: OrtEngine, bundle: Bundle, changes: dict[str, Any]
+) -> None:
+    settled, defaults = _fit(checkpoint, changes)
+    stored = json.loads(json.dumps(defaults))
+    manifest = replace(bundle.manifest, generation=stored, token_ids=settled.tokens)
+    settings = resolve_for_manifest(GenerationOptions(), manifest)
+    for hypotheses in generate(engine, SOURCES, settings):
+        assert hypotheses
+        assert hypotheses[0].token_ids
 
 
 @pytest.mark.parametrize(
