@@ -73,8 +73,7 @@ class Summarizer(Closing):
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
-        Raises: BundleError, EngineError; OptionsError for a provider, threads, a kernel cache or
-        newlines that are none for the bundle.
+        Raises: BundleError, EngineError, OptionsError for what the bundle cannot be loaded with.
         """
         from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
 

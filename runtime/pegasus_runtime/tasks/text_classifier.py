@@ -56,7 +56,7 @@ class TextClassifier(Closing):
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. Raises: BundleError, EngineError, OptionsError for impossible threads.
+        its SHA-256. Raises: BundleError, EngineError.
         """
         opened = open_task(folder, "text-classification", check_hashes=check_hashes)
         return cls(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle, map_table
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
+from pegasus_runtime.native.import_failure import explain_import_error
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -196,7 +197,8 @@ def _import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as err:
-        raise EngineError("onnxruntime is not installed: pip install 'pegasus-edge[cpu]'") from err
+        install = "pip install 'pegasus-edge[cpu]'"
+        raise explain_import_error(err, "onnxruntime", install) from err
     module: ModuleType = onnxruntime
     return module
 
