@@ -49,7 +49,8 @@ examples:
 exit codes:
   0    the plans are there
   2    GRAPHS, the request or the output folder is unusable, or TensorRT is
-       missing or cannot build
+       missing or cannot build; or the plans are there, and standard output does
+       not take what is said of them
   130  interrupted (143: terminated)
 """
 

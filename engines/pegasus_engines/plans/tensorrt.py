@@ -207,7 +207,13 @@ def parse_graph(flavour: Flavour, builder: Any, graph: Path, logger: Any, log: B
     content = graph.read_bytes()
     if flavour.target == "trt":
         content = drop_plugin_bodies(content, NAMESPACE)
-    if parser.parse(content, str(graph)):
+    try:
+        is_parsed = parser.parse(content, str(graph).encode().decode())
+    except UnicodeEncodeError as err:
+        raise EngineError(
+            f"{graph}: its path is not UTF-8, which {flavour.title} needs: rename the folder"
+        ) from err
+    if is_parsed:
         return network
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
     nodes = [f"{err.node_operator()} {err.node_name()!r}: {err.desc()}" for err in errors]

@@ -90,7 +90,7 @@ def _print_all(console: "Console", result: "ExportResult", output: str) -> None:
         soft_wrap=True,
     )
     for note in result.notes:
-        console.print(f"note: {note}", soft_wrap=True)
+        console.print(f"note: {escape_controls(note)}", soft_wrap=True)
     _print_files(console, manifest)
     _print_checks(console, result)
     if result.layer_errors:

@@ -1,5 +1,6 @@
 """What pegasus-export was asked for."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,6 +103,17 @@ class ExportRequest:
             raise UnsupportedError(
                 f"--max-source-tokens is {tokens}, expected from 2 to {MAX_SOURCE_TOKENS}"
             )
+
+        self._check_output()
+
+    def _check_output(self) -> None:
+        try:
+            os.path.realpath(self.output).encode()
+        except UnicodeEncodeError as err:
+            raise UnsupportedError(
+                f"--output {self.output} is not UTF-8, which the libraries that check a bundle "
+                "need: choose another folder"
+            ) from err
 
     def _check_block_sparse(self) -> None:
         if self.block_sparse is None:

@@ -125,7 +125,7 @@ def write_bundle(output: Path | str, *, force: bool = False) -> Iterator[BundleW
     ...     (staging.path / "encoder.onnx").write_bytes(encoder)
     ...     staging.commit(manifest)
     """
-    output = Path(output).resolve()  # of a link, what it points to is replaced
+    output = Path(os.path.realpath(output))  # of a link, what it points to is replaced
     if not output.name:
         raise BundleError(f"output {output} is no folder that could be written: choose another")
     output.parent.mkdir(parents=True, exist_ok=True)

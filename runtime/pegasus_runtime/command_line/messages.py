@@ -38,5 +38,6 @@ def escape_controls(text: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    """C0, DEL and C1, and the two of Unicode that end lines."""
-    return character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029"
+    """C0, DEL and C1, the two of Unicode that end lines, and what stands for no Unicode."""
+    is_control = character < " " or "\x7f" <= character <= "\x9f"
+    return is_control or character in "\u2028\u2029" or "\ud800" <= character <= "\udfff"

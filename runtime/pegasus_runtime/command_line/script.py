@@ -1,7 +1,5 @@
 """A command as a process of its own: signals and streams first, and only then what it imports."""
 
-from __future__ import annotations
-
 from pegasus_runtime.command_line.signals import handle_signals, state
 
 __all__ = ["run_script"]

@@ -4,8 +4,6 @@ Nothing is imported here that takes time, as these handlers come before all othe
 library's import, KeyboardInterrupt becomes a traceback, or an ImportError as of a missing library.
 """
 
-from __future__ import annotations
-
 import _signal  # type: ignore[import-not-found]  # signal without its enums, which take 5 ms
 import os
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.heap import limit_heaps
+from pegasus_runtime.native.import_failure import explain_import_error
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -36,9 +36,8 @@ def import_onnxruntime(*, extra: str = "cpu") -> ModuleType:
     try:
         import onnxruntime
     except ImportError as err:
-        raise EngineError(
-            f"onnxruntime is not installed: pip install 'pegasus-edge[{extra}]'"
-        ) from err
+        install = f"pip install 'pegasus-edge[{extra}]'"
+        raise explain_import_error(err, "onnxruntime", install) from err
     module: ModuleType = onnxruntime
     if is_silent:  # if somebody imported it before, with telemetry, it is told less at least
         module.disable_telemetry_events()

@@ -11,6 +11,7 @@ __all__ = [
     "check_biases",
     "check_choice",
     "check_decay",
+    "check_finite",
     "check_integer",
     "check_number",
     "check_share",
@@ -41,6 +42,11 @@ def check_number(name: str, value: float | None, least: float, most: float) -> N
 def check_share(name: str, value: float | None) -> None:
     if value is not None and not (_is_number(value) and 0 < value <= 1):
         raise _reject(name, value, "above 0, up to 1")
+
+
+def check_finite(name: str, value: float | None) -> None:
+    if value is not None and not _is_number(value):
+        raise _reject(name, value, "a finite number")
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -9,6 +9,7 @@ from pegasus_runtime.search.checks import (
     check_biases,
     check_choice,
     check_decay,
+    check_finite,
     check_integer,
     check_number,
     check_share,
@@ -117,7 +118,7 @@ class GenerationOptions:
         check_integer("seed", self.seed, 0, _MAX_SEED)
         for name in ("no_repeat_ngram_size", "encoder_no_repeat_ngram_size"):
             check_integer(name, getattr(self, name), 0)
-        check_number("length_penalty", self.length_penalty, -1000, 1000)
+        check_finite("length_penalty", self.length_penalty)
         for name in ("top_p", "min_p", "epsilon_cutoff", "eta_cutoff"):
             check_number(name, getattr(self, name), 0.0, 1.0)
         for name in ("top_h", "typical_p"):

@@ -28,7 +28,7 @@ def index_source(source: Sequence[int], settings: SearchSettings) -> Source:
     looked_at = source if settings.encoder_repetition_penalty != 1.0 else ()
     return Source(
         ngrams=index_source_ngrams(source, settings.encoder_no_repeat_ngram_size),
-        tokens=np.unique(np.array(looked_at, np.int64)),
+        tokens=np.array(sorted(set(looked_at)), np.int64),
     )
 
 

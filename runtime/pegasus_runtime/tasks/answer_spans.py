@@ -23,12 +23,9 @@ def best_spans(
     """
     starts, ends = _softmax(start_logits), _softmax(end_logits)
     length = len(starts)
-    spans = [
-        (first, last)
-        for first in range(length)
-        for last in range(first, min(first + max_tokens, length))
-    ]
-    first, last = np.array(spans).T
+    sizes = np.minimum(min(max_tokens, length), length - np.arange(length))  # spans from each first
+    first = np.repeat(np.arange(length), sizes)
+    last = first + np.arange(len(first)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     scores = starts[first] * ends[last]
     order = np.argsort(-scores, kind="stable")[:count]
     return [(int(first[each]), int(last[each]), float(scores[each])) for each in order]

@@ -15,6 +15,8 @@ from pegasus_runtime.tokenization.tokenizer import Pieces, Tokenizer
 
 __all__ = ["Answer", "QuestionAnswerer"]
 
+_MAX_TOP_K = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -89,9 +91,10 @@ class QuestionAnswerer(Closing[OrtModel]):
         Raises: InputError, OptionsError, EngineError.
         """
         model = self._open_engine()
-        for name, value in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):
-            if value < 1:
-                raise OptionsError(f"{name} is {value}, expected at least 1")
+        if max_answer_tokens < 1:
+            raise OptionsError(f"max_answer_tokens is {max_answer_tokens}, expected at least 1")
+        if not 1 <= top_k <= _MAX_TOP_K:
+            raise OptionsError(f"top_k is {top_k}, expected from 1 to {_MAX_TOP_K}")
         asked, read = self._pieces("question", question), self._pieces("text", text)
         kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
         source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)

@@ -74,8 +74,7 @@ class Summarizer(Closing["Engine"]):
         manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.
         newlines, parse_special_tokens: see `Tokenizer.load`.
 
-        Raises: BundleError, EngineError; OptionsError for a provider, threads, a kernel cache or
-        newlines that are none for the bundle.
+        Raises: BundleError, EngineError, OptionsError for what the bundle cannot be loaded with.
         """
         from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
 

@@ -131,6 +131,19 @@ def test_it_loads_neither_torch_nor_onnx_where_they_are_installed(graphs: Path) 
     assert (result.stdout, result.stderr) == ("0\n", "")
 
 
+def test_paths_that_a_system_refuses_are_refused_in_one_line(
+    graphs: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    long = tmp_path / ("x" * 300)
+    assert_refused(capsys, long, *GPU, says="x: File name too long: check the path$")
+    assert_refused(capsys, tmp_path / "loop", *GPU, says="not a bundle: .*loop is not a folder")
+    says = r"x cannot be written \(File name too long\): free some space, or choose another folder"
+    assert_refused(capsys, graphs, *GPU, "--output", long, says=says)
+    says = "output is a file: .*loop: choose another"
+    assert_refused(capsys, graphs, *GPU, "--output", tmp_path / "loop", "--force", says=says)
+
+
 def test_what_is_no_bundle_of_graphs_is_refused(
     graphs: Path, tmp_path: Path, capsys: Captured
 ) -> None:

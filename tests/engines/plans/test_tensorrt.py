@@ -127,6 +127,15 @@ def test_a_node_that_tensorrt_lacks_is_named(rtx: Flavour, tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_that_is_not_utf_8_is_refused(rtx: Flavour, tmp_path: Path, product: Path) -> None:
+    graph = tmp_path / "b\udcff.onnx"
+    graph.write_bytes(product.read_bytes())
+    with pytest.raises(
+        EngineError, match="its path is not UTF-8, which TensorRT for RTX needs: re"
+    ):
+        serialize_plan(rtx, graph, [PROFILE], RTX)
+
+
 def test_what_is_no_graph_is_refused(rtx: Flavour, tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no graph")
     message = r"text\.onnx: TensorRT for RTX .* cannot parse it: \S+"

@@ -345,6 +345,29 @@ def test_a_parent_that_cannot_be_written_is_refused(
     _assert_one_line(capsys.readouterr().err, says)
 
 
+@on_posix
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("x" * 300, r"x: File name too long: check the path$"),
+        ("x" * 300 + "/bundle", r"bundle: File name too long: check the path$"),
+        ("loop", "output is a file: .*loop: choose another"),
+        (
+            "b\udcff",
+            r"--output .*b\\udcff is not UTF-8, which the libraries that check a bundle",
+        ),
+    ],
+)
+def test_an_output_that_the_system_refuses_is_one_line(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, capsys: Captured, name: str, says: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    code = main(["--model", str(tiny_checkpoint(CAUSAL)), "--output", str(tmp_path / name)])
+    assert code == 2
+    _assert_one_line(capsys.readouterr().err, says)
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of as many kilobytes as the test's parameter says."""

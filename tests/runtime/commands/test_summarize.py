@@ -103,7 +103,7 @@ BAD_OPTIONS: dict[str, str] = {
     "--num-beams 33": "num_beams is 33, the bundle takes 32: ask for fewer beams",
     "--max-length 1": "max_length is 1, expected an integer from 2 up",
     "--max-length 97": "max_length is 97 tokens with the start token, the bundle takes 96",
-    "--length-penalty nan": "length_penalty is nan, expected a number from -1000 to 1000",
+    "--length-penalty nan": "length_penalty is nan, expected a finite number",
     "--repetition-penalty 0": "repetition_penalty is 0.0, expected a number from 1e-06 to 1e+06",
     "--do-sample --temperature 1e-38": "temperature is 1e-38, expected a number from 1e-09 to 1e",
     "--repetition-penalty 1e-300": "repetition_penalty is 1e-300, expected a number from 1e-06",

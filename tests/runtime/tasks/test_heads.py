@@ -184,10 +184,19 @@ def test_a_text_that_does_not_fit_behind_the_question_is_refused_or_cut(
         answerer.answer(text, "who?")
 
 
-@pytest.mark.parametrize("name", ["top_k", "max_answer_tokens"])
-def test_counts_start_at_one(answerer: QuestionAnswerer, name: str) -> None:
-    arguments: dict[str, Any] = {name: 0}
-    with pytest.raises(OptionsError, match=f"{name} is 0, expected at least 1"):
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("top_k", 0, "from 1 to 10000"),
+        ("top_k", 2**63, "from 1 to 10000"),
+        ("max_answer_tokens", 0, "at least 1"),
+    ],
+)
+def test_counts_have_bounds(
+    answerer: QuestionAnswerer, name: str, value: int, expected: str
+) -> None:
+    arguments: dict[str, Any] = {name: value}
+    with pytest.raises(OptionsError, match=f"^{name} is {value}, expected {expected}$"):
         answerer.answer("who?", SHORT, **arguments)
 
 
@@ -206,6 +215,9 @@ def test_spans_are_ranked_by_the_product_of_their_ends() -> None:
     spans = best_spans(starts, ends, count=9, max_tokens=2)
     assert [(first, last) for first, last, _ in spans] == [(1, 2), (2, 2), (0, 1), (1, 1), (0, 0)]
     assert spans[0][2] == pytest.approx(0.21)
+    every = best_spans(starts, ends, count=9, max_tokens=2**70)
+    assert [(first, last) for first, last, _ in every][:2] == [(0, 2), (1, 2)]
+    assert len(every) == 6
 
 
 def test_a_bundle_of_another_task_is_refused(

@@ -3,6 +3,8 @@
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -900,6 +902,22 @@ def test_a_graph_that_is_no_onnx_is_refused(copied: Path) -> None:
     (copied / "encoder.onnx").write_bytes(b"\xff" * size)
     with pytest.raises(BundleError, match=r"encoder\.onnx: no ONNX graph \(.*\): copy the bundle"):
         Summarizer.load(copied)
+
+
+def test_a_summary_imports_nothing_more_as_memory_may_be_short_by_then(bundle: Bundle) -> None:
+    script = """
+import sys
+from pegasus_runtime import GenerationOptions, Summarizer
+summarizer = Summarizer.load(sys.argv[1], threads=1)
+before = set(sys.modules)
+summarizer.summarize("A boat.")
+options = GenerationOptions(do_sample=True, num_beams=1, repetition_penalty=2)
+summarizer.summarize("A boat.", options)
+print(*sorted(set(sys.modules) - before))
+"""
+    command = [sys.executable, "-c", script, str(bundle.folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
 
 
 def test_an_unknown_provider_is_refused(bundle: Bundle) -> None:
