@@ -22,12 +22,13 @@ __all__ = ["PART", "prepare", "try_case"]
 PART = "full_disks"
 
 _SIZES = 20
+_MESSAGES_BYTES = 2**16  # which are caught in files, too
 _CLONE_NEWNS = 0x00020000
 
 
 def prepare(bases: Bases) -> None:
     """Mounts are this process's own, and go with it; imports all that is used."""
-    if ctypes.CDLL(None).unshare(_CLONE_NEWNS) == 0:
+    if _can_mount() and ctypes.CDLL(None).unshare(_CLONE_NEWNS) == 0:
         subprocess.run(["mount", "--make-rprivate", "/"], check=False)
     call("export", ["--model", "nowhere", "--output", "nowhere"])
 
@@ -80,7 +81,7 @@ def _small_disk(disk: Path, num_bytes: int) -> Iterator[str]:
     """A file system of this size, which only root can mount; in words, what it is."""
     size = f"size={max(num_bytes, 4096)}"
     command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+    if not _can_mount() or subprocess.run(command, capture_output=True).returncode != 0:
         yield "limit of a file"
         return
     try:
@@ -89,12 +90,16 @@ def _small_disk(disk: Path, num_bytes: int) -> Iterator[str]:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def _can_mount() -> bool:
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
 @contextlib.contextmanager
 def _limited(num_bytes: int | None) -> Iterator[None]:
     """No file grows beyond this."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     if num_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max(num_bytes, 1), before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(num_bytes, _MESSAGES_BYTES), before[1]))
     try:
         yield
     finally:
