@@ -23,7 +23,7 @@ def open_graph(bundle: Bundle, name: str) -> Graph:
     missing ones.
     """
     options = import_onnxruntime().SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; it need not print them, too
     path = bundle.path(bundle.manifest.graphs[name].file)
 
     def failed(err: Exception) -> EngineError:

@@ -47,7 +47,7 @@ def open_cuda(bundle: Bundle) -> DeviceEngine:
 
     device = CudaDevice()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; it need not print them, too
     graphs = {}
     for name, spec in bundle.manifest.graphs.items():
         path = bundle.path(spec.file)

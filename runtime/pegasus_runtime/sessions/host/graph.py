@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import EngineError
 from pegasus_runtime.sessions.device.protocol import View
-from pegasus_runtime.sessions.ort.graph import load_graph, run_graph
+from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_graph
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,13 +30,18 @@ class HostGraph:
         self.outputs = [value.name for value in session.get_outputs()]
 
     def prepare(self, views: Mapping[str, View]) -> HostRun:
-        """See `Graph`."""
+        """See `Graph`. Raises: EngineError for a graph of another kind."""
         binding = self.session.io_binding()
         for names, bind in (
             (self.inputs, binding.bind_input),
             (self.outputs, binding.bind_output),
         ):
             for name in names:
+                if name not in views:
+                    raise EngineError(
+                        f"a graph has {name}, which the manifest says nothing of: export the "
+                        "checkpoint again"
+                    )
                 view = views[name]
                 bind(name, "cpu", 0, view.dtype, list(view.shape), view.address)
         return HostRun(self.session, binding, views)
@@ -65,9 +71,14 @@ def load_host_graphs(
     """All graphs of a bundle, by name.
 
     pack_weights: lets ONNX Runtime keep a second copy of them, in the order in which it is fastest.
-    Raises: EngineError.
+    Raises: EngineError; BundleError for graphs unlike the manifest's.
     """
-    return {
-        name: HostGraph(load_graph(bundle, name, threads, pack_weights=pack_weights))
-        for name in bundle.manifest.graphs
-    }
+    found = {}
+    for name, spec in bundle.manifest.graphs.items():
+        session = load_graph(bundle, name, threads, pack_weights=pack_weights)
+        inputs, outputs = (
+            {each.name for each in tensors} for tensors in (spec.inputs, spec.outputs)
+        )
+        check_graph(bundle, name, session, inputs, outputs)
+        found[name] = HostGraph(session)
+    return found

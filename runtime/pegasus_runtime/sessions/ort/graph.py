@@ -115,7 +115,7 @@ def load_graph(
             f"threads is {threads}, expected from 1 to {MAX_THREADS}, or None for one per core"
         )
     options = import_onnxruntime().SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; it need not print them, too
     if threads is not None:
         options.intra_op_num_threads = threads
     if not pack_weights:
@@ -126,6 +126,11 @@ def load_graph(
     for table, shared in (tables or {}).items():
         if name in bundle.manifest.tables[table].graphs:
             options.add_initializer(table, shared.value)
+    if name not in bundle.manifest.graphs:
+        raise BundleError(
+            f"{bundle.folder}: has no graph {name}, which {bundle.manifest.task} needs: export the "
+            "checkpoint again"
+        )
     check_graph_weights(bundle, name)
     path = bundle.path(bundle.manifest.graphs[name].file)
     try:
@@ -196,7 +201,7 @@ def run_graph(
 
     release_memory: gives back what the graph worked in, rather than keeping it for the next run.
     """
-    options = import_onnxruntime().RunOptions()
+    options = _run_options()
     if release_memory:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     try:
@@ -214,12 +219,18 @@ def run_arrays(
 ) -> list[npt.NDArray[np.float32]]:
     """Runs a graph on arrays, into arrays of its own. Raises: EngineError."""
     try:
-        found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds))
+        found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds), _run_options())
     except Exception as err:  # onnxruntime's exceptions share no base class
         raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
     finally:
         note_run()
     return found
+
+
+def _run_options() -> onnxruntime.RunOptions:
+    options: onnxruntime.RunOptions = import_onnxruntime().RunOptions()
+    options.log_severity_level = 4  # see `load_graph`
+    return options
 
 
 def _first_line(err: Exception) -> str:
