@@ -25,7 +25,7 @@ MODULES = {
     "export": "pegasus_export.command.main",
     "build": "pegasus_engines.command.build",
 }
-_CODES = (0, 1, 2, 130, 143)
+_CODES = (0, 1, 2, 129, 130, 143)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def _judge(
         return Verdict.WRONG, f"the bundle is {'' if found.code == 0 else 'not '}there: {seen}"
     codes = {usual.code}
     if usual.out and out in ("closed", "full"):
-        codes = {1, usual.code} if usual.code else {1}
+        codes = {1, 2, usual.code} if usual.code else {1, 2}
     elif usual.out and out == "broken":
         codes = {usual.code, 0}
     if found.code not in codes:

@@ -61,10 +61,12 @@ class ContribConversion:
     recipe: PrecisionRecipe
     rows: Mapping[str, Float32] = field(default_factory=dict)
     """Linear layer -> [R, K] of what it reads, of those that were looked at."""
+    before: Mapping[str, Array] = field(default_factory=dict)
+    """Of an earlier conversion of the same weights: see `quantize_weights`."""
 
     def store(self, weights: Mapping[str, Float32]) -> Iterator[tuple[str, Array]]:
         """See `Conversion`."""
-        return quantize_weights(weights, self.recipe, self.rows)
+        return quantize_weights(weights, self.recipe, self.rows, self.before)
 
     def stored_bytes(self, weights: Mapping[str, Float32]) -> int:
         """See `Conversion`."""

@@ -31,16 +31,22 @@ def quantize_weights(
     weights: Mapping[str, Float32],
     recipe: PrecisionRecipe,
     rows: Mapping[str, Float32] = MappingProxyType({}),
+    before: Mapping[str, Array] = MappingProxyType({}),
 ) -> Iterator[tuple[str, Array]]:
     """The network's weights by name -> (name, array) pairs of all that is stored.
 
     Lazy, so that one layer at a time is in memory. What stays fp32 keeps its name; biases go with
     their layer. rows: linear layer -> [R, K] of what it reads, of those that were looked at.
+    before: what an earlier call yielded for the same weights and rows; layers whose format is the
+    same are taken from there.
     """
     done: set[str] = set()
     for layer in find_layers(weights):
         if recipe.changes(layer):
-            yield from _quantize_layer(layer, weights, recipe, rows.get(layer.modules[0]))
+            if f"{layer.name}.{recipe.format_of(layer)}" in before:
+                yield from ((key, before[key]) for key in _stored_names(layer) if key in before)
+            else:
+                yield from _quantize_layer(layer, weights, recipe, rows.get(layer.modules[0]))
             done.update(layer.weights, (f"{module}.bias" for module in layer.modules))
     for name, array in weights.items():
         if name not in done:
@@ -55,6 +61,10 @@ def stored_bytes(weights: Mapping[str, Float32], recipe: PrecisionRecipe) -> int
             array = weights[name]
             total += round(array.size * _WEIGHT_BYTES[recipe.format_of(layer)]) - array.nbytes
     return total
+
+
+def _stored_names(layer: Layer) -> list[str]:
+    return [f"{layer.name}.{kind}" for kind in ("int8", "int4", "scale", "zero", "bias")]
 
 
 def _quantize_layer(

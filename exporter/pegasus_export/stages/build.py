@@ -71,6 +71,8 @@ class Builder:
         self.layer_formats: Mapping[str, Format] = {}
         """Of what was built last, by layer."""
         self._traced: TracedGraphs | None = None
+        self._stored: Mapping[str, npt.NDArray[np.generic]] = {}
+        """What was built last, mapped: the file itself is deleted when there is another."""
 
     def build(self, recipe: PrecisionRecipe) -> Manifest:
         """Writes graphs and weights; what is measured of them is not in the manifest yet.
@@ -92,6 +94,7 @@ class Builder:
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
         if recipe.quantises:
+            self._stored = {name: tensor.numpy() for name, tensor in written.stored.items()}
             layers = find_layers(self.weights)
             self.layer_formats = {layer.name: recipe.format_of(layer) for layer in layers}
             self.layer_errors = measure_layers(self.weights, written.stored, recipe, self.observed)
@@ -146,7 +149,9 @@ class Builder:
             )
         if recipe.name == "fp16":
             return HalfConversion(recipe=recipe)
-        return ContribConversion(recipe=recipe, rows=self.observed.rows_to_round_by)
+        return ContribConversion(
+            recipe=recipe, rows=self.observed.rows_to_round_by, before=self._stored
+        )
 
     def _largest(self) -> dict[str, float]:
         return {name: float(array.max()) for name, array in self.observed.largest.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     print_lines,
+    print_record,
     read_document,
     run_command,
     warn_of_unknown,
@@ -74,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
             warn_of_unknown(COMMAND, document.name, answers[0].unknown_share)
             if arguments.json:
                 record = {"file": document.name, "answers": [asdict(each) for each in answers]}
-                print_lines([json.dumps(record, ensure_ascii=False)])
+                print_record(record)
             else:
                 print_lines(
                     [

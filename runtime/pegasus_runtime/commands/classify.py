@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     print_lines,
+    print_record,
     read_document,
     run_command,
     warn_of_unknown,
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
             warn_of_unknown(COMMAND, document.name, found.unknown_share)
             if arguments.json:
                 record = {"file": document.name, **asdict(found)}
-                print_lines([json.dumps(record, ensure_ascii=False)])
+                print_record(record)
             else:
                 columns = (found.label, f"{found.score:.4f}", document.name)
                 print_lines(["\t".join(map(escape_controls, columns))])

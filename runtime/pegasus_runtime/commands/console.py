@@ -1,7 +1,9 @@
 """What the commands share: documents in, lines out, errors in one line, exit codes."""
 
+import json
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ __all__ = [
     "Document",
     "exit_code",
     "print_lines",
+    "print_record",
     "read_document",
     "run_command",
     "warn_of_unknown",
@@ -64,6 +67,19 @@ def read_document(command: str, name: str) -> Document:
         raise InputError(
             f"{shown}: not UTF-8 (byte {err.start}): convert it, e.g. with iconv -t UTF-8"
         ) from err
+
+
+def print_record(record: Mapping[str, object]) -> None:
+    """One line of JSON. Numbers that JSON has not, such as an infinite score, are null."""
+    print_lines([json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)])
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def warn_of_unknown(command: str, name: str, unknown_share: float) -> None:

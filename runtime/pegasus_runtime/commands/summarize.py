@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections import deque
@@ -16,6 +15,7 @@ from pegasus_runtime.commands.console import (
     Document,
     exit_code,
     print_lines,
+    print_record,
     read_document,
     run_command,
     warn_of_unknown,
@@ -172,11 +172,10 @@ def _print(name: str, summary: Summary, *, as_json: bool) -> None:
         record = {"file": name, **_record(summary), "seconds": round(summary.seconds, 4)}
         if summary.alternatives:
             record["alternatives"] = [_record(other) for other in summary.alternatives]
-        lines = [json.dumps(record, ensure_ascii=False)]
-    else:
-        texts = [summary.text, *(other.text for other in summary.alternatives)]
-        lines = [" ".join(text.splitlines()) for text in texts]
-    print_lines(lines)
+        print_record(record)
+        return
+    texts = [summary.text, *(other.text for other in summary.alternatives)]
+    print_lines([" ".join(text.splitlines()) for text in texts])
 
 
 def _record(summary: Summary) -> dict[str, object]:

@@ -76,3 +76,17 @@ def test_the_estimate_of_what_is_stored_is_close(precision: str) -> None:
     recipe = PrecisionRecipe(name=precision)
     exact = sum(array.nbytes for _, array in quantize_weights(WEIGHTS, recipe))
     assert stored_bytes(WEIGHTS, recipe) == pytest.approx(exact, rel=0.1)
+
+
+def test_layers_of_the_same_format_are_taken_from_what_was_stored_before() -> None:
+    before = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="int4")))
+    recipe = PrecisionRecipe(name="int4", raised=frozenset({"model.decoder.layers.0.fc1"}))
+    again = dict(quantize_weights(WEIGHTS, recipe, before=before))
+    expected = dict(quantize_weights(WEIGHTS, recipe))
+    assert again.keys() == expected.keys()
+    for name, array in again.items():
+        np.testing.assert_array_equal(array, expected[name])
+    same = [name for name in again if name in before and ".fc1." not in name]
+    assert f"{ATTENTION}.qkv_proj.int4" in same
+    assert all(again[name] is before[name] for name in same)
+    assert "model.decoder.layers.0.fc1.int8" in again
