@@ -36,7 +36,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """A shell has what it starts in the background ignore SIGINT, and children inherit that."""
+    """A shell has what it starts in the background ignore SIGINT, nohup SIGHUP, and children
+    inherit that."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -18,11 +18,11 @@ from made_once import MadeOnce
 
 SEED = 11
 CASES = {
-    "bundles": 120,
-    "command_lines": 40,
-    "streams": 5,
-    "checkpoints": 8,
-    "kills": 3,
+    "bundles": 60,
+    "command_lines": 24,
+    "streams": 4,
+    "checkpoints": 4,
+    "kills": 2,
     "full_disks": 2,
     "races": 1,
     "soaks": 1,

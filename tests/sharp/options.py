@@ -15,7 +15,7 @@ CASES_PER_TEST = 10
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sharp", "random checkpoints that amplify rounding")
-    group.addoption("--sharp-cases", type=int, default=60, metavar="N", help="how many")
+    group.addoption("--sharp-cases", type=int, default=40, metavar="N", help="how many")
     group.addoption("--sharp-seed", type=int, default=0, metavar="S", help="of the first")
 
 

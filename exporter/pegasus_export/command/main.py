@@ -94,8 +94,8 @@ examples:
 exit codes:
   0    the bundle is there, and agrees with the checkpoint
   1    the bundle did not agree with the checkpoint, and is not there
-  2    the request, the checkpoint or the output folder is unusable; or the bundle
-       is there, and standard output does not take what is said of it
+  2    the request, the checkpoint or the output folder is unusable; or the
+       bundle is there, and standard output does not take what is said of it
   130  interrupted (143: terminated)
 """
 

@@ -95,8 +95,10 @@ class BundleWriter:
                 _sync(Path(folder, name))
             _sync_folder(Path(folder))
         _check_output(self.output, self.force)
-        _put_in_place(self.path, self.output)
+        replaced = _put_in_place(self.path, self.output)
         self.committed = True
+        if replaced is not None:
+            _delete_unread(replaced)
         return Bundle(folder=self.output, manifest=manifest)
 
     def _record_of(self, name: str) -> FileRecord:
@@ -193,31 +195,31 @@ def _all_files(folder: Path) -> set[str]:
     }
 
 
-def _put_in_place(staging: Path, output: Path) -> None:
-    """Gives `output` the new folder, and deletes the old one when nobody reads it any more."""
+def _put_in_place(staging: Path, output: Path) -> Path | None:
+    """Gives `output` the new folder, and returns the old one's new name, if there was one."""
     if not output.exists():
         os.rename(staging, output)
-        _sync_folder(output.parent)
+        replaced = None
     elif exchange_folders(staging, output):
-        _sync_folder(output.parent)
-        _delete_unread(staging)
+        replaced = staging
     else:
-        _replace_in_two_steps(staging, output)
+        replaced = _replace_in_two_steps(staging, output)
+    _sync_folder(output.parent)
+    return replaced
 
 
-def _replace_in_two_steps(staging: Path, output: Path) -> None:
+def _replace_in_two_steps(staging: Path, output: Path) -> Path:
     """What stood there comes back if the second one fails."""
     aside = sibling_of(output, "replaced")
     with _shared(output):  # so that no other export takes it for dead
         try:
             os.rename(output, aside)
             os.rename(staging, output)
-            _sync_folder(output.parent)
         except BaseException:
             if aside.exists() and not output.exists():
                 os.rename(aside, output)
             raise
-    _delete_unread(aside)
+    return aside
 
 
 @contextlib.contextmanager
@@ -234,7 +236,7 @@ def _shared(folder: Path) -> Iterator[None]:
 
 
 def _delete_unread(folder: Path) -> None:
-    """Of a folder that is read for long, the next export does it."""
+    """When nobody reads it any more; of a folder that is read for long, the next export does it."""
     with hold_alone(folder, timeout_s=_READ_FOR_S) as is_unread:
         if is_unread is not False:
             shutil.rmtree(folder, ignore_errors=True)

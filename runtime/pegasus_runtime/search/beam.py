@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.decoding.candidates import Candidates
 from pegasus_runtime.errors import OptionsError
-from pegasus_runtime.search.score import Hypothesis, penalize_length
+from pegasus_runtime.search.score import Hypothesis, length_divisor, penalize_length
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState
 
@@ -249,8 +249,6 @@ def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSetti
 def _stands_for_none(state: BeamState, document: int, row: int, settings: SearchSettings) -> bool:
     """Whether a finished row goes back to one of the K-1 rows that were none at the start."""
     generated = int(state.finished_lengths[document, row]) - settings.prompt_length
-    with np.errstate(over="ignore", invalid="ignore"):
-        log_prob = float(state.finished_scores[document, row]) * np.float_power(
-            generated, settings.length_penalty
-        )
+    score = float(state.finished_scores[document, row])
+    log_prob = score * float(length_divisor(generated, settings.length_penalty))
     return bool(log_prob < float(_NEVER) / 2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Hypothesis", "penalize_length"]
+__all__ = ["Hypothesis", "length_divisor", "penalize_length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +35,17 @@ def penalize_length(
     length_penalty: float,
 ) -> npt.NDArray[np.float32]:
     """Divides summed log-probabilities by generated tokens ** length_penalty, in fp32."""
-    ends = np.finfo(np.float32)
+    divisor = length_divisor(num_generated, length_penalty)
     with np.errstate(over="ignore"):  # of what is as unlikely as can be
-        power = np.float_power(num_generated, length_penalty)
-        # Within fp32: by 0 or infinity, some scores would be NaN.
-        divisor = power.clip(ends.smallest_subnormal, ends.max).astype(np.float32)
         penalized: npt.NDArray[np.float32] = log_probs / divisor
     return penalized
+
+
+def length_divisor(
+    num_generated: int | npt.NDArray[np.int64], length_penalty: float
+) -> npt.NDArray[np.float32]:
+    """What `penalize_length` divides by: within fp32, as by 0 or infinity scores would be NaN."""
+    ends = np.finfo(np.float32)
+    with np.errstate(over="ignore"):
+        power = np.float_power(num_generated, length_penalty)
+    return np.asarray(power.clip(ends.smallest_subnormal, ends.max), dtype=np.float32)

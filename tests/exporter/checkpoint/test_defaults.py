@@ -256,8 +256,11 @@ def test_what_a_user_would_look_for_is_noted(changes: dict[str, Any], notes: lis
         ({"max_new_tokens": 0}, "cannot run: max_new_tokens is 0, expected an integer from 1"),
         ({"num_beams": "8"}, "cannot run: num_beams is '8', expected an integer from 1"),
         ({"do_sample": "false"}, "cannot run: do_sample is 'false', expected True or False"),
-        ({"repetition_penalty": 0}, "repetition_penalty is 0, expected a finite number above 0"),
-        ({"do_sample": True, "temperature": 0.0}, "temperature is 0.0, expected a finite number"),
+        ({"repetition_penalty": 0}, "repetition_penalty is 0, expected a number from 1e-06"),
+        (
+            {"do_sample": True, "temperature": 0.0},
+            "temperature is 0.0, expected a number from 1e-09",
+        ),
         ({"do_sample": True, "top_k": -1}, "top_k is -1, expected an integer from 0 up"),
     ],
 )

@@ -215,7 +215,7 @@ def test_the_compiler_imports_nothing_from_the_current_folder(
         capabilities=("0.0",),
     )
     with (
-        KernelCompilation(plugin) as compilation,
+        KernelCompilation(plugin, tmp_path) as compilation,
         pytest.raises(
             UnsupportedError, match=r"kernels cannot be compiled: .*invalid choice: '0\.0'"
         ),

@@ -166,12 +166,11 @@ def test_our_fp16_export_generates_the_tokens_of_fp32(
     }
 
 
-@pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_integers_hold_such_a_stream(
-    checkpoint: Path, documents: list[str], pegasus: Pegasus, tmp_path: Path, precision: str
+def test_int8_holds_such_a_stream(
+    checkpoint: Path, documents: list[str], pegasus: Pegasus, tmp_path: Path
 ) -> None:
     exported = export_bundle(
-        ExportRequest(model=str(checkpoint), output=tmp_path / precision, precision=precision)
+        ExportRequest(model=str(checkpoint), output=tmp_path / "int8", precision="int8")
     )
     manifest = exported.bundle.manifest
     assert manifest.tokenizer is not None
@@ -182,5 +181,5 @@ def test_integers_hold_such_a_stream(
         manifest=manifest,
     )
     changes = compare_bundle(exported.bundle, baseline, with_rouge=False)
-    assert changes.documents_changed <= (0 if precision == "int8" else 1)
+    assert changes.documents_changed == 0
     assert changes.changed_by_batch == 0
