@@ -9,7 +9,7 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - json_node.py      a JSON value that knows where it stands, so that errors can say it
 - check_sizes.py    a manifest's numbers against its graphs
 - folder.py         a bundle on disk, opened and checked
-- graph_weights.py  the files that a graph reads against the manifest
+- graph_weights.py, check_graph_weights.py  the files that a graph reads, against the manifest
 - tables.py         a table of its weights, mapped
 - held_folder.py, folder_lock.py  a folder that stays the same one while it is read
 - staging.py        a bundle in the making: all or nothing
@@ -17,13 +17,13 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - replace_folder.py, leftovers.py  put in the place of another in one step; what a crash leaves
 """
 
+from pegasus_runtime.bundle.check_graph_weights import check_graph_weights
 from pegasus_runtime.bundle.folder import (
     MANIFEST_NAME,
     Bundle,
     open_bundle,
     sha256_of_file,
 )
-from pegasus_runtime.bundle.graph_weights import check_graph_weights
 from pegasus_runtime.bundle.held_folder import read_held
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,

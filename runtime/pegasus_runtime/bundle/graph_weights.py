@@ -1,23 +1,14 @@
 """Which bytes of which files an ONNX graph takes for its weights, read from the graph itself.
 
-ONNX Runtime opens whatever a graph names, and takes an array in place of an initialiser without a
-look at its type or size. So both are compared with the manifest beforehand: a graph may read listed
-files only, and a table of the manifest is the very initialiser, or input, that the graph has.
-
 Of a protocol buffer just the fields on the way are read.
 
 Source: onnx/onnx.proto3; https://protobuf.dev/programming-guides/encoding.
 """
 
-import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pegasus_runtime.bundle.folder import Bundle
-from pegasus_runtime.bundle.manifest import TableSpec
-from pegasus_runtime.errors import BundleError
-
-__all__ = ["GraphWeight", "check_graph_weights", "read_graph_weights"]
+__all__ = ["GraphWeight", "read_graph_weights"]
 
 # Field numbers: message -> what leads to a tensor.
 _MODEL = {7: "graph", 25: "function"}
@@ -49,54 +40,7 @@ class GraphWeight:
     shape: tuple[int, ...]
     location: str
     offset: int
-    length: int | None = field(default=None)
-
-
-def check_graph_weights(bundle: Bundle, name: str) -> None:
-    """Raises: BundleError if graph `name` reads what the manifest does not list, or a table of the
-    manifest is not as the graph has it."""
-    manifest, graph = bundle.manifest, bundle.manifest.graphs[name]
-    file = graph.file
-    path = bundle.folder / file
-    try:
-        weights = read_graph_weights(bundle.path(file).read_bytes())
-    except (ValueError, OSError) as err:
-        raise BundleError(f"{path}: no ONNX graph ({err}): copy the bundle again") from err
-    for weight in weights:
-        location = _listed_name(file, weight)
-        record = manifest.files.get(location)
-        if record is None:
-            raise BundleError(
-                f"{path}: takes {weight.name!r} from {weight.location!r}, which the manifest does "
-                "not list: export the checkpoint again"
-            )
-        if weight.offset + (weight.length or 0) > record.bytes:
-            raise BundleError(
-                f"{path}: takes {weight.name!r} from beyond the end of {location}: copy the "
-                "bundle again, or export again"
-            )
-    found = {weight.name: weight for weight in weights}
-    inputs = {each.name: (each.dtype, each.shape) for each in graph.inputs}
-    for table, spec in manifest.tables.items():
-        if name not in spec.graphs:
-            continue
-        is_input = inputs.get(table) == (spec.dtype, spec.shape)
-        if not (is_input or _is_same(file, found.get(table), spec)):
-            raise BundleError(
-                f"manifest.json: tables.{table}: unlike {table!r} of {path}: export the "
-                "checkpoint again"
-            )
-
-
-def _listed_name(graph_file: str, weight: GraphWeight) -> str:
-    return posixpath.normpath(posixpath.join(posixpath.dirname(graph_file), weight.location))
-
-
-def _is_same(graph_file: str, weight: GraphWeight | None, table: TableSpec) -> bool:
-    return weight is not None and (
-        (_listed_name(graph_file, weight), weight.offset, weight.dtype, weight.shape)
-        == (table.file, table.offset, table.dtype, table.shape)
-    )
+    length: int | None = None
 
 
 def read_graph_weights(model: bytes) -> list[GraphWeight]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pegasus_runtime.bundle.folder_lock import lock_folder
-from pegasus_runtime.errors import PegasusError
+from pegasus_runtime.errors import BundleError, PegasusError
 
 __all__ = ["read_held"]
 
@@ -29,22 +29,26 @@ _OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 def read_held(folder: Path, read: Callable[[Path], T]) -> T:
     """read's result; it is given the path to reach the files by, and may be called again.
 
-    Errors of pegasus-edge name the folder by its own path.
+    Errors of pegasus-edge name the folder by its own path. Raises: BundleError if the folder is
+    replaced so often that it cannot be read.
     """
-    for _ in range(_TRIES - 1):
+    for _ in range(_TRIES):
         with _hold(folder) as place:
-            before = _identity(folder, place)
+            before = _identity(place)
             try:
                 found = read(place)
             except PegasusError as err:
-                if not _is_replaced(folder, before, place):
+                if not _is_replaced(folder, before):
                     _name_by_path(err, place, folder)
                     raise
             else:
-                if place != folder or not _is_replaced(folder, before, place):
+                if place != folder or not _is_replaced(folder, before):
                     return found
         time.sleep(_PAUSE_S)
-    return read(folder)
+    raise BundleError(
+        f"{folder}: is replaced all the time, or an export that was to replace it has ended "
+        "midway: try again, or export once more"
+    )
 
 
 @contextlib.contextmanager
@@ -67,18 +71,18 @@ def _hold(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _identity(folder: Path, place: Path) -> tuple[int, int] | None:
-    """Of the folder that is read."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of the folder that the path leads to."""
     try:
-        status = os.stat(place if place != folder else folder)
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
 
 
-def _is_replaced(folder: Path, before: tuple[int, int] | None, place: Path) -> bool:
+def _is_replaced(folder: Path, before: tuple[int, int] | None) -> bool:
     """Whether the name leads to another folder now, or soon will."""
-    now = _identity(folder, folder)
+    now = _identity(folder)
     if now is None:
         return _is_moved_aside(folder)
     return now != before

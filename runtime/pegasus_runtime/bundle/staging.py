@@ -239,7 +239,10 @@ def _delete_unread(folder: Path) -> None:
     """When nobody reads it any more; of a folder that is read for long, the next export does it."""
     with hold_alone(folder, timeout_s=_READ_FOR_S) as is_unread:
         if is_unread is not False:
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:  # what a signal left of it
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files_below(folder: Path) -> list[str]:

@@ -87,6 +87,6 @@ def _end() -> None:
     try:
         clear = "\r\x1b[K" if os.isatty(2) else ""  # of a line that says how far it is
         os.write(2, f"{clear}{state.command}: error: {state.says}\n".encode())
-    except OSError:
+    except OSError:  # nobody reads it; the exit code says it, too
         pass
     os._exit(128 + state.received)

@@ -105,3 +105,22 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     for _ in range(5):
         read_held(folder, read_all)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_that_is_always_another_one_is_an_error(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than a result that may be of two."""
+    folder, tries = write(tmp_path / "bundle", "0"), itertools.count(1)
+    monkeypatch.setattr(held_folder, "_TRIES", 3)
+    monkeypatch.setattr(held_folder, "_PAUSE_S", 0.0)
+
+    def read(place: Path) -> None:
+        number = next(tries)
+        os.rename(folder, tmp_path / f"old{number}")
+        write(folder, str(number))
+        raise BundleError("missing")
+
+    with pytest.raises(BundleError, match="bundle: is replaced all the time, or an export that"):
+        read_held(folder, read)
+    assert next(tries) == 4

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -521,3 +522,25 @@ def test_sigterm_ends_the_process_again_after_the_export(output: Path) -> None:
     with write_bundle(output):
         assert callable(signal.getsignal(signal.SIGTERM))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_signal_while_the_old_bundle_is_deleted_leaves_none_of_it(
+    output: Path,
+    bare_manifest: Manifest,
+    contents: Mapping[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export(output, bare_manifest, contents)
+    delete, calls = shutil.rmtree, []
+
+    def interrupted(path: Path, *, ignore_errors: bool) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise SystemExit(143)
+        delete(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(staging_module.shutil, "rmtree", interrupted)
+    with pytest.raises(SystemExit):
+        export(output, replace(bare_manifest, precision="newer"), contents, force=True)
+    assert open_bundle(output).manifest.precision == "newer"
+    assert list(output.parent.iterdir()) == [output]
