@@ -115,6 +115,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     while at < end:
         tag, at = _varint(message, at)
         kind = tag & 7
+        if tag >> 3 == 0:
+            raise ValueError("a field without a number")
         if kind == 0:
             value, at = _varint(message, at)
             yield tag >> 3, value

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 
@@ -19,7 +20,7 @@ from pegasus_export.verify.reference import Reference, make_reference
 from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import Bundle, open_bundle, parse_manifest
 from pegasus_runtime.decoding.protocol import StepScores
-from pegasus_runtime.errors import EngineError
+from pegasus_runtime.errors import BundleError, EngineError
 
 SEQ2SEQ = "PegasusForConditionalGeneration"
 ALL = [
@@ -215,8 +216,19 @@ def test_a_graph_that_cannot_be_loaded_is_an_engine_error(
 ) -> None:
     folder = copied(SEQ2SEQ, target)
     for path in folder.glob("encoder*.onnx"):
-        path.write_bytes(bytes(path.stat().st_size))
+        model = onnx.load_model(path, load_external_data=False)
+        model.graph.node[-1].op_type = "NoSuchOperator"
+        path.write_bytes(model.SerializeToString())
     with pytest.raises(EngineError, match=r"encoder.*\.onnx: ONNX Runtime cannot"):
+        _verify(folder, reference(SEQ2SEQ))
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_zeros_are_no_graph(copied: Copy, reference: MakeReference, odd: bool) -> None:
+    folder = copied(SEQ2SEQ, "ort")
+    path = folder / "encoder.onnx"
+    path.write_bytes(bytes(2 * path.stat().st_size + odd))
+    with pytest.raises(BundleError, match=r"encoder\.onnx: no ONNX graph \(a field without"):
         _verify(folder, reference(SEQ2SEQ))
 
 

@@ -152,6 +152,7 @@ def test_weights_beyond_their_file_are_refused(tmp_path: Path, manifest: Manifes
     [
         (b"\x3a\x7fshort", "it ends within a field"),
         (b"\x80", "it ends within a number"),
+        (bytes(4), "a field without a number"),
         (b"\x09\x00", "it ends within a field"),
         (b"\x3b", "a field of unknown kind 3"),
     ],
