@@ -40,6 +40,7 @@ from pegasus_runtime.bundle import (
     Manifest,
     Source,
     Task,
+    graph_metadata,
 )
 from pegasus_runtime.version import __version__
 
@@ -80,7 +81,7 @@ class Builder:
         Raises: UnsupportedError for weights that the precision cannot hold.
         """
         prepared, conversion = self.prepared, self._conversion(recipe)
-        stored = network_weights(prepared.pegasus)
+        stored, outline = network_weights(prepared.pegasus), self.outline(recipe)
         try:
             written = write_graphs(
                 self._trace,
@@ -90,6 +91,7 @@ class Builder:
                 prepared.kind.weights_file,
                 self.progress,
                 expected_bytes=conversion.stored_bytes(stored),
+                metadata=graph_metadata(outline.architecture),
             )
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
@@ -98,7 +100,6 @@ class Builder:
             layers = find_layers(self.weights)
             self.layer_formats = {layer.name: recipe.format_of(layer) for layer in layers}
             self.layer_errors = measure_layers(self.weights, written.stored, recipe, self.observed)
-        outline = self.outline(recipe)
         return dataclasses.replace(
             outline,
             graphs=written.graphs,

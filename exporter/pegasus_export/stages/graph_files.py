@@ -60,11 +60,13 @@ def write_graphs(
     progress: Progress,
     *,
     expected_bytes: int,
+    metadata: Mapping[str, str],
 ) -> WrittenGraphs:
     """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
     returns is left as it is. expected_bytes: about how much is written, for the progress.
+    metadata: entries that every graph gets.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
     with (
@@ -82,6 +84,7 @@ def write_graphs(
                 change(models)
             for name, model in models.items():
                 file.move_in(model)
+                model.metadata_props.update(metadata)
                 ir.save(model, staging.path / f"{name}.onnx")
     staging.record(weights_file, sha256=file.sha256)
     tables = _find_tables(models, file.tensors)

@@ -18,6 +18,7 @@ __all__ = [
     "spec_of_spiece",
 ]
 
+_MAX_OFFSET = 2**16 - 1  # each is a token that takes memory
 _FIRST_PIECE = 2  # <pad> and </s> are the first two whatever comes between
 
 
@@ -93,10 +94,10 @@ def _numbered(files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str])
 def _offset(files: TokenizerFiles) -> int:
     """As PegasusTokenizer fills the ids before the pieces, whatever number it is told."""
     offset = files.config.get("offset", 103)
-    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+    if type(offset) is not int or not 0 <= offset <= _MAX_OFFSET:
         raise CheckpointError(
-            f"{_config(files)} has offset {offset!r}, expected a number from 0: take it from the "
-            "model that the checkpoint was trained from"
+            f"{_config(files)} has offset {offset!r}, expected a number from 0 to {_MAX_OFFSET}: "
+            "take it from the model that the checkpoint was trained from"
         )
     return len(_masks(files)) + max(offset - _FIRST_PIECE, 0)
 

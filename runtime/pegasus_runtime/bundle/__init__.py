@@ -10,6 +10,7 @@ The exporter writes with `write_bundle`, the runtime reads with `open_bundle`; b
 - check_sizes.py    a manifest's numbers against its graphs
 - folder.py         a bundle on disk, opened and checked
 - graph_weights.py, check_graph_weights.py  the files that a graph reads, against the manifest
+- graph_metadata.py  what a graph says of its network, against the manifest
 - tables.py         a table of its weights, mapped
 - held_folder.py, folder_lock.py  a folder that stays the same one while it is read
 - staging.py        a bundle in the making: all or nothing
@@ -24,6 +25,7 @@ from pegasus_runtime.bundle.folder import (
     open_bundle,
     sha256_of_file,
 )
+from pegasus_runtime.bundle.graph_metadata import check_graph_metadata, graph_metadata
 from pegasus_runtime.bundle.held_folder import read_held
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,
@@ -90,8 +92,10 @@ __all__ = [
     "TokenizerKind",
     "TokenizerSpec",
     "WordPieceSpec",
+    "check_graph_metadata",
     "check_graph_weights",
     "dump_manifest",
+    "graph_metadata",
     "map_table",
     "open_bundle",
     "parse_manifest",

@@ -2,10 +2,13 @@
 
 ONNX Runtime opens whatever a graph names, and takes an array in place of an initialiser without a
 look at its type or size. So both are compared beforehand: a graph may read listed files only, and a
-table of the manifest is the very initialiser, or input, that the graph has.
+table of the manifest is the very initialiser, or input, that the graph has, and no other weights.
 """
 
+import math
 import posixpath
+
+import numpy as np
 
 from pegasus_runtime.bundle.folder import Bundle
 from pegasus_runtime.bundle.graph_weights import GraphWeight, read_graph_weights
@@ -41,10 +44,10 @@ def check_graph_weights(bundle: Bundle, name: str) -> None:
     found = {weight.name: weight for weight in weights}
     inputs = {each.name: (each.dtype, each.shape) for each in graph.inputs}
     for table, spec in manifest.tables.items():
-        if name not in spec.graphs:
-            continue
         is_input = inputs.get(table) == (spec.dtype, spec.shape)
-        if not (is_input or _is_same(file, found.get(table), spec)):
+        is_own = name not in spec.graphs or is_input or _is_same(file, found.get(table), spec)
+        shared = [weight for weight in weights if _overlaps(file, weight, spec)]
+        if not is_own or any(is_input or weight.offset != spec.offset for weight in shared):
             raise BundleError(
                 f"manifest.json: tables.{table}: unlike {table!r} of {path}: export the "
                 "checkpoint again"
@@ -53,6 +56,15 @@ def check_graph_weights(bundle: Bundle, name: str) -> None:
 
 def _listed_name(graph_file: str, weight: GraphWeight) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(graph_file), weight.location))
+
+
+def _overlaps(graph_file: str, weight: GraphWeight, table: TableSpec) -> bool:
+    end = table.offset + math.prod(table.shape) * np.dtype(table.dtype).itemsize
+    return (
+        _listed_name(graph_file, weight) == table.file
+        and table.offset < weight.offset + (weight.length or 0)
+        and weight.offset < end
+    )
 
 
 def _is_same(graph_file: str, weight: GraphWeight | None, table: TableSpec) -> bool:

@@ -30,6 +30,8 @@ def check_sizes(manifest: Manifest) -> None:
                 _check_heads(name, tensor, facts.decoder_heads, facts.head_dim)
             elif tensor.name == "log_probs":
                 _check_vocabulary(name, tensor, facts.vocab_size)
+            elif tensor.name == "logits" and manifest.classifier is not None:
+                _check_labels(name, tensor, len(manifest.classifier.labels))
         if layers and layers != set(range(facts.decoder_layers)):
             raise field_error(
                 "architecture.decoder_layers", str(facts.decoder_layers), f"those of graph {name}"
@@ -41,6 +43,12 @@ def _check_heads(graph: str, tensor: TensorSpec, heads: int, head_dim: int) -> N
     if len(shape) < 4 or shape[1] != heads or shape[-1] != head_dim:
         path = f"graphs.{graph}: shape of {tensor.name}"
         raise field_error(path, str(list(shape)), f"{heads} heads of {head_dim}")
+
+
+def _check_labels(graph: str, tensor: TensorSpec, count: int) -> None:
+    size = tensor.shape[-1] if tensor.shape else 0
+    if isinstance(size, int) and size != count:
+        raise field_error("classifier.labels", str(count), f"{size}, as graph {graph} has")
 
 
 def _check_vocabulary(graph: str, tensor: TensorSpec, vocab_size: int) -> None:

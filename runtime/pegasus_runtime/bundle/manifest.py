@@ -78,13 +78,18 @@ class GraphSpec:
     outputs: tuple[TensorSpec, ...]
 
 
+TABLE_ALIGNMENT = 4096
+"""Bytes: a page, so that a table can be mapped."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
     """A matrix in which several graphs look up rows, so that it can be loaded once for all.
 
-    shape [rows, columns], from byte `offset` of the file on; dtype: NumPy's name. graphs: names
-    of those that have it. Targets onnx and ort: as an initialiser, external data of the same
-    bytes; whoever ignores this loses memory, not function. Targets trt and trt-rtx: as an input.
+    shape [rows, columns], from byte `offset` of the file on, a multiple of TABLE_ALIGNMENT; dtype:
+    NumPy's name. graphs: names of those that have it. Targets onnx and ort: as an initialiser,
+    external data of the same bytes; whoever ignores this loses memory, not function. Targets trt
+    and trt-rtx: as an input.
     """
 
     file: str

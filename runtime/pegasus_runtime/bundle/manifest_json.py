@@ -11,6 +11,7 @@ from pegasus_runtime.bundle.json_node import MAX_DEPTH, JsonNode, field_error, l
 from pegasus_runtime.bundle.manifest import (
     PLAN_TARGETS,
     SCHEMA_VERSION,
+    TABLE_ALIGNMENT,
     Activation,
     Architecture,
     ClassifierSpec,
@@ -197,6 +198,8 @@ def _read_table(node: JsonNode) -> TableSpec:
     sizes = shape.sequence(JsonNode.positive)
     if len(sizes) != 2:
         raise shape.error("rows and columns")
+    if node.child("offset").offset() % TABLE_ALIGNMENT != 0:
+        raise node.child("offset").error(f"a multiple of {TABLE_ALIGNMENT}")
     return TableSpec(
         file=node.child("file").file_path(),
         offset=node.child("offset").offset(),

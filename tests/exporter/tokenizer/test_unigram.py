@@ -301,7 +301,13 @@ def test_a_damaged_tokenizer_json_is_refused(
     ("fields", "error", "match"),
     [
         ({"tokenizer_class": "XLNetTokenizer"}, UnsupportedError, "of the class XLNetTokenizer, e"),
-        ({"offset": -1}, CheckpointError, r"has offset -1, expected a number from 0: take it from"),
+        (
+            {"offset": -1},
+            CheckpointError,
+            r"has offset -1, expected a number from 0 to 65535: take",
+        ),
+        ({"offset": 2**16}, CheckpointError, r"has offset 65536, expected a number from 0 to 6553"),
+        ({"offset": 2**63 - 1}, CheckpointError, r"has offset 9223372036854775807, expected a num"),
         ({"bos_token": 5}, CheckpointError, "a token of the tokenizer is 5, expected text: take"),
         (
             {"added_tokens_decoder": {"x": {"content": "<sep>"}}},

@@ -72,7 +72,7 @@ def manifest() -> Manifest:
         tables={
             "model.shared.int8": TableSpec(
                 file="weights/model.bin",
-                offset=8,
+                offset=0,
                 dtype="int8",
                 shape=(31, 32),
                 graphs=("encoder",),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pegasus_runtime.bundle import GraphSpec, Manifest, TensorSpec, dump_manifest
+from pegasus_runtime.bundle import ClassifierSpec, GraphSpec, Manifest, TensorSpec, dump_manifest
 from pegasus_runtime.errors import BundleError
 
 
@@ -23,6 +23,29 @@ def with_decoder(manifest: Manifest, **shapes: tuple[int | str, ...]) -> Manifes
     ]
     graph = GraphSpec(file="encoder.onnx", inputs=tuple(tensors), outputs=())
     return replace(manifest, graphs={**manifest.graphs, "decoder_step": graph})
+
+
+def with_labels(manifest: Manifest, num_labels: int, size: int | str) -> Manifest:
+    """A classifier of so many labels, whose graph has so many logits."""
+    logits = TensorSpec(name="logits", dtype="float32", shape=("batch", size))
+    graph = GraphSpec(file="encoder.onnx", inputs=(), outputs=(logits,))
+    labels = tuple(f"LABEL_{index}" for index in range(num_labels))
+    return replace(
+        manifest,
+        task="text-classification",
+        graphs={"model": graph},
+        tables={},
+        classifier=ClassifierSpec(labels=labels, activation="softmax"),
+    )
+
+
+def test_there_are_as_many_labels_as_logits(manifest: Manifest) -> None:
+    dump_manifest(with_labels(manifest, 3, 3))
+    dump_manifest(with_labels(manifest, 3, "labels"))
+    for count in (2, 4):
+        message = rf"classifier\.labels: got {count}, expected 3, as graph model has"
+        with pytest.raises(BundleError, match=message):
+            dump_manifest(with_labels(manifest, count, 3))
 
 
 def test_a_decoder_as_the_facts_say_is_taken(manifest: Manifest) -> None:

@@ -124,6 +124,28 @@ def test_a_table_may_be_an_input(
 
 
 @pytest.mark.parametrize(
+    ("offset", "is_input", "is_taken"),
+    [(64, False, True), (64, True, False), (33, False, False), (95, True, False), (96, True, True)],
+)
+def test_a_table_has_no_bytes_of_other_weights(
+    tmp_path: Path, manifest: Manifest, offset: int, is_input: bool, is_taken: bool
+) -> None:
+    """But those of its copy under another name."""
+    tensors = [external("other", "weights.bin", offset=offset)]
+    tensors += [] if is_input else [external("table", "weights.bin", offset=64)]
+    bundle = bundle_of(tmp_path, manifest, model(*tensors))
+    if is_input:
+        table = TensorSpec(name="table", dtype="int8", shape=(4, 8))
+        graph = replace(bundle.manifest.graphs["encoder"], inputs=(table,))
+        bundle = replace(bundle, manifest=replace(bundle.manifest, graphs={"encoder": graph}))
+    if is_taken:
+        check_graph_weights(bundle, "encoder")
+        return
+    with pytest.raises(BundleError, match=r"tables\.table: unlike 'table' of "):
+        check_graph_weights(bundle, "encoder")
+
+
+@pytest.mark.parametrize(
     "tensor",
     [
         external("table", "weights.bin", offset=0),

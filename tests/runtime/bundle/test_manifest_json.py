@@ -276,12 +276,16 @@ REFUSED: list[tuple[Change, str]] = [
         "tables.model.shared.int8.graphs: got 'decoder', expected names of graphs",
     ),
     (
-        lambda m: _table(m).update(offset=9),
-        "tables.model.shared.int8: got 1001 bytes up to its end, expected at most 1000 of weights/",
+        lambda m: _table(m).update(shape=[3, 667]),
+        "tables.model.shared.int8: got 2001 bytes up to its end, expected at most 1000 of weights/",
+    ),
+    (
+        lambda m: _table(m).update(offset=64),
+        "tables.model.shared.int8.offset: got 64, expected a multiple of 4096",
     ),
     (
         lambda m: _table(m).update(file="other.bin"),
-        "tables.model.shared.int8: got 1000 bytes up to its end, expected at most 0 of other.bin",
+        "tables.model.shared.int8: got 992 bytes up to its end, expected at most 0 of other.bin",
     ),
     (lambda m: m["source"].update(sha256="A" * 64), "expected 64 lowercase hexadecimal digits"),
     (lambda m: m["source"].update(name="x" * 999), ""),

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.bundle import Bundle, TensorSpec, check_graph_weights, map_table
+from pegasus_runtime.bundle import (
+    Bundle,
+    TensorSpec,
+    check_graph_metadata,
+    check_graph_weights,
+    map_table,
+)
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
 from pegasus_runtime.native.ort import import_onnxruntime, open_session
@@ -159,7 +165,21 @@ def check_graph(
     outputs: set[str],
 ) -> None:
     """Raises: BundleError where an input or output is missing, has another type or shape than in
-    the manifest, or an input is one too many."""
+    the manifest, an input is one too many, or the graph is of another network."""
+    try:
+        _check_graph(bundle, name, session, inputs, outputs)
+    except UnicodeDecodeError as err:  # a name, or what a graph says of itself
+        path = bundle.folder / bundle.manifest.graphs[name].file
+        raise BundleError(f"{path}: has text that is not UTF-8: copy the bundle again") from err
+
+
+def _check_graph(
+    bundle: Bundle,
+    name: str,
+    session: onnxruntime.InferenceSession,
+    inputs: set[str],
+    outputs: set[str],
+) -> None:
     spec = bundle.manifest.graphs[name]
     file = spec.file
     got_inputs = {value.name for value in session.get_inputs()}
@@ -177,6 +197,11 @@ def check_graph(
                 f"{bundle.folder / file}: {value.name} is {value.type} {value.shape}, unlike graph "
                 f"{name} of the manifest: export the checkpoint again"
             )
+    check_graph_metadata(
+        bundle.folder / file,
+        session.get_modelmeta().custom_metadata_map,
+        bundle.manifest.architecture,
+    )
 
 
 def _is_as_described(value: onnxruntime.NodeArg, spec: TensorSpec) -> bool:
