@@ -43,6 +43,15 @@ CHECKPOINTS: Mapping[str, dict[str, object]] = {
     "sharded": {"weights": "safetensors-sharded"},
     "bin-sharded": {"weights": "bin-sharded"},
     "bigbird": {"architecture": "BigBirdPegasusForConditionalGeneration"},
+    "wide": {
+        "architecture": "BigBirdPegasusForConditionalGeneration",
+        "block_size": 16,
+        "d_model": 512,
+        "encoder_attention_heads": 8,
+        "decoder_attention_heads": 8,
+        "encoder_ffn_dim": 2048,
+        "decoder_ffn_dim": 2048,
+    },
     "labels": {"architecture": "BigBirdPegasusForSequenceClassification"},
     "answers": {"architecture": "BigBirdPegasusForQuestionAnswering"},
 }
@@ -51,6 +60,7 @@ BUNDLES: Mapping[str, BundleKind] = {
     "pegasus": BundleKind(checkpoint="pegasus"),
     "twin": BundleKind(checkpoint="twin"),
     "bigbird": BundleKind(checkpoint="bigbird"),
+    "wide": BundleKind(checkpoint="wide"),
     "int8": BundleKind(checkpoint="pegasus", export=("--precision", "int8")),
     "int4": BundleKind(checkpoint="pegasus", export=("--precision", "int4")),
     "fp16": BundleKind(checkpoint="pegasus", export=("--precision", "fp16")),
@@ -62,6 +72,8 @@ FORMATS = ("flax", "h5", "tf1-pegasus")
 """Checkpoints of other frameworks, which the tests of their readers have; without a tokenizer."""
 _WRITTEN = Path(__file__).resolve().parents[1] / "exporter/checkpoint/formats/written"
 
+
+_LEFT_ALONE = ("twin", "wide")
 
 SHORT: Mapping[str, tuple[str, ...]] = {
     "bundles": ("fp16", "labels", "pegasus"),
@@ -87,10 +99,10 @@ class Bases:
         return self.root / f"{name}.txt"
 
     def names(self, what: str) -> tuple[str, ...]:
-        """Of "bundles" or "checkpoints", but for the twin, which nothing is done to."""
+        """Of "bundles" or "checkpoints", but for those that nothing is done to."""
         every = {"bundles": (*BUNDLES,), "checkpoints": (*CHECKPOINTS, *FORMATS)}
         names = (SHORT if self.short else every)[what]
-        return tuple(name for name in names if name != "twin")
+        return tuple(name for name in names if name not in _LEFT_ALONE)
 
 
 def make_bases(root: Path, *, short: bool = False) -> Bases:

@@ -64,7 +64,7 @@ def _judge(killed: Killed, number: signal.Signals, printed: str) -> tuple[Verdic
         return Verdict.CRASH, seen
     if "not installed" in killed.err:
         return Verdict.WRONG, seen
-    if killed.code not in (0, 130, -number):
+    if killed.code not in (0, 128 + number, -number):
         return Verdict.WRONG, seen
     if number != signal.SIGKILL and not _are_whole(printed):
         return Verdict.WRONG, f"half a line: {printed[-60:]!r}; {seen}"
