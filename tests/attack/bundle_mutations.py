@@ -52,7 +52,8 @@ def _mutate_manifest(folder: Path, rng: random.Random) -> Mutation:
     path = folder / "manifest.json"
     text, place, words = mutate_json(path.read_text("utf-8"), rng, often=_OFTEN)
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    is_function = bool(place) and place[0] in _FUNCTION
+    is_function = place[:1] in [(each,) for each in _FUNCTION]
+    is_function |= any(words.endswith(f": swap with {each}") for each in _FUNCTION)
     return Mutation(
         what=f"manifest.json: {words}",
         allowed="any" if is_function else "same",
