@@ -11,14 +11,15 @@ __all__ = ["run_all_sizes"]
 
 def run_all_sizes(engine: Engine, manifest: Manifest) -> None:
     """Summarises nothing of note at each size that a plan was built for. Raises: EngineError."""
-    lengths, batches = {2}, {1}
+    sizes = {(1, 2)}
     if manifest.plans is not None:
-        for profile in manifest.plans.profiles["decoder_step"]:
-            lengths.add(min(profile["source"][1], manifest.limits.max_source_tokens))
-            batches.add(profile["batch"][1])
+        longest = manifest.limits.max_source_tokens
+        sizes = {
+            (profile["batch"][-1], min(profile["source"][-1], longest))
+            for profile in manifest.plans.profiles["decoder_step"]
+        }
     options = GenerationOptions(max_new_tokens=3, min_new_tokens=0, min_length=0)
     settings = resolve_for_manifest(options, manifest)
     token = manifest.token_ids.decoder_start_token_id  # any would do
-    for length in sorted(lengths):
-        for batch in sorted(batches):
-            generate(engine, [[token] * length] * batch, settings)
+    for batch, length in sorted(sizes):
+        generate(engine, [[token] * length] * batch, settings)

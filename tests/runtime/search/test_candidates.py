@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pegasus_runtime.decoding.candidates import Candidates, select_top
+from pegasus_runtime.decoding.candidates import Candidates, order_selected, select_top
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.search.candidates import StepPlan, plan_step, process_scores, top_candidates
@@ -48,6 +48,20 @@ def test_the_top_is_that_of_a_stable_sort_with_ties_and_minus_infinity(count: in
         ids = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         expected = Candidates(scores=np.take_along_axis(scores, ids, axis=1), ids=ids)
         assert_same(select_top(scores, count), expected)
+
+
+def test_what_was_selected_in_any_order_of_ties_is_put_in_order_or_is_not_enough() -> None:
+    rng = np.random.default_rng(5)
+    told = 0
+    for _ in range(200):
+        scores = scores_with_ties(rng, rows=2)
+        jitter = rng.permutation(VOCAB_SIZE)  # the order that a device gives equal scores
+        selected = np.stack([np.lexsort((jitter, -row))[:9] for row in scores])
+        found = order_selected(np.take_along_axis(scores, selected, axis=1), selected, 5)
+        if found is not None:
+            told += 1
+            assert_same(found, select_top(scores, 5))
+    assert 20 < told < 200
 
 
 @pytest.mark.parametrize("seed", range(150))

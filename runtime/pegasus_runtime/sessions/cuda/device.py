@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.cuda import CudaFrees, CudaRuntime
-from pegasus_runtime.sessions.device.protocol import Buffer, Rows, View
+from pegasus_runtime.sessions.device.protocol import Buffer, NoMemoryError, Rows, View
 
 __all__ = ["CudaBuffer", "CudaDevice"]
 
@@ -162,10 +162,10 @@ class CudaDevice:
         kind = getattr(self.calls.runtime.cudaMemcpyKind, f"cudaMemcpy{direction}")
         self.calls("cudaMemcpyAsync", target, source, len(piece), kind, self.stream)
 
-    def _no_memory(self, num_bytes: int) -> EngineError:
+    def _no_memory(self, num_bytes: int) -> NoMemoryError:
         self.calls.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
         _, free, total = self.calls.runtime.cudaMemGetInfo()
-        return EngineError(
+        return NoMemoryError(
             f"no memory for {num_bytes / 2**20:.1f} MiB on the GPU, {free // 2**20} of "
             f"{total // 2**20} MiB are free: ask for fewer beams, a smaller batch or shorter "
             "documents"

@@ -13,7 +13,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.decoding.candidates import select_top
+from pegasus_runtime.decoding.candidates import order_selected, select_top
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.sessions.device.workspace import Workspace
 
@@ -77,25 +77,28 @@ class DeviceDecoding:
         past[self.places, : self.rows_per_document] = followed
 
     def _download(self, rows: int, num_candidates: int, full: bool) -> StepScores:
+        """The scores of a step.
+
+        TensorRT says nothing of the order in which it selects equal scores, nor of NaN: what is
+        selected is put in order here, and the normalizer tells where a score is not finite.
+        """
         beams = self.workspace.sizes.beams
         chosen = (self.places[:, None] * beams + np.arange(rows)).reshape(-1)  # [B*R] of [B*K]
-        log_probs = log_normalizer = None
-        are_enough = num_candidates <= self.workspace.candidates.views["top_ids"].shape[1]
-        if full or not are_enough:
-            scores = self.workspace.scores.download()
-            log_probs = scores["log_probs"][chosen, : self.vocab_size]
-            log_normalizer = scores["log_normalizer"][chosen]
-        if log_probs is not None and not are_enough:
-            found = select_top(log_probs, num_candidates)
-            top_scores, top_ids = found.scores, found.ids
-        else:
-            best = self.workspace.candidates.download()
-            top_scores = best["top_scores"][chosen, :num_candidates]
-            top_ids = best["top_ids"][chosen, :num_candidates]
-        self.workspace.is_spoilt |= not bool(np.isfinite(top_scores[:, 0]).all())
+        best = {name: x[chosen] for name, x in self.workspace.candidates.download().items()}
+        finite = np.isfinite(best["log_normalizer"][:, 0])
+        self.workspace.is_spoilt |= not bool(finite.all())
+        found = log_probs = None
+        if num_candidates < best["top_ids"].shape[1]:
+            found = order_selected(best["top_scores"], best["top_ids"], num_candidates)
+        if full or found is None:
+            log_probs = self.workspace.scores.download()["log_probs"][chosen, : self.vocab_size]
+        if found is None:
+            assert log_probs is not None
+            found = select_top(np.where(finite[:, None], log_probs, 0), num_candidates)
+        found.scores[~finite] = np.nan
         return StepScores(
-            top_scores=top_scores,
-            top_ids=top_ids,
+            top_scores=found.scores,
+            top_ids=found.ids,
             log_probs=log_probs if full else None,
-            log_normalizer=log_normalizer if full else None,
+            log_normalizer=best["log_normalizer"] if full else None,
         )

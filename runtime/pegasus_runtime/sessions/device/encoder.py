@@ -21,7 +21,9 @@ from pegasus_runtime.sessions.device.shapes import BlockRule, fit_encoder
 __all__ = ["DeviceEncoder"]
 
 _TOKENS = ("input_ids", "attention_mask")
-_MAX_KEPT = 4  # lengths whose memory is kept for the next document
+_LEAST_KEPT = (
+    4  # lengths whose memory is kept for the next document; of plans, as many as they have
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +57,9 @@ class DeviceEncoder:
         self.is_told = any(x.name == "seen_blocks" for x in manifest.graphs["encoder"].inputs)
         """Whether it is told which blocks are seen; a plugin knows."""
         self._workspaces: dict[tuple[int, int], _Workspace] = {}
+        plans = manifest.plans
+        lengths = 0 if plans is None else len(plans.profiles["encoder"])
+        self._most_kept = max(_LEAST_KEPT, lengths)
 
     def padded_length(self, length: int) -> int:
         """At how many tokens a document of this length is encoded. Raises: EngineError."""
@@ -85,6 +90,12 @@ class DeviceEncoder:
         for name, encoded in workspace.cross.items():
             self._copy(encoded, cross[name], row)
 
+    def give_back(self) -> bool:
+        """Frees the memory that is kept for the next documents; whether there was any."""
+        had_any = bool(self._workspaces)
+        self._workspaces.clear()
+        return had_any
+
     def _copy(self, encoded: View, cross: View, row: int) -> None:
         """[1, H, s, Dh] into [B, H, S, Dh], at one document and the first s tokens."""
         _, heads, longest, head_dim = cross.shape
@@ -105,7 +116,7 @@ class DeviceEncoder:
     def _workspace(self, length: int, num_seen: int) -> _Workspace:
         """That of the last documents of this length, or a new one."""
         known = self._workspaces.pop((length, num_seen), None)
-        if known is None and len(self._workspaces) == _MAX_KEPT:
+        if known is None and len(self._workspaces) == self._most_kept:
             del self._workspaces[next(iter(self._workspaces))]  # the one that waited longest
         found = known or self._make_workspace(length, num_seen)
         self._workspaces[length, num_seen] = found

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,14 +29,14 @@ from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.sessions.device.arrays import allocate_array
 from pegasus_runtime.sessions.device.decoder import DeviceDecoding
 from pegasus_runtime.sessions.device.encoder import DeviceEncoder
-from pegasus_runtime.sessions.device.protocol import Device, Graph, View
+from pegasus_runtime.sessions.device.protocol import Device, Graph, NoMemoryError, View
 from pegasus_runtime.sessions.device.shapes import DecoderSizes, fit_decoder
 from pegasus_runtime.sessions.device.workspace import Workspace
 
 __all__ = ["DeviceEngine", "is_device_bundle"]
 
 _OUTPUTS = {"top_scores", "top_ids", "log_probs", "log_normalizer", "new_self"}
-_MAX_KEPT = 4  # workspaces of batches that ended
+_LEAST_KEPT = 4  # workspaces of batches that ended; of plans, one for each size that they have
 
 
 def is_device_bundle(bundle: Bundle) -> bool:
@@ -63,6 +64,11 @@ class DeviceEngine:
         self.encoder = DeviceEncoder(bundle, device, graphs["encoder"], self.tables)
         self.turn = threading.Lock()
         self._kept: list[Workspace] = []
+        """The ones used last, last; for whoever has the turn."""
+        self._most_kept = max(_LEAST_KEPT, _count_profiles(bundle, "decoder_step"))
+        self._returned: deque[Workspace] = deque(maxlen=self._most_kept)
+        """Of batches that ended since: appended to by finalizers, within any line of Python, and
+        so without a lock."""
 
     def start(
         self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
@@ -79,7 +85,7 @@ class DeviceEngine:
         with self.turn:
             workspace = self._take_workspace(fit_decoder(self.plans, wanted))
             for row, source in enumerate(sources):
-                self.encoder.encode(source, workspace.cross, row)
+                self._encode(source, workspace, row)
             self.device.upload(_source_mask(sources, workspace.sizes), workspace.attention_mask)
         decoding = DeviceDecoding(
             workspace,
@@ -91,18 +97,47 @@ class DeviceEngine:
         weakref.finalize(decoding, self._keep_workspace, workspace)
         return decoding
 
+    def _encode(self, source: Sequence[int], workspace: Workspace, row: int) -> None:
+        try:
+            self.encoder.encode(source, workspace.cross, row)
+        except NoMemoryError:
+            if not self._give_back():
+                raise
+            self.encoder.encode(source, workspace.cross, row)
+
     def _take_workspace(self, sizes: DecoderSizes) -> Workspace:
-        for workspace in self._kept:
-            if workspace.sizes == sizes:
-                self._kept.remove(workspace)
-                return workspace
+        """One that is kept, or a new one. Raises: EngineError."""
+        while self._returned:
+            self._kept.append(self._returned.popleft())
+        del self._kept[: -self._most_kept]
+        known = [workspace.sizes for workspace in self._kept]
+        if sizes in known:
+            return self._kept.pop(known.index(sizes))
+        try:
+            return self._make_workspace(sizes)
+        except NoMemoryError:
+            if not self._give_back():
+                raise
+        return self._make_workspace(sizes)
+
+    def _make_workspace(self, sizes: DecoderSizes) -> Workspace:
         return Workspace(self.bundle, self.device, self.decoder_step, self.tables, sizes)
 
+    def _give_back(self) -> bool:
+        """Frees what is kept for later; whether there was anything."""
+        had_any = bool(self._kept) | self.encoder.give_back()
+        self._kept.clear()
+        return had_any
+
     def _keep_workspace(self, workspace: Workspace) -> None:
-        """For the next batch of its sizes. No lock: this may run within any line of Python."""
+        """For the next batch of its sizes."""
         if not workspace.is_spoilt:
-            self._kept.append(workspace)
-            del self._kept[:-_MAX_KEPT]
+            self._returned.append(workspace)
+
+
+def _count_profiles(bundle: Bundle, graph: str) -> int:
+    plans = bundle.manifest.plans
+    return 0 if plans is None else len(plans.profiles[graph])
 
 
 def _source_mask(

@@ -14,7 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Buffer", "Device", "Graph", "PreparedRun", "Rows", "View"]
+from pegasus_runtime.errors import EngineError
+
+__all__ = ["Buffer", "Device", "Graph", "NoMemoryError", "PreparedRun", "Rows", "View"]
+
+
+class NoMemoryError(EngineError):
+    """A device has not enough memory, with what it holds by now."""
 
 
 class Buffer(Protocol):
@@ -73,7 +79,7 @@ class Graph(Protocol):
     def prepare(self, views: Mapping[str, View]) -> PreparedRun:
         """Binds all inputs and outputs by name; addresses and shapes stay as they are.
 
-        Raises: EngineError for shapes that the graph was not built for.
+        Raises: EngineError for shapes that the graph was not built for; NoMemoryError.
         """
 
 
@@ -81,7 +87,7 @@ class Device(Protocol):
     """Memory, and what is done with it in order."""
 
     def allocate(self, num_bytes: int) -> Buffer:
-        """Zeroed memory. Raises: EngineError if there is not enough."""
+        """Zeroed memory. Raises: NoMemoryError if there is not enough."""
 
     def upload(self, array: npt.NDArray[Any], view: View) -> None:
         """Copies an array, of the view's shape and dtype, into it; the array is free afterwards."""

@@ -62,9 +62,10 @@ def fit_encoder(plans: PlanSpec | None, source: int, *, blocks: BlockRule | None
 
 
 def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:
-    """The sizes at which a batch is decoded: those of the smallest profile that holds it.
+    """The sizes at which a batch is decoded: the largest of the smallest profile that holds it.
 
-    Raises: EngineError.
+    A size in between would be one more to bind, record and, with TensorRT for RTX, compile; the
+    mask hides what is behind a document. Raises: EngineError.
     """
     if plans is None:
         return wanted
@@ -76,9 +77,9 @@ def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:
     }
     found = []
     for profile in plans.profiles["decoder_step"]:
-        fitted = {name: _smallest(profile[name], size) for name, size in sizes.items()}
-        if None not in fitted.values():
-            found.append(DecoderSizes(**{name: size or 0 for name, size in fitted.items()}))
+        largest = {name: profile[name][-1] for name in sizes}
+        if all(size <= largest[name] for name, size in sizes.items()):
+            found.append(DecoderSizes(**largest))
     if not found:
         raise _no_profile(plans, "decoder_step", sizes)
     return min(found, key=lambda x: (x.batch, x.source, x.time, x.beams))

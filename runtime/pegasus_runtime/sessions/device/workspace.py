@@ -22,6 +22,8 @@ from pegasus_runtime.sessions.device.shapes import DecoderSizes
 
 __all__ = ["Workspace"]
 
+_CANDIDATES = ("top_scores", "top_ids", "log_normalizer")
+
 
 class Workspace:
     """Inputs, caches and outputs of the steps of one batch, for one batch after another."""
@@ -44,10 +46,10 @@ class Workspace:
         layers = bundle.manifest.architecture.decoder_layers
         self.inputs = PackedArrays(device, _input_arrays(sizes))
         """input_ids [B, K], position [1], cache_indirection [B, K, T]."""
-        self.candidates = _pack_rows(device, sizes, outputs, "top_scores", "top_ids")
-        """[B*K, C] both."""
-        self.scores = _pack_rows(device, sizes, outputs, "log_probs", "log_normalizer")
-        """[B*K, V] and [B*K, 1]."""
+        self.candidates = _pack_rows(device, sizes, outputs, *_CANDIDATES)
+        """[B*K, C] twice, and [B*K, 1]."""
+        self.scores = _pack_rows(device, sizes, outputs, "log_probs")
+        """[B*K, V]."""
         new = outputs["new_self"]
         heads, head_dim = bundle.manifest.architecture.decoder_heads, _fixed(new.shape[-1])
         dtype = np.dtype(new.dtype)

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.device.protocol import Rows, View
+from pegasus_runtime.sessions.device.protocol import NoMemoryError, Rows, View
 
 __all__ = ["HostDevice"]
 
@@ -22,7 +21,7 @@ class HostBuffer:
         try:
             self._memory = np.zeros(num_bytes + _ALIGNMENT, dtype=np.uint8)
         except MemoryError as err:
-            raise EngineError(
+            raise NoMemoryError(
                 f"no memory for {num_bytes // 2**20} MiB: ask for fewer beams or a smaller "
                 "max_length, or give shorter documents"
             ) from err

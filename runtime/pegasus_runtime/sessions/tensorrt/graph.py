@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.tensorrt import LibraryLog
 from pegasus_runtime.sessions.cuda.device import CudaBuffer, CudaDevice
 from pegasus_runtime.sessions.cuda.recording import CudaGraph
-from pegasus_runtime.sessions.device.protocol import View
+from pegasus_runtime.sessions.device.protocol import NoMemoryError, View
 from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
 
 __all__ = ["PlanSession", "PlanTensor", "Scratch", "TensorRTGraph", "TensorRTRun"]
@@ -123,10 +123,25 @@ class TensorRTGraph:
     def error(self, what: str) -> EngineError:
         """That something failed, and what the library said about it."""
         reason = self.session.log.take_error()
-        hint = ""
-        if "out of memory" in reason.lower():
-            hint = ": ask for fewer beams, a smaller batch or shorter documents"
-        return EngineError(f"{self.name}: {what}: {reason}{hint}")
+        message = f"{self.name}: {what}: {reason}"
+        if "out of memory" in message.lower():
+            hint = "ask for fewer beams, a smaller batch or shorter documents"
+            return NoMemoryError(f"{message}: {hint}")
+        return EngineError(message)
+
+    def ask(self, what: str, function: Callable[..., Any], *arguments: Any) -> None:
+        """Calls one of TensorRT's setters.
+
+        Some return False where they fail, some raise: `set_optimization_profile_async` of the
+        Python bindings raises RuntimeError (NVIDIA/TensorRT, python/src/infer/pyCore.cpp).
+        Raises: EngineError, with what the library said.
+        """
+        try:
+            is_done = function(*arguments)
+        except (RuntimeError, TypeError, ValueError) as err:
+            raise self.error(f"{what}: {err}") from err
+        if is_done is False:
+            raise self.error(what)
 
     def _make_context(self, profile: int) -> Any:
         library, kernels = self.session.library, self.session.kernels
@@ -146,10 +161,11 @@ class TensorRTGraph:
         if context is None:
             raise self.error("no execution context")
         stream = self.session.device.stream_handle
-        if not context.set_optimization_profile_async(profile, stream):
-            raise self.error(f"profile {profile} was refused")
+        refused = f"profile {profile} was refused"
+        self.ask(refused, context.set_optimization_profile_async, profile, stream)
         scratch = self.session.scratch.buffer()
-        context.set_device_memory(scratch.address, scratch.num_bytes)
+        memory = scratch.address, scratch.num_bytes
+        self.ask(f"{scratch.num_bytes} bytes were refused", context.set_device_memory, *memory)
         return context
 
     def _check_view(self, tensor: PlanTensor, views: Mapping[str, View]) -> None:
@@ -223,10 +239,11 @@ class TensorRTRun:
         context, graph = self._context, self._graph
         for tensor in graph.tensors:
             view = self._views[tensor.name]
-            if tensor.is_input and not context.set_input_shape(tensor.name, view.shape):
-                raise graph.error(f"input {tensor.name} cannot be {list(view.shape)}")
-            if not context.set_tensor_address(tensor.name, view.address):
-                raise graph.error(f"{tensor.name} cannot be bound")
+            if tensor.is_input:
+                what = f"input {tensor.name} cannot be {list(view.shape)}"
+                graph.ask(what, context.set_input_shape, tensor.name, view.shape)
+            what = f"{tensor.name} cannot be bound"
+            graph.ask(what, context.set_tensor_address, tensor.name, view.address)
         for tensor in graph.tensors:
             view = self._views[tensor.name]
             shape = tuple(context.get_tensor_shape(tensor.name))
@@ -260,8 +277,8 @@ class TensorRTRun:
         self._graph.session.device.synchronize()
 
     def _enqueue(self) -> None:
-        if not self._context.execute_async_v3(self._graph.session.device.stream_handle):
-            raise self._graph.error("failed")
+        stream = self._graph.session.device.stream_handle
+        self._graph.ask("failed", self._context.execute_async_v3, stream)
 
     def _record(self) -> None:
         graph = self._graph

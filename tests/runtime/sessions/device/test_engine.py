@@ -125,10 +125,10 @@ def test_a_workspace_that_held_what_is_not_finite_is_not_used_again(bundle: Bund
     scores = decoding.step(np.zeros(1, np.int64), None, num_candidates=4, full=False)
     assert np.isnan(scores.top_scores).any()
     del decoding
-    assert engine._kept == []
+    assert not engine._returned
     decoding = engine.start(SOURCES[:1], rows_per_document=2, max_length=9)
     del decoding
-    assert len(engine._kept) == 1
+    assert len(engine._returned) == 1
 
 
 def test_threads_take_turns(engine: DeviceEngine) -> None:

@@ -72,11 +72,11 @@ def test_a_document_over_every_size_is_refused() -> None:
     [
         (DecoderSizes(1, 8, 192, 20), DecoderSizes(1, 8, 192, 64)),
         (DecoderSizes(2, 8, 200, 64), DecoderSizes(4, 8, 384, 64)),
-        (DecoderSizes(1, 8, 768, 64), DecoderSizes(1, 8, 768, 64)),
-        (DecoderSizes(3, 8, 1088, 64), DecoderSizes(4, 8, 1088, 64)),
+        (DecoderSizes(1, 8, 768, 64), DecoderSizes(1, 8, 1024, 64)),
+        (DecoderSizes(3, 8, 1088, 64), DecoderSizes(4, 8, 2048, 64)),
     ],
 )
-def test_a_batch_runs_at_the_smallest_sizes_that_hold_it(
+def test_a_batch_runs_at_the_largest_sizes_of_the_smallest_profile(
     wanted: DecoderSizes, fitted: DecoderSizes
 ) -> None:
     assert fit_decoder(sparse_plans(), wanted) == fitted
