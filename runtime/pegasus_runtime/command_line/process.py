@@ -7,6 +7,7 @@ from pegasus_runtime.command_line.exit_codes import EXIT_INPUT, EXIT_SIGNAL
 from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.command_line.signals import handle_signals, restore_signals, state
 from pegasus_runtime.command_line.streams import ReaderGoneError, ResultError
+from pegasus_runtime.command_line.warnings_told import tell_warnings
 
 __all__ = ["CompleteOutput", "run_command"]
 
@@ -27,7 +28,8 @@ def run_command(
     """
     before = handle_signals(command)
     try:
-        return run()
+        with tell_warnings(command):
+            return run()
     except ReaderGoneError:
         return 0
     except SystemExit:

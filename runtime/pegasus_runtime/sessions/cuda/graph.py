@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
@@ -19,20 +20,34 @@ if TYPE_CHECKING:
 
 __all__ = ["CudaProviderGraph", "is_available", "open_cuda"]
 
+_LOG = logging.getLogger(__name__)
 _PROVIDER = "CUDAExecutionProvider"
 
 
-def is_available() -> bool:
-    """Whether the installed ONNX Runtime has CUDA, and a GPU answers."""
-    try:
-        from pegasus_runtime.sessions.cuda.device import CudaDevice
+def is_available(
+    *, providers: Collection[str] | None = None, make_device: Callable[[], object] | None = None
+) -> bool:
+    """Whether the installed ONNX Runtime has CUDA, and a GPU answers.
 
-        if _PROVIDER not in import_onnxruntime(extra="gpu").get_available_providers():
-            return False
-        CudaDevice()
-    except (ImportError, EngineError):
+    Whoever installed one that has, and has no GPU that answers, is warned: it runs on the CPU.
+    Raises: EngineError if ONNX Runtime is missing.
+    """
+    if providers is None:
+        providers = import_onnxruntime(extra="gpu").get_available_providers()
+    if _PROVIDER not in providers:
+        return False
+    try:
+        _make_device() if make_device is None else make_device()
+    except EngineError as err:
+        _LOG.warning("runs on the CPU, as no GPU answers: %s", err)
         return False
     return True
+
+
+def _make_device() -> CudaDevice:
+    from pegasus_runtime.sessions.cuda.device import CudaDevice
+
+    return CudaDevice()
 
 
 def open_cuda(bundle: Bundle) -> DeviceEngine:
