@@ -89,6 +89,9 @@ def find_weight_files(folder: Path) -> WeightFiles:
             f"{folder} has no weights, expected one of {expected}, model.ckpt-*.index: "
             "complete the download"
         )
+    for path in files.files:
+        if not path.is_file():  # whoever opened a pipe would wait for ever
+            raise CheckpointError(f"{path} is no file: put the weights themselves there")
     return files
 
 

@@ -1,6 +1,7 @@
 """Which files of a folder are its weights."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -137,4 +138,14 @@ def test_what_cannot_be_chosen_is_listed(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match=r"several variants \(model\.ema\.safetensors, model\.fp16\.safet"
     ):
+        find_weight_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"])
+def test_a_pipe_in_the_place_of_weights_is_not_opened(tmp_path: Path, name: str) -> None:
+    for each in ("model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"):
+        (tmp_path / each).write_bytes(b"x")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)  # whoever opens it waits for ever
+    with pytest.raises(CheckpointError, match=rf"{name} is no file: put the weights themselves"):
         find_weight_files(tmp_path)
