@@ -3,7 +3,8 @@
 A profile gives each dynamic dimension a smallest size, one to be fastest at, and a largest. Wide
 ranges make slow plans and a change of shape within one costs time, so that profiles are few, and
 fixed sizes wherever padding costs little: documents are padded to the next bucket. Block-sparse
-encoders take sources of whole blocks, whose padding is dearer: they get ranges.
+encoders take sources of whole blocks, whose padding is dearer: they get ranges. So do the caches of
+decoders, of which a step reads all, filled or not: they begin short, and grow a few times.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 _MAX_BUCKETS = 3
+_SHORTEST_CACHE = 32  # tokens
 _ALIGNMENT = 8  # tokens; tensor cores read fp16 in such pieces
 
 _Range = tuple[int, int, int]
@@ -83,7 +85,7 @@ def plan_profiles(
         {
             "batch": _static(batch),
             "beams": _static(num_beams),
-            "time": _static(max_target_tokens),
+            "time": (min(_SHORTEST_CACHE, max_target_tokens), max_target_tokens, max_target_tokens),
             "source": source,
         }
         for batch in sorted({1, max_batch})

@@ -112,7 +112,7 @@ def test_encoders_take_one_document_and_decoders_one_or_the_most() -> None:
     assert profiles["decoder_step"][-1] == {
         "batch": (4, 4, 4),
         "beams": (8, 8, 8),
-        "time": (64, 64, 64),
+        "time": (32, 64, 64),
         "source": (512, 512, 512),
     }
     batches = [profile["batch"][1] for profile in profiles["decoder_step"]]

@@ -9,12 +9,14 @@ Dimensions: B documents being decoded, R rows of each, K beams that the graph co
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.decoding.candidates import order_selected, select_top
 from pegasus_runtime.decoding.protocol import StepScores
+from pegasus_runtime.sessions.device.protocol import NoMemoryError
 from pegasus_runtime.sessions.device.workspace import Workspace
 
 __all__ = ["DeviceDecoding"]
@@ -33,8 +35,12 @@ class DeviceDecoding:
         batch: int,
         rows_per_document: int,
         vocab_size: int,
+        make_room: Callable[[], bool],
     ) -> None:
+        """make_room: gives memory of the device back, if there is any that is kept for later."""
         self.workspace = workspace
+        self.cache = workspace.cache_for(0)
+        self.make_room = make_room
         self.turn = turn
         self.rows_per_document = rows_per_document
         self.vocab_size = vocab_size
@@ -42,8 +48,7 @@ class DeviceDecoding:
         """[B] which documents of the workspace's are still being decoded."""
         self.length = 0
         """Tokens so far."""
-        self.indirection = workspace.inputs.arrays["cache_indirection"]
-        self.indirection[...] = -1
+        self.cache.inputs.arrays["cache_indirection"][...] = -1
 
     def step(
         self, tokens: Int64, parents: Int64 | None, *, num_candidates: int, full: bool
@@ -52,17 +57,19 @@ class DeviceDecoding:
         rows = 1 if parents is None else self.rows_per_document
         if parents is not None:
             self._follow(parents)
-        inputs = self.workspace.inputs.arrays
+        if self.length == self.cache.length:
+            self._grow()
+        inputs = self.cache.inputs.arrays
         tokens = tokens.reshape(-1, rows)  # [B, R]
         inputs["input_ids"][self.places] = tokens[:, :1]  # also of beams that nobody asked for
         inputs["input_ids"][self.places, :rows] = tokens
         inputs["position"][0] = self.length
         with self.turn:
-            self.workspace.inputs.upload()
-            self.workspace.prepared.run()
-            self.workspace.append_keys(self.length)
+            self.cache.inputs.upload()
+            self.cache.prepared.run()
+            self.workspace.append_keys(self.cache, self.length)
             scores = self._download(rows, num_candidates, full)
-        self.indirection[:, :, self.length] = np.arange(self.indirection.shape[1])
+        inputs["cache_indirection"][:, :, self.length] = np.arange(self.workspace.sizes.beams)
         self.length += 1
         return scores
 
@@ -70,9 +77,21 @@ class DeviceDecoding:
         """See `Decoding.keep`; the others stay where they are, and are not looked at any more."""
         self.places = self.places[documents]
 
+    def _grow(self) -> None:
+        """Goes on in a longer cache. Raises: EngineError."""
+        with self.turn:
+            try:
+                longer = self.workspace.cache_for(self.length)
+            except NoMemoryError:
+                if not self.make_room():
+                    raise
+                longer = self.workspace.cache_for(self.length)
+            longer.take_over(self.cache, self.length)
+        self.cache = longer
+
     def _follow(self, parents: Int64) -> None:
         """Lets each beam continue the history of its parent; nothing on the device moves."""
-        past = self.indirection[:, :, : self.length]
+        past = self.cache.inputs.arrays["cache_indirection"][:, :, : self.length]
         followed = past[self.places[:, None], parents]  # [B, R, t]
         past[self.places, : self.rows_per_document] = followed
 

@@ -93,6 +93,7 @@ class DeviceEngine:
             batch=len(sources),
             rows_per_document=rows_per_document,
             vocab_size=self.bundle.manifest.architecture.vocab_size,
+            make_room=self._give_back,
         )
         weakref.finalize(decoding, self._keep_workspace, workspace)
         return decoding

@@ -4,7 +4,7 @@ Dimensions: B documents, K beams, S source, T target positions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pegasus_runtime.bundle import PlanSpec, Profile
 from pegasus_runtime.bundle.block_sparse import whole_blocks
@@ -12,15 +12,32 @@ from pegasus_runtime.errors import EngineError
 
 __all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder"]
 
+_SHORTEST_CACHE = 32  # tokens; that of one beam is a megabyte or two then
+_SOURCE_STEP = 128  # tokens
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderSizes:
-    """What a decoder step is given; at least what was asked for."""
+    """What a decoder step is given; at least what was asked for.
+
+    time: of the cache once it has grown; least_time: at first.
+    """
 
     batch: int
     beams: int
     source: int
     time: int
+    least_time: int = 1
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """The lengths of the cache one after the other: a step reads all of it, filled or not.
+
+        >>> DecoderSizes(batch=1, beams=8, source=512, time=256).times
+        (32, 64, 128, 256)
+        """
+        lengths = (_SHORTEST_CACHE * 2**n for n in range(self.time.bit_length()))
+        return (*(x for x in lengths if self.least_time <= x < self.time), self.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +82,12 @@ def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:
     """The sizes at which a batch is decoded: the largest of the smallest profile that holds it.
 
     A size in between would be one more to bind, record and, with TensorRT for RTX, compile; the
-    mask hides what is behind a document. Raises: EngineError.
+    mask hides what is behind a document. Without plans, sizes are rounded up, for the same reason.
+    Raises: EngineError.
     """
     if plans is None:
-        return wanted
+        source = wanted.source + -wanted.source % _SOURCE_STEP
+        return replace(wanted, source=source, time=_round_time(wanted.time))
     sizes = {
         "batch": wanted.batch,
         "beams": wanted.beams,
@@ -79,10 +98,15 @@ def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:
     for profile in plans.profiles["decoder_step"]:
         largest = {name: profile[name][-1] for name in sizes}
         if all(size <= largest[name] for name, size in sizes.items()):
-            found.append(DecoderSizes(**largest))
+            found.append(DecoderSizes(**largest, least_time=profile["time"][0]))
     if not found:
         raise _no_profile(plans, "decoder_step", sizes)
     return min(found, key=lambda x: (x.batch, x.source, x.time, x.beams))
+
+
+def _round_time(wanted: int) -> int:
+    """So that batches that may become about as long share their memory."""
+    return max(_SHORTEST_CACHE, 1 << (wanted - 1).bit_length())
 
 
 def _smallest(sizes: Sequence[int], wanted: int) -> int | None:

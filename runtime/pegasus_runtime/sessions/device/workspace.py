@@ -6,7 +6,7 @@ C candidates, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,19 @@ from pegasus_runtime.sessions.device.arrays import (
     allocate_array,
     allocate_arrays,
 )
-from pegasus_runtime.sessions.device.protocol import Device, Graph, Rows, View
+from pegasus_runtime.sessions.device.protocol import Device, Graph, PreparedRun, Rows, View
 from pegasus_runtime.sessions.device.shapes import DecoderSizes
 
-__all__ = ["Workspace"]
+__all__ = ["Cache", "Workspace"]
 
 _CANDIDATES = ("top_scores", "top_ids", "log_normalizer")
 
 
 class Workspace:
-    """Inputs, caches and outputs of the steps of one batch, for one batch after another."""
+    """Inputs, caches and outputs of the steps of one batch, for one batch after another.
+
+    The cache begins short, as a step reads all of it, and is followed by longer ones.
+    """
 
     def __init__(
         self,
@@ -38,74 +41,136 @@ class Workspace:
     ) -> None:
         """Raises: EngineError."""
         self.device = device
+        self.graph = graph
         self.sizes = sizes
         self.is_spoilt = False
         """Whether something in it is not finite, which no mask can hide."""
         spec = bundle.manifest.graphs["decoder_step"]
+        facts = bundle.manifest.architecture
         outputs = {x.name: x for x in spec.outputs}
-        layers = bundle.manifest.architecture.decoder_layers
-        self.inputs = PackedArrays(device, _input_arrays(sizes))
-        """input_ids [B, K], position [1], cache_indirection [B, K, T]."""
         self.candidates = _pack_rows(device, sizes, outputs, *_CANDIDATES)
         """[B*K, C] twice, and [B*K, 1]."""
         self.scores = _pack_rows(device, sizes, outputs, "log_probs")
         """[B*K, V]."""
         new = outputs["new_self"]
-        heads, head_dim = bundle.manifest.architecture.decoder_heads, _fixed(new.shape[-1])
-        dtype = np.dtype(new.dtype)
-        self.new_self = allocate_array(
-            device, (2 * layers, sizes.batch, heads, sizes.beams, head_dim), dtype
-        )
-        past = [f"past_self_{kind}.{n}" for kind in ("key", "value") for n in range(layers)]
-        past_shape = (sizes.batch, heads, sizes.time, sizes.beams, head_dim)
-        self.past_self = allocate_arrays(device, past, past_shape, dtype)
-        cross_shape = (sizes.batch, heads, sizes.source, head_dim)
-        self.cross = allocate_arrays(
-            device, bundle.manifest.architecture.cross_names, cross_shape, dtype
-        )
+        self.heads, self.head_dim = facts.decoder_heads, _fixed(new.shape[-1])
+        self.layers, self.dtype = facts.decoder_layers, np.dtype(new.dtype)
+        new_shape = (2 * self.layers, sizes.batch, self.heads, sizes.beams, self.head_dim)
+        self.new_self = allocate_array(device, new_shape, self.dtype)
+        cross_shape = (sizes.batch, self.heads, sizes.source, self.head_dim)
+        self.cross = allocate_arrays(device, facts.cross_names, cross_shape, self.dtype)
         self.attention_mask = allocate_array(
             device, (sizes.batch, sizes.source), np.dtype(np.int64)
         )
         taken = {x.name for x in spec.inputs}
-        views = {name: view for name, view in tables.items() if name in taken}
-        views |= {**self.inputs.views, **self.candidates.views, **self.scores.views}
-        views |= {**self.past_self, **self.cross, "new_self": self.new_self}
-        self.prepared = graph.prepare({**views, "attention_mask": self.attention_mask})
+        self._views = {name: view for name, view in tables.items() if name in taken}
+        self._views |= {**self.candidates.views, **self.scores.views, **self.cross}
+        self._views |= {"new_self": self.new_self, "attention_mask": self.attention_mask}
+        self._caches: dict[int, Cache] = {}
+        self.cache_for(0)
 
-    def append_keys(self, position: int) -> None:
-        """Writes the keys and values that a step returned behind those before.
+    def cache_for(self, position: int) -> Cache:
+        """The shortest cache that has room for a token at this position. Raises: EngineError."""
+        time = next(x for x in self.sizes.times if x > position)
+        if time not in self._caches:
+            self._caches[time] = self._make_cache(time)
+        return self._caches[time]
+
+    def _make_cache(self, time: int) -> Cache:
+        sizes = self.sizes
+        inputs = PackedArrays(self.device, _input_arrays(sizes, time))
+        names = [f"past_self_{kind}.{n}" for kind in ("key", "value") for n in range(self.layers)]
+        shape = (sizes.batch, self.heads, time, sizes.beams, self.head_dim)
+        past = allocate_arrays(self.device, names, shape, self.dtype)
+        prepared = self.graph.prepare({**self._views, **inputs.views, **past})
+        return Cache(self.device, inputs, past, prepared)
+
+    def append_keys(self, cache: Cache, position: int) -> None:
+        """Writes the keys and values that a step returned behind those before."""
+        new = {
+            name: View(
+                buffer=self.new_self.buffer,
+                shape=(*view.shape[:2], 1, *view.shape[3:]),
+                dtype=view.dtype,
+                offset=number * self.new_self.num_bytes // len(cache.past),
+            )
+            for number, (name, view) in enumerate(cache.past.items())
+        }
+        cache.write(new, position, count=1)
+
+
+class Cache:
+    """Tokens so far, and their keys and values, at one length T; what a step is given, bound.
+
+    inputs: input_ids [B, K], position [1], cache_indirection [B, K, T]. past: past_self_key.{l} and
+    past_self_value.{l} [B, H, T, K, Dh] of all layers.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        inputs: PackedArrays,
+        past: Mapping[str, View],
+        prepared: PreparedRun,
+    ) -> None:
+        self._device = device
+        self.inputs = inputs
+        self.past = past
+        self.prepared = prepared
+        self.length = inputs.arrays["cache_indirection"].shape[-1]
+
+    def take_over(self, shorter: Cache, length: int) -> None:
+        """Has what a shorter one holds of the first `length` tokens."""
+        indirection = self.inputs.arrays["cache_indirection"]
+        indirection[...] = -1
+        indirection[:, :, :length] = shorter.inputs.arrays["cache_indirection"][:, :, :length]
+        self.write(shorter.past, 0, count=length)
+
+    def write(self, source: Mapping[str, View], position: int, *, count: int) -> None:
+        """The first `count` tokens of each of `source` [B, H, t, K, Dh], from a position on.
 
         One strided copy, unless there is room between the layers' arrays.
         """
-        views = list(self.past_self.values())
-        batch, heads, time, beams, head_dim = views[0].shape
-        width = beams * head_dim * views[0].dtype.itemsize
-        are_dense = views[-1].offset == (len(views) - 1) * views[0].num_bytes
-        count = batch * heads * (len(views) if are_dense else 1)
-        for number, view in enumerate(views[:1] if are_dense else views):
-            source = Rows(
-                buffer=self.new_self.buffer,
-                offset=number * count * width,
-                pitch=width,
-                width=width,
-                count=count,
+        ours, theirs = list(self.past.values()), list(source.values())
+        are_dense = all(_is_dense(views) for views in (ours, theirs))
+        arrays = len(ours) if are_dense else 1
+        for our, their in zip(ours[:1] if are_dense else ours, theirs, strict=False):
+            batch, heads, time, beams, head_dim = our.shape
+            token = beams * head_dim * our.dtype.itemsize
+            rows = batch * heads * arrays
+            width = count * token
+            self._device.copy(
+                Rows(
+                    buffer=their.buffer,
+                    offset=their.offset,
+                    pitch=their.shape[2] * token,
+                    width=width,
+                    count=rows,
+                ),
+                Rows(
+                    buffer=our.buffer,
+                    offset=our.offset + position * token,
+                    pitch=time * token,
+                    width=width,
+                    count=rows,
+                ),
             )
-            target = Rows(
-                buffer=view.buffer,
-                offset=view.offset + position * width,
-                pitch=time * width,
-                width=width,
-                count=count,
-            )
-            self.device.copy(source, target)
 
 
-def _input_arrays(sizes: DecoderSizes) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+def _is_dense(views: Sequence[View]) -> bool:
+    """Whether arrays lie behind each other without room between them."""
+    first, last = views[0], views[-1]
+    return last.offset - first.offset == (len(views) - 1) * first.num_bytes
+
+
+def _input_arrays(
+    sizes: DecoderSizes, time: int
+) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     int32, int64 = np.dtype(np.int32), np.dtype(np.int64)
     return {
         "input_ids": ((sizes.batch, sizes.beams), int64),
         "position": ((1,), int64),
-        "cache_indirection": ((sizes.batch, sizes.beams, sizes.time), int32),
+        "cache_indirection": ((sizes.batch, sizes.beams, time), int32),
     }
 
 

@@ -58,6 +58,7 @@ def run_both(engine: DeviceEngine, oracle: OrtEngine, options: GenerationOptions
     "options",
     [
         GenerationOptions(num_beams=8, max_length=20),
+        GenerationOptions(num_beams=8, max_length=48, min_length=44),  # the cache grows
         GenerationOptions(num_beams=3, max_length=20, num_return_sequences=2),
         GenerationOptions(num_beams=1, max_length=20),
         GenerationOptions(num_beams=4, max_length=20, repetition_penalty=1.5),  # full scores
@@ -120,7 +121,7 @@ def test_memory_is_used_again_and_what_it_held_is_not_seen(engine: DeviceEngine)
 def test_a_workspace_that_held_what_is_not_finite_is_not_used_again(bundle: Bundle) -> None:
     engine = DeviceEngine(bundle, HostDevice(), load_host_graphs(bundle))
     decoding = engine.start(SOURCES[:1], rows_per_document=2, max_length=9)
-    key = decoding.workspace.past_self["past_self_key.0"]
+    key = decoding.cache.past["past_self_key.0"]
     engine.device.upload(np.full(key.shape, np.nan, key.dtype), key)
     scores = decoding.step(np.zeros(1, np.int64), None, num_candidates=4, full=False)
     assert np.isnan(scores.top_scores).any()

@@ -26,7 +26,12 @@ def sparse_plans() -> PlanSpec:
         {"source": each, "middle": (each[0] // 64 - 2, 30, 30), "seen": fixed(5)} for each in ranges
     ]
     decoder = [
-        {"batch": fixed(batch), "beams": fixed(8), "time": fixed(64), "source": profile["source"]}
+        {
+            "batch": fixed(batch),
+            "beams": fixed(8),
+            "time": (32, 64, 64),
+            "source": profile["source"],
+        }
         for batch in (1, 4)
         for profile in (*full, *sparse)
     ]
@@ -70,10 +75,10 @@ def test_a_document_over_every_size_is_refused() -> None:
 @pytest.mark.parametrize(
     ("wanted", "fitted"),
     [
-        (DecoderSizes(1, 8, 192, 20), DecoderSizes(1, 8, 192, 64)),
-        (DecoderSizes(2, 8, 200, 64), DecoderSizes(4, 8, 384, 64)),
-        (DecoderSizes(1, 8, 768, 64), DecoderSizes(1, 8, 1024, 64)),
-        (DecoderSizes(3, 8, 1088, 64), DecoderSizes(4, 8, 2048, 64)),
+        (DecoderSizes(1, 8, 192, 20), DecoderSizes(1, 8, 192, 64, 32)),
+        (DecoderSizes(2, 8, 200, 64), DecoderSizes(4, 8, 384, 64, 32)),
+        (DecoderSizes(1, 8, 768, 64), DecoderSizes(1, 8, 1024, 64, 32)),
+        (DecoderSizes(3, 8, 1088, 64), DecoderSizes(4, 8, 2048, 64, 32)),
     ],
 )
 def test_a_batch_runs_at_the_largest_sizes_of_the_smallest_profile(
@@ -82,9 +87,35 @@ def test_a_batch_runs_at_the_largest_sizes_of_the_smallest_profile(
     assert fit_decoder(sparse_plans(), wanted) == fitted
 
 
-def test_without_plans_a_batch_runs_at_its_own_sizes() -> None:
-    wanted = DecoderSizes(3, 5, 77, 20)
-    assert fit_decoder(None, wanted) == wanted
+@pytest.mark.parametrize(
+    ("wanted", "fitted"),
+    [
+        (DecoderSizes(3, 5, 77, 20), DecoderSizes(3, 5, 128, 32)),
+        (DecoderSizes(1, 5, 128, 32), DecoderSizes(1, 5, 128, 32)),
+        (DecoderSizes(1, 5, 129, 33), DecoderSizes(1, 5, 256, 64)),
+    ],
+)
+def test_without_plans_sizes_are_rounded_up_so_that_batches_share_memory(
+    wanted: DecoderSizes, fitted: DecoderSizes
+) -> None:
+    assert fit_decoder(None, wanted) == fitted
+
+
+@pytest.mark.parametrize(
+    ("time", "least", "times"),
+    [
+        (20, 1, (20,)),
+        (32, 32, (32,)),
+        (64, 32, (32, 64)),
+        (64, 64, (64,)),
+        (200, 32, (32, 64, 128, 200)),
+        (256, 100, (128, 256)),
+    ],
+)
+def test_a_cache_grows_within_the_range_of_its_profile(
+    time: int, least: int, times: tuple[int, ...]
+) -> None:
+    assert DecoderSizes(1, 8, 128, time, least).times == times
 
 
 @pytest.mark.parametrize(

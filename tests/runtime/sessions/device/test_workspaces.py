@@ -57,9 +57,12 @@ class CountedGraph:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.prepared: list[tuple[int, ...]] = []
+        """[B, S] of the source, and T of the cache."""
 
     def prepare(self, views: Mapping[str, View]) -> PreparedRun:
-        self.prepared.append(views["attention_mask"].shape)
+        cache = views.get("cache_indirection")
+        length = () if cache is None else cache.shape[2:]
+        self.prepared.append((*views["attention_mask"].shape, *length))
         return self.graph.prepare(views)
 
 
@@ -118,6 +121,23 @@ def test_a_batch_that_is_being_decoded_keeps_its_memory(
     assert np.isfinite(scores.top_scores).all()
 
 
+def test_a_cache_that_has_no_room_to_grow_takes_that_of_others(
+    bundles: Callable[[str], Bundle],
+) -> None:
+    bundle = bundles(SEQ2SEQ)
+    device = SmallDevice(bytes_of(bundle, 1) + bytes_of(bundle, 4) + 1000)
+    engine = DeviceEngine(bundle, device, load_host_graphs(bundle))
+    run_one(engine, 4)
+    decoding = engine.start([SOURCE], rows_per_document=4, max_length=40)
+    device.free = 0  # but for what the engine keeps
+    tokens, parents = np.zeros(1, np.int64), None
+    for _ in range(33):
+        scores = decoding.step(tokens, parents, num_candidates=4, full=False)
+        tokens, parents = scores.top_ids[:1, :4].reshape(-1), np.zeros((1, 4), np.int64)
+    assert decoding.cache.length == 48
+    assert np.isfinite(scores.top_scores).all()
+
+
 @pytest.mark.parametrize("architecture", [SEQ2SEQ, BIGBIRD])
 def test_what_was_warmed_up_is_there_for_every_size(
     bundles: Callable[[str], Bundle], architecture: str
@@ -130,11 +150,13 @@ def test_what_was_warmed_up_is_there_for_every_size(
     run_all_sizes(engine, bundle.manifest)
     assert bundle.manifest.plans is not None
     profiles = bundle.manifest.plans.profiles["decoder_step"]
-    assert len(counted["decoder_step"].prepared) == len(profiles)
+    step = counted["decoder_step"]
+    assert {shape[2] for shape in step.prepared} == {32, 48}
+    assert len(step.prepared) == len(set(step.prepared)) == 2 * len(profiles)
     for profile in profiles:
         for length in {profile["source"][0], profile["source"][-1]}:
             run_one(engine, profile["batch"][-1], min(length, 96))
-    assert len(counted["decoder_step"].prepared) == len(profiles)
+    assert len(step.prepared) == 2 * len(profiles)
 
 
 def test_batches_that_end_in_other_threads_are_kept_or_freed(
