@@ -23,6 +23,7 @@ __all__ = [
 
 _MAX_BUCKETS = 3
 _SHORTEST_CACHE = 32  # tokens
+_MOST_TOKENS = 8192  # that are encoded at a time, for what that takes of memory
 _ALIGNMENT = 8  # tokens; tensor cores read fp16 in such pieces
 
 _Range = tuple[int, int, int]
@@ -56,11 +57,11 @@ def plan_profiles(
 ) -> dict[str, tuple[Profile, ...]]:
     """Graph's name -> its profiles, shortest sources first, for `PlanSpec.profiles`.
 
-    encoder: dimensions batch (always 1: documents are encoded one by one) and source. A
-    block-sparse one reads whole blocks, and where it is told what it sees has middle and seen: the
-    blocks between the first and the last, and how many of the source's blocks these see: all up to
-    `sparse.longest_full` tokens, five in longer sources. decoder_step: batch, beams, time and
-    source, for one document and for `max_batch`.
+    encoder: dimensions batch (1, and `max_batch` where they are not too many tokens) and source.
+    A block-sparse one encodes documents one by one, reads whole blocks, and where it is told what
+    it sees has middle and seen: the blocks between the first and the last, and how many of the
+    source's blocks these see: all up to `sparse.longest_full` tokens, five in longer sources.
+    decoder_step: batch, beams, time and source, for one document and for `max_batch`.
     Raises: ValueError for limits below 1.
 
     >>> limits = dict(max_batch=1, num_beams=8, max_target_tokens=64)
@@ -74,7 +75,12 @@ def plan_profiles(
     _check_positive("max_target_tokens", max_target_tokens)
     if sparse is None:
         sources = tuple(_static(length) for length in full_lengths(max_source_tokens))
-        encoder = tuple(_encoder(source) for source in sources)
+        encoder: tuple[Profile, ...] = tuple(
+            {"batch": _static(batch), "source": source}
+            for batch in sorted({1, max_batch})
+            for source in sources
+            if batch == 1 or batch * source[-1] <= _MOST_TOKENS
+        )
     else:
         longest_full = min(max_source_tokens, sparse.longest_full)
         full = block_lengths(longest_full, sparse.block_size)

@@ -22,6 +22,7 @@ from pegasus_export.verify.ort import (
 from pegasus_export.verify.reference import Reference, Sources
 from pegasus_runtime.bundle import Bundle, FileRecord, map_table
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
+from pegasus_runtime.sessions.device.encoder import Encoded
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.host.device import HostDevice
 from pegasus_runtime.sessions.host.graph import load_host_graphs
@@ -127,7 +128,6 @@ def _cross_pairs(engine: DeviceEngine, sources: Sources) -> list[tuple[Array, Ex
     dtype = np.dtype(engine.bundle.manifest.graphs["encoder"].outputs[0].dtype)
     shape = (len(sources.token_ids), heads, longest, head_dim)
     cross = allocate_arrays(engine.device, encoder.names, shape, dtype)
-    for row, source in enumerate(sources.token_ids):
-        encoder.encode(source, cross, row)
+    encoder.encode(sources.token_ids, Encoded(cross=cross))
     got = [sources.keys_of_tokens(engine.device.download(view)) for view in cross.values()]
     return list(zip(got, sources.cross_keys, strict=True))

@@ -10,6 +10,7 @@ from made_once import MadeOnce
 from pegasus_export.request.export import PlanRequest
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
+from pegasus_runtime.sessions.device.encoder import Encoded
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.host.device import HostDevice
 from pegasus_runtime.sessions.host.graph import load_host_graphs
@@ -46,7 +47,7 @@ def test_documents_of_every_length_have_the_same_keys(bundles: dict[str, Bundle]
         shape = (1, facts.decoder_heads, padded, facts.head_dim)
         names = engine.encoder.names
         cross = allocate_arrays(engine.device, names, shape, np.dtype(np.float32))
-        engine.encoder.encode(source, cross, 0)
+        engine.encoder.encode([source], Encoded(cross=cross))
         expected = oracle.encode([source])
         for name in names:
             got = engine.device.download(cross[name])[:, :, :length]

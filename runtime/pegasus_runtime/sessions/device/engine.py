@@ -84,8 +84,7 @@ class DeviceEngine:
         wanted = DecoderSizes(batch=len(sources), beams=beams, source=longest, time=max_length)
         with self.turn:
             workspace = self._take_workspace(fit_decoder(self.plans, wanted))
-            for row, source in enumerate(sources):
-                self._encode(source, workspace, row)
+            self._encode(sources, workspace)
             self.device.upload(_source_mask(sources, workspace.sizes), workspace.attention_mask)
         decoding = DeviceDecoding(
             workspace,
@@ -98,13 +97,13 @@ class DeviceEngine:
         weakref.finalize(decoding, self._keep_workspace, workspace)
         return decoding
 
-    def _encode(self, source: Sequence[int], workspace: Workspace, row: int) -> None:
+    def _encode(self, sources: Sequence[Sequence[int]], workspace: Workspace) -> None:
         try:
-            self.encoder.encode(source, workspace.cross, row)
+            self.encoder.encode(sources, workspace.encoded)
         except NoMemoryError:
             if not self._give_back():
                 raise
-            self.encoder.encode(source, workspace.cross, row)
+            self.encoder.encode(sources, workspace.encoded)
 
     def _take_workspace(self, sizes: DecoderSizes) -> Workspace:
         """One that is kept, or a new one. Raises: EngineError."""

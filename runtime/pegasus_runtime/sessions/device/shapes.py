@@ -10,7 +10,7 @@ from pegasus_runtime.bundle import PlanSpec, Profile
 from pegasus_runtime.bundle.block_sparse import whole_blocks
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder"]
+__all__ = ["BlockRule", "DecoderSizes", "fit_decoder", "fit_encoder", "largest_encoder_batch"]
 
 _SHORTEST_CACHE = 32  # tokens; that of one beam is a megabyte or two then
 _SOURCE_STEP = 128  # tokens
@@ -76,6 +76,24 @@ def fit_encoder(plans: PlanSpec | None, source: int, *, blocks: BlockRule | None
     if not found:
         raise _no_profile(plans, "encoder", {"source": source})
     return min(found)
+
+
+def largest_encoder_batch(plans: PlanSpec | None, length: int) -> int:
+    """How many documents of a padded length are encoded at a time, where one can be, too.
+
+    One without plans, whose documents are not padded, and of whole blocks: which of them are seen
+    may depend on the document.
+    """
+    if plans is None:
+        return 1
+    return max(
+        (
+            profile["batch"][-1]
+            for profile in plans.profiles["encoder"]
+            if profile["source"][0] <= length <= profile["source"][-1]
+        ),
+        default=1,
+    )
 
 
 def fit_decoder(plans: PlanSpec | None, wanted: DecoderSizes) -> DecoderSizes:

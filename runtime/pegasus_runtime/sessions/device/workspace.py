@@ -17,6 +17,7 @@ from pegasus_runtime.sessions.device.arrays import (
     allocate_array,
     allocate_arrays,
 )
+from pegasus_runtime.sessions.device.encoder import Encoded
 from pegasus_runtime.sessions.device.protocol import Device, Graph, PreparedRun, Rows, View
 from pegasus_runtime.sessions.device.shapes import DecoderSizes
 
@@ -58,13 +59,15 @@ class Workspace:
         new_shape = (2 * self.layers, sizes.batch, self.heads, sizes.beams, self.head_dim)
         self.new_self = allocate_array(device, new_shape, self.dtype)
         cross_shape = (sizes.batch, self.heads, sizes.source, self.head_dim)
-        self.cross = allocate_arrays(device, facts.cross_names, cross_shape, self.dtype)
+        self.encoded = Encoded(
+            cross=allocate_arrays(device, facts.cross_names, cross_shape, self.dtype)
+        )
         self.attention_mask = allocate_array(
             device, (sizes.batch, sizes.source), np.dtype(np.int64)
         )
         taken = {x.name for x in spec.inputs}
         self._views = {name: view for name, view in tables.items() if name in taken}
-        self._views |= {**self.candidates.views, **self.scores.views, **self.cross}
+        self._views |= {**self.candidates.views, **self.scores.views, **self.encoded.cross}
         self._views |= {"new_self": self.new_self, "attention_mask": self.attention_mask}
         self._caches: dict[int, Cache] = {}
         self.cache_for(0)
