@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.cuda.graph import is_available
+from pegasus_runtime.sessions.cuda.graph import is_available, provider_options
 
 CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -31,3 +31,11 @@ def test_a_gpu_that_does_not_answer_is_told(caplog: pytest.LogCaptureFixture) ->
         "runs on the CPU, as no GPU answers: cudaGetDeviceCount: the NVIDIA driver is for CUDA "
         "12.2: update the driver"
     ]
+
+
+def test_the_provider_runs_in_our_stream_and_takes_no_more_memory_than_it_needs() -> None:
+    """The names of onnxruntime's documentation of the CUDA execution provider."""
+    assert provider_options(7) == {
+        "user_compute_stream": "7",
+        "arena_extend_strategy": "kSameAsRequested",
+    }
