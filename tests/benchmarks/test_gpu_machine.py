@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from gpu_stand_ins.cuda import FakeCuda
 from harness.gpu import NoGpuError, copy_bytes_per_second, find_gpu, read_bytes_per_second
 from pegasus_runtime.sessions.cuda.device import CudaDevice
-from runtime.sessions.fake_cuda import FakeCuda
 
 
 class Driver:

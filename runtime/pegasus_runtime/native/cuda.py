@@ -68,42 +68,47 @@ class CudaRuntime:
         )
 
 
+_WAITING: deque[tuple[Any, str, Any]] = deque()
+_CAPTURES: set[object] = set()
+
+
 class CudaFrees:
     """Gives back what nothing refers to any more, from whichever line Python finds that out in.
 
-    That may be a line of a capture, which a cudaFree would spoil: those wait for its end.
+    That may be a line of a capture, which a cudaFree would spoil: those wait for its end. What is
+    let go there may be another bundle's, so that all of a process wait together.
     """
 
     def __init__(self, calls: CudaRuntime) -> None:
         self._runtime = calls.runtime
-        self._waiting: deque[tuple[str, Any]] = deque()
-        self._is_postponed = False
 
     def free(self, name: str, handle: Any) -> None:
         """Calls `name`, which frees a handle, now or after the capture."""
-        self._waiting.append((name, handle))
-        if not self._is_postponed:
-            self._free_waiting()
+        _WAITING.append((self._runtime, name, handle))
+        _free_waiting()
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
         """Frees nothing until the block ends."""
-        self._is_postponed = True
+        capture = object()
+        _CAPTURES.add(capture)
         try:
             yield
         finally:
-            self._is_postponed = False
-            self._free_waiting()
+            _CAPTURES.discard(capture)
+            _free_waiting()
 
-    def _free_waiting(self) -> None:
-        while True:
-            try:
-                name, handle = self._waiting.popleft()
-            except IndexError:  # also when another thread took the last one
-                return
-            # A code is of no use here: the only failures are those of a GPU whose state is lost,
-            # and the next call that somebody waits for reports that.
-            getattr(self._runtime, name)(handle)
+
+def _free_waiting() -> None:
+    """No lock: it may run within any line of Python."""
+    while not _CAPTURES:
+        try:
+            runtime, name, handle = _WAITING.popleft()
+        except IndexError:  # also when another thread took the last one
+            return
+        # A code is of no use here: the only failures are those of a GPU whose state is lost, and
+        # the next call that somebody waits for reports that.
+        getattr(runtime, name)(handle)
 
 
 def _version(number: int) -> str:

@@ -54,7 +54,7 @@ from runtime.search.oracle import (
 )
 from runtime.search.shared_draws import SharedDraws
 
-__all__ = ["Mismatch", "run_cases"]
+__all__ = ["Mismatch", "ask_transformers", "draw_options", "run_cases", "score_error"]
 
 SCORE_TOLERANCE = 1e-4
 ROUNDING = 5
@@ -107,10 +107,10 @@ def _run_case(
 ) -> list[Mismatch]:
     """Counts one batch, and returns the documents whose sequences differ."""
     rng = np.random.default_rng([seed, case])
-    options = _draw_options(rng, summarizer)
+    options = draw_options(rng, summarizer)
     sources = _random_sources(rng, summarizer)
     while True:
-        theirs, is_close = _ask_transformers(model, summarizer, sources, options)
+        theirs, is_close = ask_transformers(model, summarizer, sources, options)
         if not is_close:
             break
         assert options is not None
@@ -118,11 +118,11 @@ def _run_case(
     ours = summarizer.generate(sources, options)
     mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
     for document, own in enumerate(ours):
-        if _score_error(own, theirs[document]) > SCORE_TOLERANCE:
+        if score_error(own, theirs[document]) > SCORE_TOLERANCE:
             source, exact = sources[document], copy.deepcopy(model).double()
-            (judged,), _ = _ask_transformers(exact, summarizer, [source], options)
+            (judged,), _ = ask_transformers(exact, summarizer, [source], options)
             allowed = max(SCORE_TOLERANCE, ROUNDING * _rounding(theirs[document], judged))
-            outcome.score_mismatches += _score_error(own, judged) > allowed
+            outcome.score_mismatches += score_error(own, judged) > allowed
     alone = [summarizer.generate([source], options)[0] for source in sources]
     outcome.batch_mismatches += sum(
         [x.token_ids for x in one] != [x.token_ids for x in batched]
@@ -131,7 +131,7 @@ def _run_case(
     return mismatches
 
 
-def _draw_options(rng: np.random.Generator, summarizer: Summarizer) -> GenerationOptions | None:
+def draw_options(rng: np.random.Generator, summarizer: Summarizer) -> GenerationOptions | None:
     """Options that the bundle accepts: drawn again where they contradict its defaults."""
     while True:
         options = _random_options(rng, summarizer.bundle.manifest.architecture.vocab_size)
@@ -163,7 +163,7 @@ def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[li
     return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in lengths]
 
 
-def _ask_transformers(
+def ask_transformers(
     model: Any,
     summarizer: Summarizer,
     sources: list[list[int]],
@@ -225,7 +225,7 @@ def _compare(
                 )
             )
             continue
-        outcome.largest_score_error = max(outcome.largest_score_error, _score_error(own, other))
+        outcome.largestscore_error = max(outcome.largestscore_error, score_error(own, other))
     return mismatches
 
 
@@ -243,7 +243,7 @@ def _rounding(
     )
 
 
-def _score_error(own: list[Hypothesis], other: list[tuple[tuple[int, ...], float]]) -> float:
+def score_error(own: list[Hypothesis], other: list[tuple[tuple[int, ...], float]]) -> float:
     """The largest among sequences that are the same; greedy search has no score in transformers."""
     return max(
         (

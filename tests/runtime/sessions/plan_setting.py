@@ -8,6 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gpu_stand_ins.cuda import FakeCuda
+from gpu_stand_ins.tensorrt import (
+    DataType,
+    FakeEngine,
+    FakeTensor,
+    FakeTensorRT,
+)
 from pegasus_runtime.bundle import (
     Architecture,
     Bundle,
@@ -24,13 +31,6 @@ from pegasus_runtime.bundle import (
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.device.protocol import PreparedRun, View
 from pegasus_runtime.sessions.tensorrt.plans import load_plans
-from runtime.sessions.fake_cuda import FakeCuda
-from runtime.sessions.fake_tensorrt import (
-    DataType,
-    FakeEngine,
-    FakeTensor,
-    FakeTensorRT,
-)
 
 PLANS = {"encoder": b"plan of the encoder", "decoder_step": b"plan of the decoder"}
 RANGES = (((1, 4), (1, 4), (2, 4)), ((3, 4), (4, 4), (8, 4)))
@@ -95,8 +95,8 @@ def make_bundle(folder: Path, target: Target) -> Bundle:
 class Setting:
     """A bundle, and stand-ins for all that it needs."""
 
-    def __init__(self, folder: Path, target: Target) -> None:
-        self.cuda = FakeCuda()
+    def __init__(self, folder: Path, target: Target, *, gpus: int = 1) -> None:
+        self.cuda = FakeCuda(gpus=gpus)
         self.device = CudaDevice(runtime=self.cuda)
         self.library = FakeTensorRT(self.cuda, is_rtx=target == "trt-rtx")
         self.bundle = make_bundle(folder, target)

@@ -164,11 +164,11 @@ class CudaDevice:
 
     def _no_memory(self, num_bytes: int) -> NoMemoryError:
         self.calls.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
-        _, free, total = self.calls.runtime.cudaMemGetInfo()
+        error, free, total = self.calls.runtime.cudaMemGetInfo()
+        left = "" if error else f", {free // 2**20} of {total // 2**20} MiB are free"
         return NoMemoryError(
-            f"no memory for {num_bytes / 2**20:.1f} MiB on the GPU, {free // 2**20} of "
-            f"{total // 2**20} MiB are free: ask for fewer beams, a smaller batch or shorter "
-            "documents"
+            f"no memory for {num_bytes / 2**20:.1f} MiB on the GPU{left}: ask for fewer beams, a "
+            "smaller batch or shorter documents"
         )
 
     def _free_with(self, owner: object, name: str, handle: Any) -> None:

@@ -1,6 +1,6 @@
 """Memory and stream of a GPU, on a CUDA that is this computer's memory; and the real one's errors.
 
-What only a GPU can show is not tested here: see the driver's own behaviour in `fake_cuda.py`.
+What only a GPU can show is not tested here: see what is read of it in `gpu_stand_ins/cuda.py`.
 """
 
 import gc
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpu_stand_ins.cuda import CudaError, FakeCuda
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.cuda import CudaRuntime
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.device.protocol import Device, Rows, View
-from runtime.sessions.fake_cuda import CudaError, FakeCuda
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -229,15 +229,19 @@ def test_other_threads_wait_for_the_one_that_holds_the_device(
     assert "cudaMalloc" in cuda.calls
 
 
-def test_memory_that_is_not_there_is_an_engine_error(cuda: FakeCuda, device: CudaDevice) -> None:
-    cuda.fails["cudaMalloc"] = CudaError.cudaErrorMemoryAllocation
+def test_memory_that_is_not_there_is_an_engine_error() -> None:
+    cuda = FakeCuda(gpu_bytes=8 * 2**20)
+    device = CudaDevice(runtime=cuda)
+    held = device.allocate(2**20)
     message = (
-        r"^no memory for 16.0 MiB on the GPU, 3 of 8 MiB are free: ask for fewer beams, a smaller "
+        r"^no memory for 16.0 MiB on the GPU, 7 of 8 MiB are free: ask for fewer beams, a smaller "
         r"batch or shorter documents$"
     )
     with pytest.raises(EngineError, match=message):
         device.allocate(2**24)
     assert cuda.last_error == CudaError.cudaSuccess
+    del held
+    device.allocate(8 * 2**20)
 
 
 def test_any_call_that_fails_is_named_with_its_error(cuda: FakeCuda, device: CudaDevice) -> None:
@@ -248,6 +252,41 @@ def test_any_call_that_fails_is_named_with_its_error(cuda: FakeCuda, device: Cud
     )
     with pytest.raises(EngineError, match=message):
         device.synchronize()
+
+
+def test_memory_that_is_not_there_is_told_where_the_gpu_does_not_say_how_much_is(
+    cuda: FakeCuda, device: CudaDevice
+) -> None:
+    cuda.fails["cudaMalloc"] = CudaError.cudaErrorMemoryAllocation
+    cuda.fails["cudaMemGetInfo"] = CudaError.cudaErrorIllegalAddress
+    with pytest.raises(EngineError, match=r"^no memory for 16.0 MiB on the GPU: ask for fewer be"):
+        device.allocate(2**24)
+
+
+def test_a_gpu_whose_state_is_lost_says_so_in_every_call(
+    cuda: FakeCuda, device: CudaDevice
+) -> None:
+    view = view_of(device, np.zeros(4, np.float32))
+    cuda.lose()
+    message = r" failed with cudaErrorIllegalAddress \(text of 700\): start the process again, or "
+    for call in (
+        lambda: device.allocate(16),
+        lambda: device.upload(np.zeros(4, np.float32), view),
+        lambda: device.download(view),
+        device.synchronize,
+    ):
+        with pytest.raises(EngineError, match=message):
+            call()
+
+
+def test_nothing_is_copied_from_or_to_memory_that_is_not_page_locked(
+    cuda: FakeCuda, device: CudaDevice
+) -> None:
+    array = np.arange(3 * 2**20, dtype=np.float32)
+    view = view_of(device, array)
+    device.upload(array, view)
+    device.download(view)
+    assert cuda.pageable == 0
 
 
 def test_other_errors_of_an_allocation_are_named_too(cuda: FakeCuda, device: CudaDevice) -> None:

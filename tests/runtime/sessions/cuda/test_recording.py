@@ -1,13 +1,15 @@
 """Work recorded as CUDA graphs, on a CUDA that is this computer's memory."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from gpu_stand_ins.cuda import CudaError, FakeCuda
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.cuda.recording import CudaGraph
 from pegasus_runtime.sessions.device.protocol import Rows, View
-from runtime.sessions.fake_cuda import CudaError, FakeCuda
 
 ARRAY = np.arange(4, dtype=np.float32)
 
@@ -59,6 +61,27 @@ def test_memory_that_is_let_go_while_recording_is_freed_afterwards(
 
     CudaGraph(device, work)
     assert address not in cuda.memory
+
+
+def test_memory_of_another_device_object_that_is_let_go_while_recording_is_freed_afterwards(
+    cuda: FakeCuda, device: CudaDevice
+) -> None:
+    """Of another bundle in this process: the collector runs in any line of any thread."""
+    other = CudaDevice(runtime=cuda)
+    buffers = [other.allocate(16)]
+    address = buffers[0].address
+    CudaGraph(device, buffers.clear)
+    assert address not in cuda.memory
+
+
+def test_other_threads_may_allocate_while_one_records(cuda: FakeCuda, device: CudaDevice) -> None:
+    other = CudaDevice(runtime=cuda)
+
+    def work() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(other.allocate, 16).result()
+
+    CudaGraph(device, work).launch()
 
 
 def test_work_that_cannot_be_recorded_is_an_engine_error_and_the_stream_goes_on(

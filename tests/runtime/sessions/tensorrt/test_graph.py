@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pegasus_runtime.errors import EngineError
-from runtime.sessions.fake_cuda import CudaError
-from runtime.sessions.fake_tensorrt import (
+from gpu_stand_ins.tensorrt import (
     DataType,
     FakeTensor,
 )
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.cuda.device import CudaDevice
 from runtime.sessions.plan_setting import RANGES, Setting, tensors
 
 
@@ -251,8 +252,9 @@ def test_a_context_without_memory_is_an_engine_error_with_what_to_do(setting: Se
 
 def test_scratch_memory_that_is_not_there_is_an_engine_error(setting: Setting) -> None:
     graph, views = setting.load()["decoder_step"], setting.views()
-    setting.cuda.fails["cudaMalloc"] = CudaError.cudaErrorMemoryAllocation
-    with pytest.raises(EngineError, match=r"^no memory for 0.0 MiB on the GPU, 3 of 8 MiB are fre"):
+    memory = setting.cuda.all_memory
+    memory.total_bytes -= memory.free_bytes
+    with pytest.raises(EngineError, match=r"^no memory for 0.0 MiB on the GPU, 0 of 0 MiB are fre"):
         graph.prepare(views)
 
 
@@ -271,7 +273,7 @@ def test_a_plan_that_cannot_be_recorded_runs_plainly_and_says_so_once(
     assert len(warnings) == 1
     assert warnings[0].startswith(
         "decoder_step: cannot be recorded as a CUDA graph, each run takes longer: "
-        "cudaStreamEndCapture failed with cudaErrorStreamCaptureInvalidated"
+        "decoder_step: failed: Error Code 1: Cuda Runtime (cudaErrorStreamCaptureUnsupported)"
     )
     assert caplog.records[0].levelno == logging.WARNING
 
@@ -305,3 +307,35 @@ def test_a_plan_whose_run_fails_while_recorded_fails_in_the_plain_run(setting: S
     with pytest.raises(EngineError, match=r"^decoder_step: failed: execute_async_v3: "):
         run.run()
     assert setting.cuda.captured is None
+
+
+def test_a_run_of_memory_that_is_gone_is_told_by_the_next_call_that_waits(
+    setting: Setting,
+) -> None:
+    views = setting.views()
+    run = setting.load()["decoder_step"].prepare(views)
+    run.warm_up()
+    setting.cuda.cudaFree(views["y"].address)
+    run.run()
+    with pytest.raises(EngineError, match=r"^cudaStreamSynchronize failed with cudaErrorIllegalAd"):
+        setting.device.synchronize()
+
+
+def test_plans_run_on_the_second_gpu_from_any_thread(tmp_path: Path) -> None:
+    setting = Setting(tmp_path, "trt-rtx", gpus=2)
+    setting.device = CudaDevice(ordinal=1, runtime=setting.cuda)
+    views = setting.views()
+    run = setting.load()["decoder_step"].prepare(views)
+    for number in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(setting.doubles, run, views, number).result()
+    assert run.is_recorded
+
+
+def test_a_shape_is_compiled_for_once_and_what_is_recorded_is_not_bound_again(
+    rtx: Setting,
+) -> None:
+    graph = rtx.load()["decoder_step"]
+    for batch in (1, 2, 1):
+        graph.prepare(rtx.views(batch)).warm_up()
+    assert rtx.decoder.compiled == [((1, 4),), ((2, 4),)]

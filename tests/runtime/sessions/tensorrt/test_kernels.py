@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_runtime.errors import EngineError
-from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
-from runtime.sessions.fake_tensorrt import (
+from gpu_stand_ins.tensorrt import (
     FakeConfig,
     Specialization,
 )
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
 from runtime.sessions.plan_setting import Setting
 
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.native.tensorrt import library_log
-from pegasus_runtime.sessions.device.protocol import Graph
-from runtime.sessions.fake_tensorrt import (
+from gpu_stand_ins.tensorrt import (
     DataType,
     FakeTensor,
     Location,
     Severity,
 )
+from pegasus_runtime.errors import BundleError, EngineError
+from pegasus_runtime.native.tensorrt import library_log
+from pegasus_runtime.sessions.device.protocol import Graph
 from runtime.sessions.plan_setting import PLANS, Setting, tensors
 
 

@@ -1,0 +1,88 @@
+"""Batches and options, and what transformers makes of them: written down where transformers is.
+
+Options are those of the parity tests. Sources are beginnings of the demo checkpoints' articles, or
+random tokens where there are none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e2e.parity.cases import ask_transformers, draw_options
+from pegasus_runtime import GenerationOptions, Summarizer
+
+__all__ = ["write_cases"]
+
+MOST_DOCUMENTS = 3
+SHORT = 0.4  # share of documents of a few tokens
+
+
+def write_cases(
+    graphs: Path, checkpoint: Path, output: Path, count: int, texts: Sequence[str] = ()
+) -> None:
+    """graphs: the checkpoint's fp32 graphs for TensorRT, run on the CPU to know its limits."""
+    import transformers
+
+    library: Any = transformers
+    config = json.loads((checkpoint / "config.json").read_text("utf-8"))
+    model = getattr(library, config["architectures"][0]).from_pretrained(
+        checkpoint, dtype="float32"
+    )
+    with Summarizer.load(graphs, provider="cpu", threads=1) as summarizer:
+        longest = summarizer.bundle.manifest.limits.max_source_tokens
+        encoded = [summarizer.encode(text, truncate=True).token_ids for text in texts]
+        cases = [
+            _case(np.random.default_rng([7, n]), model.eval(), summarizer, encoded, longest)
+            for n in range(count)
+        ]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(cases), encoding="utf-8")
+
+
+def _case(
+    rng: np.random.Generator,
+    model: Any,
+    summarizer: Summarizer,
+    texts: Sequence[Sequence[int]],
+    longest: int,
+) -> dict[str, Any]:
+    options = draw_options(rng, summarizer)
+    sources = [
+        _source(rng, summarizer, texts, longest)
+        for _ in range(int(rng.integers(1, MOST_DOCUMENTS + 1)))
+    ]
+    while True:
+        found, is_close = ask_transformers(model, summarizer, sources, options)
+        if not is_close:
+            break
+        assert options is not None
+        options = replace(options, seed=int(rng.integers(1 << 30)))
+    return {"sources": sources, "options": _given(options), "expected": found}
+
+
+def _source(
+    rng: np.random.Generator, summarizer: Summarizer, texts: Sequence[Sequence[int]], longest: int
+) -> list[int]:
+    length = int(rng.integers(1, 24 if rng.random() < SHORT else longest))
+    if texts:
+        return [*list(texts[rng.integers(len(texts))])[: length - 1], 1]
+    vocab_size = summarizer.bundle.manifest.architecture.vocab_size
+    return [*rng.integers(2, vocab_size, length - 1).tolist(), 1]
+
+
+def _given(options: GenerationOptions | None) -> dict[str, Any] | None:
+    """As JSON has them: an n-gram is a list, and no key."""
+    if options is None:
+        return None
+    given = {name: value for name, value in asdict(options).items() if value is not None}
+    if "sequence_bias" in given:
+        bias = given["sequence_bias"]
+        pairs = bias.items() if isinstance(bias, dict) else bias
+        given["sequence_bias"] = [[list(tokens), value] for tokens, value in pairs]
+    return given
