@@ -20,7 +20,7 @@ from pegasus_plugins.kernel_file import ATTEND, COMBINE, KernelFile, KernelFileE
 from pegasus_plugins.launch import plan_launch, workspace_limit
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.specification import AttentionSpec, SpecificationError
-from plugins.fake_driver import FakeDriver
+from plugins.fake_driver import FakeDriver, Result
 from plugins.kernel_images import HALF, PLANNED, image, kernel_file
 
 SPEC = AttentionSpec(num_heads=4, block_size=64, num_random_blocks=3, longest_full=704, scale=0.125)
@@ -184,6 +184,37 @@ def test_a_call_that_fails_says_which_and_why() -> None:
     message = r"^cuModuleLoadData failed with CUDA_ERROR_INVALID_VALUE \(invalid argument\)$"
     with pytest.raises(PluginError, match=message):
         AttentionLauncher(kernel_file(HALF), driver=driver).prepare(HALF)
+
+
+def test_a_driver_that_is_too_old_for_a_kernel_is_told_which_it_needs() -> None:
+    driver = FakeDriver()
+    kernels = kernel_file(HALF, least_driver=12080)
+    message = (
+        r"^the cubin of attend_blocks for compute capability 8\.7 needs a driver of CUDA 12\.8, "
+        r"this one is of CUDA 12\.6: update the driver$"
+    )
+    with pytest.raises(PluginError, match=message):
+        AttentionLauncher(kernels, driver=driver).prepare(HALF)
+    assert not driver.loaded
+    driver.version = 12080
+    AttentionLauncher(kernels, driver=driver).prepare(HALF)
+    assert len(driver.loaded) == 2
+
+
+@pytest.mark.parametrize(
+    "refusal", [Result.CUDA_ERROR_INVALID_IMAGE, Result.CUDA_ERROR_UNSUPPORTED_PTX_VERSION]
+)
+def test_an_image_that_the_driver_refuses_says_what_to_do(refusal: Result) -> None:
+    """Of a file that does not say which driver it needs."""
+    driver = FakeDriver()
+    driver.refusal = refusal
+    message = (
+        rf"^cuModuleLoadData failed with {refusal.name} \(.*\): a driver of CUDA 12\.6 does not "
+        r"take the ptx of attend_blocks for compute capability 8\.7: update it, or compile the "
+        r"kernels again with python -m pegasus_plugins\.compile_kernels$"
+    )
+    with pytest.raises(PluginError, match=message):
+        AttentionLauncher(kernel_file(HALF, kind="ptx"), driver=driver).prepare(HALF)
 
 
 def test_a_machine_without_a_driver_is_told_so() -> None:

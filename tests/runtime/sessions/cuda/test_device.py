@@ -314,7 +314,8 @@ def test_bindings_that_are_not_installed_are_an_engine_error(
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
     message = (
         r"^cuda-bindings is not installed: pip install 'pegasus-edge\[trt\]' \(or \[rtx\], "
-        r"\[gpu\]; their twins -cu12 where the driver is for CUDA 12\), or use a bundle of --target ort$"
+        r"\[gpu\]; their twins -cu12 where the driver is for CUDA 12\), or use a bundle of "
+        r"--target ort$"
     )
     with pytest.raises(EngineError, match=message):
         CudaDevice()
