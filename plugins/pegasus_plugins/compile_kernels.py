@@ -48,7 +48,7 @@ _FALLBACK = "8.0"
 """Its PTX is kept too, for GPUs that are not listed."""
 _SHORT_TYPES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
 _TABLE = f"{'kernel':<15}{'type':<9}{'Dh':>4}{'b':>5}{'plan':>5}{'GPU':>6}{'tile':>6}{'warps':>6}"
-_TABLE += f"{'registers':>10}{'shared':>8}{'spills':>7}"
+_TABLE += f"{'registers':>10}{'shared':>8}{'spills':>7}{'fit':>4}"
 Constants = Mapping[str, int | float | None]
 
 
@@ -237,6 +237,7 @@ def table_row(image: KernelImage) -> str:
         f"{image.kernel:<15}{variant.dtype:<9}{variant.head_dim:>4}{variant.block_size:>5}"
         f"{variant.plan_columns:>5}{image.capability:>6}{image.tile_rows:>6}{image.num_warps:>6}"
         f"{image.registers:>10}{image.shared_bytes:>8}{image.spill_bytes:>7}"
+        f"{image.programs_per_sm:>4}"
     )
 
 
@@ -289,7 +290,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Compile the block-sparse attention kernels for GPUs that need not be here, "
         "and print what they take of one: registers per thread, bytes of shared memory per block "
-        "of threads, bytes of registers that spill into memory.",
+        "of threads, bytes of registers that spill into memory, and how many of these blocks fit "
+        "on a multiprocessor at once.",
     )
     add = parser.add_argument
     add("--output", type=Path, metavar="FILE", help="kernel file to write (default: none)")

@@ -289,6 +289,7 @@ def _planned(
         head_dim=shape.variant.head_dim,
         tile_rows=image.tile_rows,
         num_sms=num_sms,
+        programs_per_sm=image.programs_per_sm,
     )
 
 

@@ -47,7 +47,7 @@ namespace pegasus {{
 namespace {{
 
 // kernel, {{dtype, head dim, block size, plan columns}}, capability, PTX, tile rows, warps, shared,
-// least driver
+// least driver, programs per multiprocessor
 const KernelImage images[] = {{
 {rows}
 }};
@@ -95,6 +95,7 @@ def _row(image: KernelImage, *, offset: int) -> str:
         f'{{"{variant.dtype}", {variant.head_dim}, {variant.block_size}, {variant.plan_columns}}}, '
         f"{{{int(major)}, {int(minor)}}}, {is_ptx}, "
         f"{image.tile_rows}, {image.num_warps}, {image.shared_bytes}, {image.least_driver}, "
+        f"{image.programs_per_sm}, "
         f"pegasus_kernel_code + {offset}}}"
     )
 

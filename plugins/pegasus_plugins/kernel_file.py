@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pegasus_plugins.gpus import count_programs
 from pegasus_plugins.specification import BLOCK_SIZES, DTYPES, HEAD_DIMS
 
 __all__ = [
@@ -86,6 +87,19 @@ class KernelImage:
     spill_bytes: int
     least_driver: int = 0
     code: bytes = dataclasses.field(repr=False)
+
+    @property
+    def programs_per_sm(self) -> int:
+        """How many a multiprocessor of its GPU runs at once; about, on others, and of PTX."""
+        return max(
+            1,
+            count_programs(
+                self.capability,
+                registers=self.registers,
+                shared_bytes=self.shared_bytes,
+                num_warps=self.num_warps,
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -63,7 +63,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[int, KernelFile]:
         kernels = read_kernel_file(path)
         cubins = [image for image in kernels.images if image.kind == "cubin"]
         header, *rows = result.stdout.splitlines()
-        assert header.split()[-3:] == ["registers", "shared", "spills"]
+        assert header.split()[-4:] == ["registers", "shared", "spills", "fit"]
         assert rows == [compile_kernels.table_row(image) for image in cubins]
         return kernels
 
@@ -112,6 +112,7 @@ def test_kernels_fit_the_gpus(compiled: dict[int, KernelFile], columns: int) -> 
         assert image.shared_bytes <= LEAST_SHARED_BYTES, image
         assert image.registers * 32 * image.num_warps <= 65536, image
         assert (image.tile_rows, image.num_warps) == (cut.tile_rows, cut.num_warps)
+        assert image.programs_per_sm >= 2, image
 
 
 def test_products_are_tensor_cores_and_keys_are_fetched_ahead(

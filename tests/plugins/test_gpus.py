@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pegasus_plugins.gpus import GPU_KINDS, GpuKind, kind_of, least_driver, render_table
+from pegasus_plugins.gpus import (
+    GPU_KINDS,
+    GpuKind,
+    count_programs,
+    kind_of,
+    least_driver,
+    render_table,
+)
 
 _README = Path(__file__).parents[2] / "plugins" / "README.md"
 
@@ -38,6 +47,69 @@ def test_a_driver_is_as_new_as_the_ptx_or_of_the_assemblers_major_version(
 
 def test_a_gpu_that_is_not_listed_is_none() -> None:
     assert kind_of("7.5") is None
+    assert count_programs("7.5", registers=64, shared_bytes=0, num_warps=4) == 1
+
+
+_OCCUPANCY = """
+#include <cuda_occupancy.h>
+#include <iostream>
+int main() {
+    cudaOccDeviceProp gpu;
+    cudaOccFuncAttributes kernel;
+    cudaOccDeviceState state;
+    gpu.maxThreadsPerBlock = 1024;
+    gpu.regsPerBlock = gpu.regsPerMultiprocessor = 65536;
+    gpu.warpSize = 32;
+    gpu.numSms = 1;
+    gpu.reservedSharedMemPerBlock = 1024;
+    size_t shared = 0;
+    int warps = 0;
+    while (std::cin >> gpu.computeMajor >> gpu.computeMinor >> gpu.maxThreadsPerMultiprocessor >>
+           gpu.sharedMemPerMultiprocessor >> kernel.numRegs >> shared >> warps) {
+        gpu.sharedMemPerBlock = 48 * 1024;
+        gpu.sharedMemPerBlockOptin = gpu.sharedMemPerMultiprocessor - 1024;
+        kernel.maxThreadsPerBlock = 1024;
+        kernel.maxDynamicSharedSizeBytes = shared;
+        kernel.shmemLimitConfig = FUNC_SHMEM_LIMIT_OPTIN;
+        kernel.numBlockBarriers = 1;
+        state.carveoutConfig = SHAREDMEM_CARVEOUT_MAX_SHARED;
+        cudaOccResult found;
+        if (cudaOccMaxActiveBlocksPerMultiprocessor(&found, &gpu, &kernel, &state, 32 * warps,
+                                                    shared) != CUDA_OCC_SUCCESS) {
+            return 1;
+        }
+        std::cout << found.activeBlocksPerMultiprocessor << " ";
+    }
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
+def test_programs_are_counted_as_nvidias_header_counts_them(tmp_path: Path) -> None:
+    triton: Any = pytest.importorskip("triton", reason="Triton is not installed")
+    include = Path(triton.__file__).parent / "backends" / "nvidia" / "include"
+    if not (include / "cuda_occupancy.h").is_file():
+        pytest.skip("this Triton has no cuda_occupancy.h")
+    source, program = tmp_path / "occupancy.cpp", tmp_path / "occupancy"
+    source.write_text(_OCCUPANCY)
+    subprocess.run(["g++", "-w", f"-I{include}", str(source), "-o", str(program)], check=True)
+    questions, expected = [], []
+    for kind, registers, shared_bytes, num_warps in itertools.product(
+        GPU_KINDS, (32, 54, 62, 97, 128, 152, 193, 255), (0, 512, 24_900, 41_472, 57_856), (1, 4, 8)
+    ):
+        numbers = (32 * kind.warps, 1024 * kind.shared_kib, registers, shared_bytes, num_warps)
+        questions.append(" ".join(map(str, (*kind.capability.split("."), *numbers))))
+        expected.append(
+            count_programs(
+                kind.capability,
+                registers=registers,
+                shared_bytes=shared_bytes,
+                num_warps=num_warps,
+            )
+        )
+    told = subprocess.run([program], input="\n".join(questions), capture_output=True, text=True)
+    assert told.returncode == 0
+    assert list(map(int, told.stdout.split())) == expected
 
 
 @pytest.fixture(scope="module")

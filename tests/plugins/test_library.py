@@ -196,7 +196,9 @@ def test_a_run_launches_both_kernels_with_the_arguments_of_the_specification(
     spec = AttentionSpec(
         num_heads=2, block_size=64, num_random_blocks=3, longest_full=0, scale=0.125
     )
-    launch = plan_launch(spec, batch=1, length=4000, head_dim=64, tile_rows=32, num_sms=16)
+    launch = plan_launch(
+        spec, batch=1, length=4000, head_dim=64, tile_rows=32, num_sms=16, programs_per_sm=2
+    )
     assert launch.num_splits > 1
     query, key, value, mask, output, partial = map(_pointer, range(1, 7))
     attend, combine = lines[3], lines[4]
@@ -256,9 +258,9 @@ def test_an_empty_batch_launches_nothing(build: _Build) -> None:
 def test_an_engine_from_a_smaller_gpu_stays_within_its_workspace(build: _Build) -> None:
     sizes = ("--batch", 1, "--heads", 1, "--length", 4000)
     usual = build.launches(*sizes)[3]["arguments"][8]
-    fewer = build.launches(*sizes, "--workspace-rows", 3 * 32)[3]["arguments"][8]
+    fewer = build.launches(*sizes, "--workspace-rows", 6 * 32)[3]["arguments"][8]
     assert usual == 8
-    assert fewer == 4 * 3 // 4  # programs of three multiprocessors, for four tiles
+    assert fewer == 2 * 6 // 4  # programs of six multiprocessors, for four tiles
 
 
 @pytest.mark.parametrize(
