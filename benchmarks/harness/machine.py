@@ -15,7 +15,8 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = (
     *("pegasus-edge", "ctranslate2", "numpy", "onnx", "onnxruntime", "onnxscript", "torch"),
-    *("transformers", "cuda-bindings", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13"),
+    *("transformers", "cuda-bindings", "onnxruntime-gpu", "tensorrt"),
+    *(f"tensorrt-{library}cu{cuda}" for library in ("", "rtx-") for cuda in (12, 13)),
 )
 
 

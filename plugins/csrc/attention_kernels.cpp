@@ -124,6 +124,7 @@ Launch plan_attention(const AttentionKernels& kernels, const AttentionSpec& spec
     // splits fit into it, and the result is the same.
     request.num_sms =
         std::min<int64_t>(kernels.num_sms, workspace_rows / request.tile_rows);
+    request.programs_per_sm = kernels.attend_image->programs_per_sm;
     return plan_launch(spec, request);
 }
 

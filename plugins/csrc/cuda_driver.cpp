@@ -38,6 +38,7 @@ Loaded load_driver() {
     CudaDriver& driver = loaded.driver;
     std::string& problem = loaded.problem;
     resolve(library, "cuInit", driver.init, problem);
+    resolve(library, "cuDriverGetVersion", driver.version, problem);
     resolve(library, "cuDeviceGetCount", driver.device_count, problem);
     resolve(library, "cuDeviceGet", driver.device, problem);
     resolve(library, "cuDeviceGetAttribute", driver.device_attribute, problem);

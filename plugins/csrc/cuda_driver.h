@@ -20,6 +20,7 @@ struct Gpu {
 // and the plain names are what every driver has.
 struct CudaDriver {
     CUresult (*init)(unsigned int);
+    CUresult (*version)(int*);
     CUresult (*device_count)(int*);
     CUresult (*device)(CUdevice*, int);
     CUresult (*device_attribute)(int*, CUdevice_attribute, CUdevice);

@@ -34,6 +34,8 @@ struct KernelImage {
     int32_t tile_rows;     // of queries that a program computes
     int32_t num_warps;     // a block has 32 times as many threads
     int32_t shared_bytes;  // dynamic shared memory of a block
+    int32_t least_driver;  // its CUDA version, 12080 for 12.8; 0: not known
+    int32_t programs_per_sm;  // how many a multiprocessor runs at once, about
     const void* code;      // ends in a zero, as the driver wants of PTX
 };
 

@@ -10,7 +10,7 @@
 
 namespace pegasus {
 
-inline constexpr int64_t programs_per_sm = 4;
+inline constexpr int64_t most_programs_per_sm = 4;
 inline constexpr int64_t least_blocks = 8;
 inline constexpr int64_t float_bytes = 4;
 
@@ -20,6 +20,7 @@ struct LaunchRequest {
     int64_t head_dim = 0;   // Dh
     int64_t tile_rows = 1;  // of queries that a program computes; divides b
     int64_t num_sms = 0;    // multiprocessors of the GPU
+    int64_t programs_per_sm = 1;  // how many of them one of those runs at once
 };
 
 struct Launch {
@@ -39,7 +40,9 @@ constexpr Launch plan_launch(const AttentionSpec& spec, const LaunchRequest& req
     if (!is_full) {
         const int64_t most = (num_blocks + least_blocks - 1) / least_blocks;
         const int64_t end_tiles = std::max<int64_t>(1, tiles * num_ends);
-        const int64_t wanted = programs_per_sm * request.num_sms / end_tiles;
+        const int64_t at_once =
+            request.num_sms * std::min(request.programs_per_sm, most_programs_per_sm);
+        const int64_t wanted = at_once / end_tiles;
         launch.num_splits = std::max<int64_t>(1, std::min(wanted, most));
     }
     launch.num_programs = tiles * (num_ends * launch.num_splits + num_blocks - num_ends);
@@ -53,7 +56,7 @@ constexpr Launch plan_launch(const AttentionSpec& spec, const LaunchRequest& req
 
 // What no shape's workspace_bytes exceed, where num_sms * tile_rows is at most workspace_rows.
 constexpr int64_t workspace_limit(int64_t head_dim, int64_t workspace_rows) noexcept {
-    return programs_per_sm * workspace_rows * (head_dim + 2) * float_bytes;
+    return most_programs_per_sm * workspace_rows * (head_dim + 2) * float_bytes;
 }
 
 }  // namespace pegasus

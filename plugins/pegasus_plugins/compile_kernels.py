@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pegasus_plugins.gpus import GPU_KINDS, kind_of, least_driver
 from pegasus_plugins.kernel_file import (
     ATTEND,
     COMBINE,
@@ -41,15 +42,13 @@ __all__ = [
     "table_row",
 ]
 
-CAPABILITIES = ("8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "11.0", "12.0")
-"""A100, RTX 30, Orin, RTX 40, H100, B200, Thor, RTX 50."""
-_RARER = ("10.3", "12.1")
-"""B300 and GB10: compiled for if they are named."""
+CAPABILITIES = tuple(kind.capability for kind in GPU_KINDS if kind.is_usual)
+"""What is compiled for unless others are named."""
 _FALLBACK = "8.0"
 """Its PTX is kept too, for GPUs that are not listed."""
 _SHORT_TYPES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
 _TABLE = f"{'kernel':<15}{'type':<9}{'Dh':>4}{'b':>5}{'plan':>5}{'GPU':>6}{'tile':>6}{'warps':>6}"
-_TABLE += f"{'registers':>10}{'shared':>8}{'spills':>7}"
+_TABLE += f"{'registers':>10}{'shared':>8}{'spills':>7}{'fit':>4}"
 Constants = Mapping[str, int | float | None]
 
 
@@ -62,21 +61,31 @@ class CompiledPtx:
     shared_bytes: int
     tile_rows: int
 
+    @property
+    def ptx_version(self) -> str:
+        """Such as "8.0"; a driver older than its CUDA does not take it."""
+        found = re.search(r"^\.version\s+(\d+\.\d+)", self.text, re.MULTILINE)
+        assert found is not None
+        return found[1]
+
 
 def compile_images(variant: KernelVariant, capability: str) -> Iterator[KernelImage]:
     """Both kernels of a variant for one GPU."""
     for kernel in (ATTEND, COMBINE):
         compiled = compile_ptx(kernel, variant, capability)
-        code, registers, spill_bytes = _assemble(compiled.text, capability)
-        images = {"cubin": code}
+        ptxas = _oldest_ptxas(capability)
+        code, registers, spill_bytes = _assemble(compiled.text, ptxas.path)
+        images: dict[Literal["cubin", "ptx"], bytes] = {"cubin": code}
         if capability == _FALLBACK:
             images["ptx"] = compiled.text.encode() + b"\0"
         for kind, image in images.items():
+            cuda = _cuda_version(ptxas.version) if kind == "cubin" else None
             yield KernelImage(
                 kernel=kernel,
                 variant=variant,
                 capability=capability,
-                kind="ptx" if kind == "ptx" else "cubin",
+                kind=kind,
+                least_driver=least_driver(capability, ptx=compiled.ptx_version, ptxas=cuda),
                 tile_rows=compiled.tile_rows,
                 num_warps=compiled.num_warps,
                 shared_bytes=compiled.shared_bytes,
@@ -120,11 +129,14 @@ def compile_ptx(
             if types[name].startswith("*")
         },
     )
-    options = {
+    options: dict[str, int] = {
         "num_warps": cut.num_warps,
         "num_stages": cut.num_stages,
         "enable_fp_fusion": True,
     }
+    if kind := kind_of(capability):
+        # Left to itself, Triton writes the newest that its ptxas takes, which older drivers do not.
+        options["ptx_version"] = int(kind.ptx.replace(".", ""))
     target = GPUTarget("cuda", int(capability.replace(".", "")), 32)
     compiled = triton.compile(source, target=target, options=options)
     return CompiledPtx(
@@ -169,16 +181,34 @@ def _argument_types(variant: KernelVariant) -> dict[str, str]:
     }
 
 
-def _assemble(ptx: str, capability: str) -> tuple[bytes, int, int]:
-    """PTX to a cubin, its registers per thread, and bytes that spill."""
-    from triton.backends.nvidia.compiler import get_ptxas
+def _oldest_ptxas(capability: str) -> Any:
+    """Of the assemblers that Triton brings, the oldest that knows a GPU: with `path` and `version`.
 
+    What CUDA 13's writes, no driver of CUDA 12 is promised to take; Triton uses it from 9.0 on.
+    """
+    import triton
+
+    found = (getattr(triton.knobs.nvidia, name, None) for name in ("ptxas", "ptxas_blackwell"))
+    tools = [tool for tool in found if tool is not None]
+    tools.sort(key=lambda tool: _cuda_version(tool.version))
+    kind = kind_of(capability)
+    known = [x for x in tools if kind is not None and _cuda_version(x.version) >= kind.cuda]
+    return (known or tools[-1:])[0]
+
+
+def _cuda_version(text: str) -> int:
+    """ "12.9" -> 12090, as CUDA counts."""
+    major, minor = text.split(".")
+    return 1000 * int(major) + 10 * int(minor)
+
+
+def _assemble(ptx: str, ptxas: str) -> tuple[bytes, int, int]:
+    """PTX to a cubin, its registers per thread, and bytes that spill."""
     architecture = re.search(r"^\.target\s+(sm_\w+)", ptx, re.MULTILINE)
     assert architecture is not None
     with tempfile.TemporaryDirectory(prefix="pegasus-kernels-") as folder:
         source, output = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
         source.write_text(ptx)
-        ptxas = get_ptxas(int(capability.replace(".", ""))).path
         command = [ptxas, "-v", f"-arch={architecture[1]}", str(source), "-o", str(output)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         code = output.read_bytes()
@@ -207,6 +237,7 @@ def table_row(image: KernelImage) -> str:
         f"{image.kernel:<15}{variant.dtype:<9}{variant.head_dim:>4}{variant.block_size:>5}"
         f"{variant.plan_columns:>5}{image.capability:>6}{image.tile_rows:>6}{image.num_warps:>6}"
         f"{image.registers:>10}{image.shared_bytes:>8}{image.spill_bytes:>7}"
+        f"{image.programs_per_sm:>4}"
     )
 
 
@@ -259,7 +290,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Compile the block-sparse attention kernels for GPUs that need not be here, "
         "and print what they take of one: registers per thread, bytes of shared memory per block "
-        "of threads, bytes of registers that spill into memory.",
+        "of threads, bytes of registers that spill into memory, and how many of these blocks fit "
+        "on a multiprocessor at once.",
     )
     add = parser.add_argument
     add("--output", type=Path, metavar="FILE", help="kernel file to write (default: none)")
@@ -278,7 +310,7 @@ def _parser() -> argparse.ArgumentParser:
         "--capability",
         nargs="+",
         default=list(CAPABILITIES),
-        choices=(*CAPABILITIES, *_RARER),
+        choices=[kind.capability for kind in GPU_KINDS],
         metavar="X.Y",
         help=f"compute capabilities (default: {' '.join(CAPABILITIES)})",
     )

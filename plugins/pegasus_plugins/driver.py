@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pegasus_plugins.cuda_calls import CudaCalls, import_cuda
+from pegasus_plugins.cuda_calls import CudaCallError, CudaCalls, import_cuda
+from pegasus_plugins.gpus import cuda_text
 from pegasus_plugins.kernel_file import (
     ATTEND,
     COMBINE,
@@ -45,6 +46,11 @@ UNASKED_SHARED_BYTES = 48 * 1024
 """More dynamic shared memory than this has to be asked for, once per loaded kernel."""
 WARP_THREADS = 32
 """Of a warp."""
+_REFUSED_IMAGES = (
+    "CUDA_ERROR_INVALID_IMAGE",
+    "CUDA_ERROR_NO_BINARY_FOR_GPU",
+    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+)
 _PLENTY_OF_SMS = 256
 """More than any GPU has, for builds on machines without one."""
 
@@ -248,8 +254,23 @@ def _attribute(calls: CudaCalls, device: Any, name: str) -> int:
 
 
 def _load_function(calls: CudaCalls, image: KernelImage) -> Any:
+    has = calls("cuDriverGetVersion")
+    what = f"the {image.kind} of {image.kernel} for compute capability {image.capability}"
+    if has < image.least_driver:
+        raise PluginError(
+            f"{what} needs a driver of CUDA {cuda_text(image.least_driver)}, this one is of CUDA "
+            f"{cuda_text(has)}: update the driver"
+        )
     code = image.code if image.kind == "cubin" else image.code.rstrip(b"\0") + b"\0"
-    module = calls("cuModuleLoadData", code)
+    try:
+        module = calls("cuModuleLoadData", code)
+    except CudaCallError as err:
+        if err.code not in _REFUSED_IMAGES:
+            raise
+        raise PluginError(
+            f"{err}: a driver of CUDA {cuda_text(has)} does not take {what}: update it, or compile "
+            "the kernels again with python -m pegasus_plugins.compile_kernels"
+        ) from err
     function = calls("cuModuleGetFunction", module, image.kernel.encode())
     if image.shared_bytes > UNASKED_SHARED_BYTES:
         name = "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"
@@ -268,6 +289,7 @@ def _planned(
         head_dim=shape.variant.head_dim,
         tile_rows=image.tile_rows,
         num_sms=num_sms,
+        programs_per_sm=image.programs_per_sm,
     )
 
 

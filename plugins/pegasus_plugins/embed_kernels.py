@@ -46,7 +46,8 @@ extern "C" __attribute__((visibility("hidden"))) const unsigned char pegasus_ker
 namespace pegasus {{
 namespace {{
 
-// kernel, {{dtype, head dim, block size, plan columns}}, capability, PTX, tile rows, warps, shared
+// kernel, {{dtype, head dim, block size, plan columns}}, capability, PTX, tile rows, warps, shared,
+// least driver, programs per multiprocessor
 const KernelImage images[] = {{
 {rows}
 }};
@@ -93,7 +94,8 @@ def _row(image: KernelImage, *, offset: int) -> str:
         f'{{"{image.kernel}", '
         f'{{"{variant.dtype}", {variant.head_dim}, {variant.block_size}, {variant.plan_columns}}}, '
         f"{{{int(major)}, {int(minor)}}}, {is_ptx}, "
-        f"{image.tile_rows}, {image.num_warps}, {image.shared_bytes}, "
+        f"{image.tile_rows}, {image.num_warps}, {image.shared_bytes}, {image.least_driver}, "
+        f"{image.programs_per_sm}, "
         f"pegasus_kernel_code + {offset}}}"
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pegasus_plugins.gpus import count_programs
 from pegasus_plugins.specification import BLOCK_SIZES, DTYPES, HEAD_DIMS
 
 __all__ = [
@@ -33,6 +34,8 @@ ATTEND, COMBINE = "attend_blocks", "combine_splits"
 """The two kernels; see `kernel.py`."""
 _MAGIC = b"PEGKERN1"
 _MAX_HEADER_BYTES = 2**24
+_LEAST_DRIVER = "least_driver"
+"""Not in files of versions up to 0.1.0, which are read all the same."""
 _NUM_FIELDS = ("num_warps", "shared_bytes", "registers", "spill_bytes", "tile_rows")
 
 
@@ -69,7 +72,8 @@ class KernelImage:
     kernel: ATTEND or COMBINE, the name of its entry. capability: of the GPU, such as "8.7".
     kind: "cubin" for that GPU, or "ptx", which a driver compiles for later ones too. tile_rows:
     rows of queries that a program computes. shared_bytes: dynamic shared memory of a block of
-    threads, of which there are 32 * num_warps. registers, spill_bytes: per thread.
+    threads, of which there are 32 * num_warps. registers, spill_bytes: per thread. least_driver:
+    the CUDA version that a driver has at least, 12080 for 12.8; 0 if the file does not say.
     """
 
     kernel: str
@@ -81,7 +85,21 @@ class KernelImage:
     shared_bytes: int
     registers: int
     spill_bytes: int
+    least_driver: int = 0
     code: bytes = dataclasses.field(repr=False)
+
+    @property
+    def programs_per_sm(self) -> int:
+        """How many a multiprocessor of its GPU runs at once; about, on others, and of PTX."""
+        return max(
+            1,
+            count_programs(
+                self.capability,
+                registers=self.registers,
+                shared_bytes=self.shared_bytes,
+                num_warps=self.num_warps,
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,6 +144,7 @@ def write_kernel_file(path: Path, kernels: KernelFile) -> None:
     entries = []
     for image in kernels.images:
         entry = {k: getattr(image, k) for k in ("kernel", "capability", "kind", *_NUM_FIELDS)}
+        entry[_LEAST_DRIVER] = image.least_driver
         entries.append({**entry, **dataclasses.asdict(image.variant), "bytes": len(image.code)})
     header = json.dumps({"compiler": kernels.compiler, "images": entries}).encode()
     with path.open("xb") as file:
@@ -178,7 +197,8 @@ def _image(entry: dict[str, Any], code: bytes) -> KernelImage:
         block_size=_number(entry, "block_size"),
         plan_columns=_number(entry, "plan_columns"),
     )
-    numbers = {name: _number(entry, name) for name in _NUM_FIELDS}
+    added = [_LEAST_DRIVER] if _LEAST_DRIVER in entry else []
+    numbers = {name: _number(entry, name) for name in (*_NUM_FIELDS, *added)}
     return KernelImage(
         kernel=kernel, variant=variant, capability=capability, kind=kind, code=code, **numbers
     )

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from pegasus_plugins.specification import AttentionSpec
 
-__all__ = ["LEAST_BLOCKS", "Launch", "plan_launch", "workspace_limit"]
+__all__ = ["LEAST_BLOCKS", "MOST_PROGRAMS_PER_SM", "Launch", "plan_launch", "workspace_limit"]
 
-PROGRAMS_PER_SM = 4
-"""How many of them a streaming multiprocessor runs at once, about."""
+MOST_PROGRAMS_PER_SM = 4
+"""More than so many at once are not counted on, though small ones may fit: an engine's workspace is
+for these."""
 LEAST_BLOCKS = 8
 """Of keys, for a program that reads a part of them: not many more than the others read."""
 _FLOAT_BYTES = 4
@@ -38,16 +39,29 @@ class Launch:
 
 
 def plan_launch(
-    spec: AttentionSpec, *, batch: int, length: int, head_dim: int, tile_rows: int, num_sms: int
+    spec: AttentionSpec,
+    *,
+    batch: int,
+    length: int,
+    head_dim: int,
+    tile_rows: int,
+    num_sms: int,
+    programs_per_sm: int,
 ) -> Launch:
-    """batch: B. length: S. head_dim: Dh. tile_rows divides b; num_sms: of the GPU."""
+    """batch: B. length: S. head_dim: Dh. tile_rows divides b; num_sms: of the GPU; programs_per_sm:
+    how many of them one of its multiprocessors runs at once, `KernelImage.programs_per_sm`.
+
+    The ends are split so that all their programs run at once, and no further: a second wave would
+    take as long as the first.
+    """
+    at_once = num_sms * min(programs_per_sm, MOST_PROGRAMS_PER_SM)
     num_blocks = spec.num_blocks(length)
     tiles = batch * spec.num_heads * (spec.block_size // tile_rows)  # of one block of queries
     num_ends = num_blocks if spec.is_full(length) else min(num_blocks, 2)
     num_splits = 1
     if not spec.is_full(length):
         most = -(-num_blocks // LEAST_BLOCKS)
-        num_splits = max(1, min(PROGRAMS_PER_SM * num_sms // max(1, tiles * num_ends), most))
+        num_splits = max(1, min(at_once // max(1, tiles * num_ends), most))
     num_programs = tiles * (num_ends * num_splits + num_blocks - num_ends)
     if num_splits == 1:
         return Launch(
@@ -64,4 +78,4 @@ def plan_launch(
 
 def workspace_limit(*, head_dim: int, tile_rows: int, num_sms: int) -> int:
     """What no shape's `workspace_bytes` exceed, on a GPU of so many multiprocessors."""
-    return PROGRAMS_PER_SM * num_sms * tile_rows * (head_dim + 2) * _FLOAT_BYTES
+    return MOST_PROGRAMS_PER_SM * num_sms * tile_rows * (head_dim + 2) * _FLOAT_BYTES

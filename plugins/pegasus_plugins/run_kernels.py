@@ -12,13 +12,15 @@ from torch import Tensor
 
 from pegasus_plugins.kernel import attend_blocks, combine_splits
 from pegasus_plugins.kernel_file import KernelVariant
-from pegasus_plugins.launch import plan_launch
+from pegasus_plugins.launch import MOST_PROGRAMS_PER_SM, plan_launch
 from pegasus_plugins.specification import AttentionSpec, SpecificationError
 from pegasus_plugins.tuning import Tuning, tune
 
 __all__ = ["attend", "variant_of"]
 
 _INTERPRETED_SMS = 4  # so that the ends are split there too
+_USUAL_PROGRAMS = 2
+"""Of the default variants, on most GPUs: what is compiled here is not asked what it takes."""
 
 
 def attend(
@@ -48,6 +50,7 @@ def attend(
         head_dim=head_dim,
         tile_rows=cut.tile_rows,
         num_sms=num_sms or _count_sms(query),
+        programs_per_sm=MOST_PROGRAMS_PER_SM if query.device.type == "cpu" else _USUAL_PROGRAMS,
     )
     output = torch.empty_like(query)
     partial = query.new_empty(launch.workspace_bytes // 4, dtype=torch.float32)

@@ -2,8 +2,8 @@
 
 Chosen by counting registers and shared memory (`python -m pegasus_plugins.compile_kernels` prints
 them): nothing spills, no program holds more shared memory than the GPUs with the least of it have
-for one (99 KiB: 8.6, 8.9 and 12.0), and two fit there for head dims up to 64. `plugins/README.md`
-has the figures.
+for one (99 KiB: 8.6, 8.9 and 12.0), and two of fp16 or bf16 run there at once for head dims up to
+64. `plugins/README.md` has the figures.
 """
 
 from dataclasses import dataclass

@@ -228,7 +228,7 @@ def test_an_extra_that_is_installed_exists(path: Path) -> None:
         for line in shell_lines(block)
         if line.startswith("pip install")
     ]
-    groups = [group for line in lines for group in re.findall(r"\[([\w,]+)\]", line)]
+    groups = [group for line in lines for group in re.findall(r"\[([\w,-]+)\]", line)]
     named = {name for group in groups for name in group.split(",")}
     assert named - set(project["optional-dependencies"]) == set()
 

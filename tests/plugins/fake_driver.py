@@ -10,6 +10,8 @@ from typing import Any
 class Result(enum.IntEnum):
     CUDA_SUCCESS = 0
     CUDA_ERROR_INVALID_VALUE = 1
+    CUDA_ERROR_INVALID_IMAGE = 200
+    CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222
 
 
 class DeviceAttribute(enum.IntEnum):
@@ -47,8 +49,11 @@ class FakeDriver:
         self.functions: list[str] = []
         self.shared_bytes: dict[int, int] = {}
         self.launched: list[Launched] = []
+        self.version = 12060
         self.failing = ""
         """The name of a call that fails."""
+        self.refusal = Result.CUDA_SUCCESS
+        """What the driver says of images."""
         self.has_driver = True
 
     def __getattribute__(self, name: str) -> Any:
@@ -69,6 +74,9 @@ class FakeDriver:
     def cuInit(self, flags: int) -> tuple[Result]:  # noqa: N802
         assert flags == 0
         return (Result.CUDA_SUCCESS,)
+
+    def cuDriverGetVersion(self) -> tuple[Result, int]:  # noqa: N802
+        return Result.CUDA_SUCCESS, self.version
 
     def cuDeviceGetCount(self) -> tuple[Result, int]:  # noqa: N802
         return Result.CUDA_SUCCESS, self.num_devices
@@ -94,7 +102,7 @@ class FakeDriver:
 
     def cuModuleLoadData(self, code: bytes) -> tuple[Result, int]:  # noqa: N802
         self.loaded.append(code)
-        return Result.CUDA_SUCCESS, len(self.loaded)
+        return self.refusal, len(self.loaded)
 
     def cuModuleGetFunction(self, module: int, name: bytes) -> tuple[Result, int]:  # noqa: N802
         assert module == len(self.loaded)

@@ -11,6 +11,7 @@ import pytest
 
 from pegasus_plugins import compile_kernels
 from pegasus_plugins.compile_kernels import CAPABILITIES, compiler_environment
+from pegasus_plugins.gpus import GPU_KINDS
 from pegasus_plugins.kernel_file import (
     ATTEND,
     COMBINE,
@@ -62,7 +63,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[int, KernelFile]:
         kernels = read_kernel_file(path)
         cubins = [image for image in kernels.images if image.kind == "cubin"]
         header, *rows = result.stdout.splitlines()
-        assert header.split()[-3:] == ["registers", "shared", "spills"]
+        assert header.split()[-4:] == ["registers", "shared", "spills", "fit"]
         assert rows == [compile_kernels.table_row(image) for image in cubins]
         return kernels
 
@@ -111,6 +112,7 @@ def test_kernels_fit_the_gpus(compiled: dict[int, KernelFile], columns: int) -> 
         assert image.shared_bytes <= LEAST_SHARED_BYTES, image
         assert image.registers * 32 * image.num_warps <= 65536, image
         assert (image.tile_rows, image.num_warps) == (cut.tile_rows, cut.num_warps)
+        assert image.programs_per_sm >= 2, image
 
 
 def test_products_are_tensor_cores_and_keys_are_fetched_ahead(
@@ -148,6 +150,38 @@ def test_the_oldest_gpus_ptx_is_kept_with_the_parameters_that_are_documented(
         expected = PARAMETERS.get((image.kernel, columns), PARAMETERS[COMBINE, 0])
         assert ptx_parameters(image) == expected
         assert b"_scratch" not in image.code
+
+
+LEAST_DRIVERS = dict.fromkeys(("8.0", "8.6", "8.7", "8.9", "9.0"), 12000) | {
+    "10.0": 12070,
+    "11.0": 13000,
+    "12.0": 12080,
+}
+
+
+def test_an_image_says_which_driver_it_needs(compiled: dict[int, KernelFile]) -> None:
+    for image in (*compiled[0].images, *compiled[3].images):
+        assert image.least_driver == LEAST_DRIVERS[image.capability], image
+        if image.kind == "ptx":
+            assert b"\n.version 8.0\n" in image.code
+        elif image.least_driver == 12000:
+            assert image.code[8] == 7  # the version of the ELF format that CUDA 12 writes; 13: 8
+
+
+def test_ptx_is_of_the_oldest_version_that_a_gpu_allows(compiled: dict[int, KernelFile]) -> None:
+    """Triton left to itself writes 9.4 from 9.0 on. Its cache has these kernels already."""
+    script = (
+        "import sys\n"
+        "from pegasus_plugins.compile_kernels import compile_ptx\n"
+        "from pegasus_plugins.kernel_file import ATTEND, KernelVariant\n"
+        "variant = KernelVariant(dtype='float16', head_dim=64, block_size=64, plan_columns=0)\n"
+        "for capability in sys.argv[1:]:\n"
+        "    print(compile_ptx(ATTEND, variant, capability).ptx_version)\n"
+    )
+    result = run_python("-c", script, *CAPABILITIES)
+    assert result.returncode == 0, result.stderr
+    expected = [kind.ptx for kind in GPU_KINDS if kind.capability in CAPABILITIES]
+    assert result.stdout.split() == expected
 
 
 def test_constants_and_tiles_may_be_chosen_by_the_caller() -> None:

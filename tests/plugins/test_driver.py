@@ -20,7 +20,7 @@ from pegasus_plugins.kernel_file import ATTEND, COMBINE, KernelFile, KernelFileE
 from pegasus_plugins.launch import plan_launch, workspace_limit
 from pegasus_plugins.plugin_error import PluginError
 from pegasus_plugins.specification import AttentionSpec, SpecificationError
-from plugins.fake_driver import FakeDriver
+from plugins.fake_driver import FakeDriver, Result
 from plugins.kernel_images import HALF, PLANNED, image, kernel_file
 
 SPEC = AttentionSpec(num_heads=4, block_size=64, num_random_blocks=3, longest_full=704, scale=0.125)
@@ -33,9 +33,12 @@ STREAM = 77
 
 def test_a_long_source_is_split_and_combined() -> None:
     driver = FakeDriver()
-    AttentionLauncher(kernel_file(HALF), driver=driver).launch(SPEC, LONG, MEMORY, STREAM)
-    planned = plan_launch(SPEC, batch=1, length=4096, head_dim=64, tile_rows=32, num_sms=16)
-    assert planned.num_splits == 4
+    kernels = kernel_file(HALF, registers=152)  # of which three programs fit on an Orin's
+    AttentionLauncher(kernels, driver=driver).launch(SPEC, LONG, MEMORY, STREAM)
+    planned = plan_launch(
+        SPEC, batch=1, length=4096, head_dim=64, tile_rows=32, num_sms=16, programs_per_sm=3
+    )
+    assert planned.num_splits == 3
     attend, combine = driver.launched
     assert (attend.kernel, combine.kernel) == (ATTEND, COMBINE)
     assert attend.grid == (planned.num_programs, 1, 1)
@@ -45,9 +48,9 @@ def test_a_long_source_is_split_and_combined() -> None:
     assert attend.stream == combine.stream == STREAM
     bias = pytest.approx(math.log(4))
     pointers = (0x1000, 0x2000, 0x3000, 0x4000)
-    assert attend.values == (*pointers, 4096, 4, 704, 0, 4, 0.125, bias, 0x5000, 0x7000)
+    assert attend.values == (*pointers, 4096, 4, 704, 0, 3, 0.125, bias, 0x5000, 0x7000)
     assert attend.types == (*["void_p"] * 4, *["int"] * 5, *["float"] * 2, *["void_p"] * 2)
-    assert combine.values == (0x7000, 0x4000, 4096, 4, 4, 0x5000)
+    assert combine.values == (0x7000, 0x4000, 4096, 4, 3, 0x5000)
     assert combine.types == ("void_p", "void_p", "int", "int", "int", "void_p")
 
 
@@ -88,10 +91,10 @@ def test_an_engines_workspace_is_for_the_largest_gpu_and_the_largest_tiles() -> 
 
 def test_a_smaller_workspace_splits_less() -> None:
     driver = FakeDriver()
-    launcher = AttentionLauncher(kernel_file(HALF), driver=driver)
+    launcher = AttentionLauncher(kernel_file(HALF, registers=152), driver=driver)
     limit = workspace_limit(head_dim=64, tile_rows=launcher.workspace_rows(64), num_sms=1)
     assert 0 < launcher.workspace_bytes(SPEC, LONG) <= limit
-    for rows, num_splits in [(16 * 32, 4), (1000 * 32, 4), (8 * 32, 2), (0, 1)]:
+    for rows, num_splits in [(16 * 32, 3), (1000 * 32, 3), (11 * 32, 2), (0, 1)]:
         launcher.launch(SPEC, LONG, MEMORY, STREAM, workspace_rows=rows)
         assert [x for x in driver.launched if x.kernel == ATTEND][-1].values[8] == num_splits
 
@@ -184,6 +187,37 @@ def test_a_call_that_fails_says_which_and_why() -> None:
     message = r"^cuModuleLoadData failed with CUDA_ERROR_INVALID_VALUE \(invalid argument\)$"
     with pytest.raises(PluginError, match=message):
         AttentionLauncher(kernel_file(HALF), driver=driver).prepare(HALF)
+
+
+def test_a_driver_that_is_too_old_for_a_kernel_is_told_which_it_needs() -> None:
+    driver = FakeDriver()
+    kernels = kernel_file(HALF, least_driver=12080)
+    message = (
+        r"^the cubin of attend_blocks for compute capability 8\.7 needs a driver of CUDA 12\.8, "
+        r"this one is of CUDA 12\.6: update the driver$"
+    )
+    with pytest.raises(PluginError, match=message):
+        AttentionLauncher(kernels, driver=driver).prepare(HALF)
+    assert not driver.loaded
+    driver.version = 12080
+    AttentionLauncher(kernels, driver=driver).prepare(HALF)
+    assert len(driver.loaded) == 2
+
+
+@pytest.mark.parametrize(
+    "refusal", [Result.CUDA_ERROR_INVALID_IMAGE, Result.CUDA_ERROR_UNSUPPORTED_PTX_VERSION]
+)
+def test_an_image_that_the_driver_refuses_says_what_to_do(refusal: Result) -> None:
+    """Of a file that does not say which driver it needs."""
+    driver = FakeDriver()
+    driver.refusal = refusal
+    message = (
+        rf"^cuModuleLoadData failed with {refusal.name} \(.*\): a driver of CUDA 12\.6 does not "
+        r"take the ptx of attend_blocks for compute capability 8\.7: update it, or compile the "
+        r"kernels again with python -m pegasus_plugins\.compile_kernels$"
+    )
+    with pytest.raises(PluginError, match=message):
+        AttentionLauncher(kernel_file(HALF, kind="ptx"), driver=driver).prepare(HALF)
 
 
 def test_a_machine_without_a_driver_is_told_so() -> None:

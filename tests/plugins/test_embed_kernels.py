@@ -30,6 +30,7 @@ def _image(**changes: object) -> KernelImage:
         "shared_bytes": 65536,
         "registers": 128,
         "spill_bytes": 0,
+        "least_driver": 12080,
         "code": b"\x7fELF",
     }
     return KernelImage(**(fields | changes))  # type: ignore[arg-type]
@@ -56,11 +57,11 @@ def test_a_row_of_the_table_says_what_an_image_is(tmp_path: Path) -> None:
     embed_kernels(_kernels(_image(), ptx), tmp_path)
     table = (tmp_path / TABLE_NAME).read_text()
     assert (
-        '{"attend_blocks", {"float16", 64, 32, 3}, {8, 7}, false, 16, 4, 65536, '
+        '{"attend_blocks", {"float16", 64, 32, 3}, {8, 7}, false, 16, 4, 65536, 12080, 2, '
         "pegasus_kernel_code + 0}" in table
     )
     assert (
-        '{"combine_splits", {"float16", 64, 32, 3}, {10, 0}, true, 16, 4, 0, '
+        '{"combine_splits", {"float16", 64, 32, 3}, {10, 0}, true, 16, 4, 0, 12080, 4, '
         "pegasus_kernel_code + 64}" in table
     )
 

@@ -32,6 +32,7 @@ def make_image(capability: str, kind: str = "cubin", **changes: Any) -> KernelIm
         "shared_bytes": 57856,
         "registers": 145,
         "spill_bytes": 0,
+        "least_driver": 12080,
         "code": f"{kind} for {capability}".encode(),
     }
     return KernelImage(**{**fields, **changes})
@@ -69,6 +70,17 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     for image, expected in zip(got.images, images, strict=True):
         for name in (*FIELDS, "code"):
             assert getattr(image, name) == getattr(expected, name), name
+
+
+def test_a_file_that_does_not_say_which_driver_it_needs_is_read(tmp_path: Path) -> None:
+    """As every file up to version 0.1.0."""
+
+    def forget(header: dict[str, Any]) -> None:
+        for entry in header["images"]:
+            del entry["least_driver"]
+
+    path = with_header(written(tmp_path, make_image("8.0"), make_image("9.0")), forget)
+    assert [x.least_driver for x in read_kernel_file(path).images] == [0, 0]
 
 
 def test_a_file_is_not_overwritten(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ shapes = st.fixed_dictionaries(
         "batch": st.integers(1, 4),
         "length": st.integers(1, 6000),
         "num_sms": st.integers(1, 200),
+        "programs_per_sm": st.integers(1, 8),
         "halves": st.sampled_from([1, 2, 4]),
     }
 )
@@ -80,6 +81,7 @@ def launched(shape: dict[str, int]) -> tuple[AttentionSpec, Launch, int]:
         head_dim=64,
         tile_rows=tile_rows,
         num_sms=shape["num_sms"],
+        programs_per_sm=shape["programs_per_sm"],
     )
     return spec, launch, tile_rows
 
@@ -121,6 +123,7 @@ def test_no_shape_needs_more_workspace_than_the_limit(shape: dict[str, int], hea
         head_dim=head_dim,
         tile_rows=tile_rows,
         num_sms=shape["num_sms"],
+        programs_per_sm=shape["programs_per_sm"],
     )
     limit = workspace_limit(head_dim=head_dim, tile_rows=tile_rows, num_sms=shape["num_sms"])
     assert 0 <= launch.workspace_bytes <= limit
@@ -141,23 +144,31 @@ def test_only_ends_that_are_split_need_workspace_and_a_second_kernel(shape: dict
 
 
 @pytest.mark.parametrize(
-    ("num_blocks", "num_sms", "num_splits"),
+    ("num_blocks", "num_sms", "per_sm", "num_splits"),
     [
-        (1, 132, 1),
-        (LEAST_BLOCKS, 132, 1),  # no more keys than the others read
-        (LEAST_BLOCKS + 1, 132, 2),
-        (64, 132, 8),  # 64 / LEAST_BLOCKS
-        (256, 132, 16),  # 4 programs on each of 132, for 32 tiles
-        (256, 8, 1),
-        (256, 24, 3),
+        (1, 132, 4, 1),
+        (LEAST_BLOCKS, 132, 4, 1),  # no more keys than the others read
+        (LEAST_BLOCKS + 1, 132, 4, 2),
+        (64, 132, 4, 8),  # 64 / LEAST_BLOCKS
+        (256, 132, 4, 16),  # 4 programs on each of 132, for 32 tiles
+        (256, 132, 2, 8),
+        (256, 132, 9, 16),  # MOST_PROGRAMS_PER_SM
+        (256, 8, 4, 1),
+        (256, 24, 4, 3),
     ],
 )
-def test_keys_of_the_ends_are_split_as_far_as_the_gpu_is_wide(
-    num_blocks: int, num_sms: int, num_splits: int
+def test_keys_of_the_ends_are_split_as_far_as_programs_run_at_once(
+    num_blocks: int, num_sms: int, per_sm: int, num_splits: int
 ) -> None:
     spec = make_spec(num_heads=16, block_size=64)
     launch = plan_launch(
-        spec, batch=1, length=64 * num_blocks, head_dim=64, tile_rows=64, num_sms=num_sms
+        spec,
+        batch=1,
+        length=64 * num_blocks,
+        head_dim=64,
+        tile_rows=64,
+        num_sms=num_sms,
+        programs_per_sm=per_sm,
     )
     assert launch.num_splits == num_splits
     ends = min(num_blocks, 2)
@@ -166,5 +177,7 @@ def test_keys_of_the_ends_are_split_as_far_as_the_gpu_is_wide(
 
 def test_sources_that_are_attended_to_in_full_are_not_split() -> None:
     spec = make_spec(num_heads=2, block_size=16, longest_full=704)
-    launch = plan_launch(spec, batch=1, length=704, head_dim=64, tile_rows=16, num_sms=132)
+    launch = plan_launch(
+        spec, batch=1, length=704, head_dim=64, tile_rows=16, num_sms=132, programs_per_sm=4
+    )
     assert (launch.num_splits, launch.num_programs) == (1, 2 * 44)

@@ -51,6 +51,8 @@ def _fake_kernels() -> KernelFile:
             image(ATTEND, variant, shared_bytes=70_000, code=arguments),
             image(COMBINE, variant, shared_bytes=0, code=_COMBINE_ARGUMENTS),
         ]
+    newer = replace(HALF, dtype="float32")
+    images += [image(kernel, newer, least_driver=12080) for kernel in (ATTEND, COMBINE)]
     elsewhere = replace(HALF, dtype="bfloat16")
     images += [image(kernel, elsewhere, capability="9.0") for kernel in (ATTEND, COMBINE)]
     return KernelFile(compiler="none", images=images)
@@ -108,7 +110,7 @@ class _Build:
     fake_driver: Path  # the folder of its libcuda.so.1
 
     def run(
-        self, mode: str, *options: object, failing: str = ""
+        self, mode: str, *options: object, failing: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """On the fake driver. failing: which of its functions."""
         command = [str(x) for x in (self.harness, self.library, mode, *options)]
@@ -116,6 +118,7 @@ class _Build:
             **os.environ,
             "LD_LIBRARY_PATH": str(self.fake_driver),
             "PEGASUS_FAKE_FAILURE": failing,
+            **variables,
         }
         return subprocess.run(command, capture_output=True, text=True, env=environment)
 
@@ -193,7 +196,9 @@ def test_a_run_launches_both_kernels_with_the_arguments_of_the_specification(
     spec = AttentionSpec(
         num_heads=2, block_size=64, num_random_blocks=3, longest_full=0, scale=0.125
     )
-    launch = plan_launch(spec, batch=1, length=4000, head_dim=64, tile_rows=32, num_sms=16)
+    launch = plan_launch(
+        spec, batch=1, length=4000, head_dim=64, tile_rows=32, num_sms=16, programs_per_sm=2
+    )
     assert launch.num_splits > 1
     query, key, value, mask, output, partial = map(_pointer, range(1, 7))
     attend, combine = lines[3], lines[4]
@@ -253,9 +258,9 @@ def test_an_empty_batch_launches_nothing(build: _Build) -> None:
 def test_an_engine_from_a_smaller_gpu_stays_within_its_workspace(build: _Build) -> None:
     sizes = ("--batch", 1, "--heads", 1, "--length", 4000)
     usual = build.launches(*sizes)[3]["arguments"][8]
-    fewer = build.launches(*sizes, "--workspace-rows", 3 * 32)[3]["arguments"][8]
+    fewer = build.launches(*sizes, "--workspace-rows", 6 * 32)[3]["arguments"][8]
     assert usual == 8
-    assert fewer == 4 * 3 // 4  # programs of three multiprocessors, for four tiles
+    assert fewer == 2 * 6 // 4  # programs of six multiprocessors, for four tiles
 
 
 @pytest.mark.parametrize(
@@ -278,6 +283,25 @@ def test_a_gpu_without_a_kernel_is_an_error_that_says_how_to_compile_one(build: 
     )
     assert "python -m pegasus_plugins.compile_kernels" in done.stderr
     assert "-DPEGASUS_KERNELS=file" in done.stderr
+
+
+def test_a_driver_that_is_too_old_for_a_kernel_is_told_which_it_needs(build: _Build) -> None:
+    done = build.run("enqueue", "--dtype", "fp32")
+    assert done.returncode == 2
+    assert (
+        "the cubin of attend_blocks for compute capability 8.7 needs a driver of CUDA 12.8, this "
+        "one is of CUDA 12.6: update the driver" in done.stderr
+    )
+
+
+def test_an_image_that_the_driver_refuses_says_what_to_do(build: _Build) -> None:
+    done = build.run("enqueue", PEGASUS_FAKE_REFUSED_IMAGE="1")
+    assert done.returncode == 2
+    assert (
+        "a driver of CUDA 12.6 does not take the cubin of attend_blocks for compute capability "
+        "8.7: update it, or compile the kernels again with python -m "
+        "pegasus_plugins.compile_kernels" in done.stderr
+    )
 
 
 def test_inputs_of_another_size_are_refused(build: _Build, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def _answers(program: Path, questions: Sequence[str]) -> list[str]:
 def test_the_library_counts_programs_as_the_python_does(tmp_path: Path) -> None:
     program = _compile(tmp_path / "print_launches", "harness/print_launches.cpp")
     questions, expected = [], []
-    for heads, (block, tile), full, batch, length, head_dim, num_sms in itertools.product(
+    for heads, (block, tile), full, batch, length, head_dim, num_sms, per_sm in itertools.product(
         (1, 16),
         ((16, 16), (64, 32), (64, 64), (128, 16)),
         (0, 704),
@@ -47,15 +47,24 @@ def test_the_library_counts_programs_as_the_python_does(tmp_path: Path) -> None:
         (0, 1, 63, 64, 65, 640, 704, 705, 4096, 16383),
         (32, 128),
         (0, 1, 16, 132),
+        (1, 2, 4, 9),
     ):
         spec = AttentionSpec(
             num_heads=heads, block_size=block, num_random_blocks=3, longest_full=full, scale=1.0
         )
         launch = plan_launch(
-            spec, batch=batch, length=length, head_dim=head_dim, tile_rows=tile, num_sms=num_sms
+            spec,
+            batch=batch,
+            length=length,
+            head_dim=head_dim,
+            tile_rows=tile,
+            num_sms=num_sms,
+            programs_per_sm=per_sm,
         )
         limit = workspace_limit(head_dim=head_dim, tile_rows=tile, num_sms=num_sms)
-        questions.append(f"{heads} {block} {full} {batch} {length} {head_dim} {tile} {num_sms}")
+        questions.append(
+            f"{heads} {block} {full} {batch} {length} {head_dim} {tile} {num_sms} {per_sm}"
+        )
         expected.append(
             {
                 "num_programs": launch.num_programs,

@@ -60,5 +60,6 @@ def _load_encoder(settings: protocol.WorkerSettings) -> protocol.Prepare:
 
 
 if __name__ == "__main__":
-    libraries = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13", "cuda-bindings")
+    tensorrts = (f"tensorrt-{library}cu{cuda}" for library in ("", "rtx-") for cuda in (12, 13))
+    libraries = ("onnxruntime", "onnxruntime-gpu", "tensorrt", *tensorrts, "cuda-bindings")
     sys.exit(protocol.run_worker(import_engine, ("pegasus-edge", "numpy", *libraries)))

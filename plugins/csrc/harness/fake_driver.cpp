@@ -17,7 +17,8 @@
 namespace {
 
 constexpr int success = 0;
-constexpr int not_found = 500;  // CUDA_ERROR_NOT_FOUND
+constexpr int not_found = 500;      // CUDA_ERROR_NOT_FOUND
+constexpr int unsupported_ptx = 222;  // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
 constexpr int multiprocessors = 16, capability_major = 75, capability_minor = 76;
 int64_t context;
 bool is_current = false;
@@ -51,6 +52,11 @@ std::string text_of(char kind, const void* argument) {
 #define PEGASUS_DRIVER extern "C" __attribute__((visibility("default"))) int
 
 PEGASUS_DRIVER cuInit(unsigned int) { return outcome("cuInit"); }
+
+PEGASUS_DRIVER cuDriverGetVersion(int* version) {
+    *version = 12060;
+    return success;
+}
 
 PEGASUS_DRIVER cuDeviceGetCount(int* count) {
     *count = 1;
@@ -91,7 +97,8 @@ PEGASUS_DRIVER cuCtxGetDevice(int* device) { return cuDeviceGet(device, 0); }
 PEGASUS_DRIVER cuModuleLoadData(const void** module, const void* image) {
     std::fprintf(stderr, "{\"loaded\": \"%s\"}\n", static_cast<const char*>(image));
     *module = image;
-    return outcome("cuModuleLoadData");
+    const char* refused = std::getenv("PEGASUS_FAKE_REFUSED_IMAGE");
+    return refused != nullptr ? unsupported_ptx : outcome("cuModuleLoadData");
 }
 
 PEGASUS_DRIVER cuModuleGetFunction(const void** function, const void* module, const char* name) {

@@ -26,7 +26,7 @@ int main() {
             std::string kind;
             std::cin >> kind;
             images.push_back({pegasus::attend_kernel, variant, capability, kind == "ptx", 64, 4, 0,
-                              nullptr});
+                              0, 1, nullptr});
             continue;
         }
         const pegasus::KernelTable table{images.data(), images.size()};

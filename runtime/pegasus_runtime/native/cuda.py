@@ -19,6 +19,7 @@ _HINTS = {
         f"there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it: show it, or {_CPU_INSTEAD}"
     ),
 }
+_OTHER_EXTRAS = "or [rtx], [gpu]; their twins -cu12 where the driver is for CUDA 12"
 _OTHER_HINT = f"start the process again, or {_CPU_INSTEAD}"
 
 
@@ -30,7 +31,7 @@ class CudaRuntime:
         try:
             self.runtime: Any = import_cuda("runtime") if runtime is None else runtime
         except CudaCallError as err:
-            raise EngineError(f"{err} (or [rtx]), or {_CPU_INSTEAD}") from err
+            raise EngineError(f"{err} ({_OTHER_EXTRAS}), or {_CPU_INSTEAD}") from err
         self._calls = CudaCalls(self.runtime)
 
     def __call__(self, name: str, *arguments: Any) -> Any:
@@ -64,7 +65,8 @@ class CudaRuntime:
         _, library = self.runtime.cudaRuntimeGetVersion()
         return (
             f"the NVIDIA driver is for CUDA {_version(driver)}, cuda-bindings for CUDA "
-            f"{_version(library)}: update the driver, or install cuda-bindings {driver // 1000}.x"
+            f"{_version(library)}: update the driver, or install cuda-bindings {driver // 1000}.x, "
+            f"with all else that is for CUDA, as the extras -cu{driver // 1000} do"
         )
 
 

@@ -320,7 +320,7 @@ def test_an_old_driver_is_an_engine_error_with_both_versions(cuda: FakeCuda) -> 
     cuda.driver = 12040
     message = (
         r"the NVIDIA driver is for CUDA 12.4, cuda-bindings for CUDA 13.5: update the driver, or "
-        r"install cuda-bindings 12\.x$"
+        r"install cuda-bindings 12\.x, with all else that is for CUDA, as the extras -cu12 do$"
     )
     with pytest.raises(EngineError, match=message):
         CudaDevice(runtime=cuda)
@@ -351,7 +351,11 @@ def test_bindings_that_are_not_installed_are_an_engine_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-    message = r"^cuda-bindings is not installed: pip install 'pegasus-edge\[trt\]' \(or \[rtx\]\), "
+    message = (
+        r"^cuda-bindings is not installed: pip install 'pegasus-edge\[trt\]' \(or \[rtx\], "
+        r"\[gpu\]; their twins -cu12 where the driver is for CUDA 12\), or use a bundle of "
+        r"--target ort$"
+    )
     with pytest.raises(EngineError, match=message):
         CudaDevice()
 
