@@ -138,8 +138,8 @@ class TensorRTGraph:
         """
         try:
             is_done = function(*arguments)
-        except (RuntimeError, TypeError, ValueError) as err:
-            raise self.error(f"{what}: {err}") from err
+        except RuntimeError as err:  # of which the library's log has the reason
+            raise self.error(what) from err
         if is_done is False:
             raise self.error(what)
 
