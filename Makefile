@@ -16,6 +16,7 @@ CHECKPOINTS := examples/checkpoints
 CASES ?= 60
 BUNDLES ?= 5000
 ATTACK ?=
+GATE ?=
 
 # pip would compile every module it installs, most of which are never imported: the first import
 # compiles instead, which must then be allowed to keep what it compiled.
@@ -25,10 +26,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity sharp attack bench docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity sharp attack bench docs house figures wheel clean \
+	gpu-prepare gpu-gate gpu-gate-mutations
 
 help:  ## list the targets
-	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-10s %s\\n\", \$$1, \$$2 }" Makefile
+	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
@@ -81,6 +83,18 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/ben
 	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
 	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
 		--json build/benchmarks/precision_plans.json
+
+# What needs no GPU is made beforehand, on any machine: one folder to carry, build/gpu/prepared.
+GPU := PYTHONPATH=tests:benchmarks $(BIN)/python -m gpu
+
+gpu-prepare: $(TEST_READY)  ## graphs, cases and kernels for gpu-gate, without a GPU; lists what they weigh
+	$(GPU) prepare
+
+gpu-gate:  ## does the GPU path work on this GPU? one table, build/gpu/gate.json (5 min); GATE=--stand-ins: on none
+	$(GPU) --json build/gpu/gate.json $(GATE)
+
+gpu-gate-mutations:  ## damaged copies of the runtime, each of which fails gpu-gate (stand-ins, 2 min)
+	$(GPU) mutations --cases 6 --documents 40
 
 # Pages are gathered anew and built from nothing: a warning that is cached is not told again.
 docs: $(DOCS_READY)  ## build the site, in build/site; a dead link or a missing docstring fails

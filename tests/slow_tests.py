@@ -45,6 +45,8 @@ SLOW = (
     "tests/exporter/passes/test_define_sparse_attention.py",
     "tests/e2e/test_lower_precision.py",
     "tests/plugins/test_library.py",
+    "tests/gpu/test_gate.py::test_every_part_passes_against_the_stand_ins",
+    "tests/gpu/test_gate.py::test_a_damaged_copy_fails",
     "tests/exporter/stages/test_export.py",
     "tests/exporter/checkpoint/test_weights.py::test_reading_maps_the_file_and_uses_no_memory",
     "tests/exporter/measure/test_residual.py::test_a_weight_that_fp16_cannot_hold_is_told_in_one",

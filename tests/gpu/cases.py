@@ -19,8 +19,8 @@ from pegasus_runtime import GenerationOptions, Summarizer
 
 __all__ = ["write_cases"]
 
-MOST_DOCUMENTS = 3
-SHORT = 0.4  # share of documents of a few tokens
+MOST_DOCUMENTS = 3  # 1, 2, 3, 1, ...: few cases have batches, too
+SHORT_TOKENS = 24  # at most, of every third document
 
 
 def write_cases(
@@ -37,25 +37,23 @@ def write_cases(
     with Summarizer.load(graphs, provider="cpu", threads=1) as summarizer:
         longest = summarizer.bundle.manifest.limits.max_source_tokens
         encoded = [summarizer.encode(text, truncate=True).token_ids for text in texts]
-        cases = [
-            _case(np.random.default_rng([7, n]), model.eval(), summarizer, encoded, longest)
-            for n in range(count)
-        ]
+        cases = [_case(n, model.eval(), summarizer, encoded, longest) for n in range(count)]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(cases), encoding="utf-8")
 
 
 def _case(
-    rng: np.random.Generator,
+    number: int,
     model: Any,
     summarizer: Summarizer,
     texts: Sequence[Sequence[int]],
     longest: int,
 ) -> dict[str, Any]:
+    rng = np.random.default_rng([7, number])
     options = draw_options(rng, summarizer)
     sources = [
-        _source(rng, summarizer, texts, longest)
-        for _ in range(int(rng.integers(1, MOST_DOCUMENTS + 1)))
+        _source(rng, summarizer, texts, longest if (number + n) % 3 else SHORT_TOKENS)
+        for n in range(1 + number % MOST_DOCUMENTS)
     ]
     while True:
         found, is_close = ask_transformers(model, summarizer, sources, options)
@@ -69,7 +67,7 @@ def _case(
 def _source(
     rng: np.random.Generator, summarizer: Summarizer, texts: Sequence[Sequence[int]], longest: int
 ) -> list[int]:
-    length = int(rng.integers(1, 24 if rng.random() < SHORT else longest))
+    length = int(rng.integers(1, longest))
     if texts:
         return [*list(texts[rng.integers(len(texts))])[: length - 1], 1]
     vocab_size = summarizer.bundle.manifest.architecture.vocab_size

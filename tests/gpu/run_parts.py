@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gpu.parts import Part
@@ -24,21 +24,22 @@ def run_parts(
     parts: Sequence[Part],
     *,
     stop_early: bool = False,
+    environment: Mapping[str, str] | None = None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """stop_early: after the first that is bad."""
+    """stop_early: after the first that is bad. environment: of the processes; None: this one's."""
     setting.work.mkdir(parents=True, exist_ok=True)
     write_setting(setting, setting.work / "setting.json")
     outcomes = []
     for part in parts:
-        outcomes.append(_run_part(setting, part))
+        outcomes.append(_run_part(setting, part, environment))
         on_outcome(outcomes[-1])
         if stop_early and outcomes[-1].verdict in BAD:
             break
     return outcomes
 
 
-def _run_part(setting: GateSetting, part: Part) -> Outcome:
+def _run_part(setting: GateSetting, part: Part, environment: Mapping[str, str] | None) -> Outcome:
     name = "".join(x if x.isalnum() else "-" for x in part.name)
     result, log = setting.work / f"{name}.json", setting.work / f"{name}.log"
     result.unlink(missing_ok=True)
@@ -47,7 +48,12 @@ def _run_part(setting: GateSetting, part: Part) -> Outcome:
     started = time.monotonic()
     with log.open("wb") as file:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment,
+            start_new_session=True,
         )
         try:
             status = child.wait(part.timeout_s)
