@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_plugins.callback_log import logged
-from pegasus_plugins.driver import UNASKED_SHARED_BYTES, WARP_THREADS, current_gpu
+from pegasus_plugins.driver import UNASKED_SHARED_BYTES, WARP_THREADS, capability_to_build_for
 from pegasus_plugins.kernel_file import ATTEND, KernelVariant
 from pegasus_plugins.operator_inputs import (
     ATTRIBUTES,
@@ -138,7 +138,7 @@ def register_aot_plugin(
     library: the module `tensorrt`. with_plan: whether the nodes have the input `plan`: plugins of
     this kind have a fixed number of inputs, so one process builds engines of either pattern.
     compile_kernel: what compiles; capability: tells the compute capability of the GPU to build for,
-    None for that of the current CUDA context.
+    None for `capability_to_build_for`.
     Raises: PluginError if this TensorRT takes no such plugins, or was given this one otherwise.
     """
     asked = (with_plan, compile_kernel)
@@ -152,7 +152,9 @@ def register_aot_plugin(
             )
         return
     plugin = _import_plugin_module(library)
-    describe, implement = _callbacks(plugin, with_plan, compile_kernel, capability or _capability)
+    describe, implement = _callbacks(
+        plugin, with_plan, compile_kernel, capability or capability_to_build_for
+    )
     try:
         plugin.register(f"{NAMESPACE}::{NAME}")(describe)
         plugin.aot_impl(f"{NAMESPACE}::{NAME}")(implement)
@@ -182,10 +184,6 @@ def _import_plugin_module(library: Any) -> Any:
             "'pegasus-edge[trt]', or choose another way to bring the plugin in"
         )
     return plugin
-
-
-def _capability() -> str:
-    return current_gpu().capability
 
 
 def _callbacks(

@@ -229,6 +229,8 @@ class _Plugin:
         workspace: int,
         stream: int,
     ) -> None:
+        # TensorRT's bindings take the number of inputs from on_shape_change and pass none before
+        # (pyPlugin.cpp, PyIPluginV3OneRuntimeImpl): it precedes every enqueue, of fixed shapes too.
         shape = self._shape
         if shape is None:
             raise PluginError("TensorRT enqueued before it gave the shapes of the inputs")
