@@ -14,6 +14,7 @@ Source: TensorRT's Python API, tensorrt.plugin (10.9 and later, experimental).
 import functools
 import importlib
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -44,6 +45,7 @@ __all__ = [
     "register_aot_plugin",
 ]
 
+_LOCK = threading.Lock()
 _ATTRIBUTE_ARRAYS = {
     name: NDArray[np.float32] if kind is float else NDArray[np.int32]
     for name, kind in ATTRIBUTES.items()
@@ -141,26 +143,34 @@ def register_aot_plugin(
     None for `capability_to_build_for`.
     Raises: PluginError if this TensorRT takes no such plugins, or was given this one otherwise.
     """
-    asked = (with_plan, compile_kernel)
+    with _LOCK:
+        if not _is_registered(library, with_plan, compile_kernel):
+            _register(library, with_plan, compile_kernel, capability or capability_to_build_for)
+
+
+def _is_registered(library: Any, with_plan: bool, compile_kernel: CompileAot) -> bool:
+    """Raises: PluginError if it is, but otherwise."""
     registered = _registered(library)
-    if registered:
-        if registered != [asked]:
-            raise PluginError(
-                f"{library.__name__} has {NAMESPACE}::{NAME} already, for nodes "
-                f"{'with' if registered[0][0] else 'without'} a plan: TensorRT takes one kind per "
-                "process, start another"
-            )
-        return
+    if registered and registered != [(with_plan, compile_kernel)]:
+        raise PluginError(
+            f"{library.__name__} has {NAMESPACE}::{NAME} already, for nodes "
+            f"{'with' if registered[0][0] else 'without'} a plan: TensorRT takes one kind per "
+            "process, start another"
+        )
+    return bool(registered)
+
+
+def _register(
+    library: Any, with_plan: bool, compile_kernel: CompileAot, capability: Callable[[], str]
+) -> None:
     plugin = _import_plugin_module(library)
-    describe, implement = _callbacks(
-        plugin, with_plan, compile_kernel, capability or capability_to_build_for
-    )
+    describe, implement = _callbacks(plugin, with_plan, compile_kernel, capability)
     try:
         plugin.register(f"{NAMESPACE}::{NAME}")(describe)
         plugin.aot_impl(f"{NAMESPACE}::{NAME}")(implement)
     except ValueError as err:  # what tensorrt.plugin raises
         raise PluginError(f"{library.__name__} does not take {NAMESPACE}::{NAME}: {err}") from err
-    registered.append(asked)
+    _registered(library).append((with_plan, compile_kernel))
 
 
 @functools.cache

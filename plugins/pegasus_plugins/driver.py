@@ -252,8 +252,8 @@ def current_gpu(calls: CudaCalls | None = None) -> Gpu:
 
 
 def capability_to_build_for(calls: CudaCalls | None = None) -> str:
-    """Of this thread's CUDA context. A thread without one has chosen no GPU, and CUDA's runtime, and
-    TensorRT with it, then takes the first. Raises: PluginError if there is none."""
+    """Of this thread's CUDA context. A thread without one has chosen no GPU, and CUDA's runtime,
+    TensorRT's too, then takes the first. Raises: PluginError if there is none."""
     calls = CudaCalls(import_cuda("driver")) if calls is None else calls
     if has_current_gpu(calls):
         return _capability(calls, calls("cuCtxGetDevice"))
