@@ -163,7 +163,6 @@ class CudaDevice:
         self.calls("cudaMemcpyAsync", target, source, len(piece), kind, self.stream)
 
     def _no_memory(self, num_bytes: int) -> EngineError:
-        self.calls.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
         _, free, total = self.calls.runtime.cudaMemGetInfo()
         return EngineError(
             f"no memory for {num_bytes / 2**20:.1f} MiB on the GPU, {free // 2**20} of "
