@@ -26,8 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity sharp attack bench docs house figures wheel clean \
-	gpu-prepare gpu-gate gpu-gate-mutations
+.PHONY: help venv test test-fast demo lint format parity sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile

@@ -28,6 +28,16 @@ std::vector<PluginTensorDesc> descs_of(const DynamicPluginTensorDesc* tensors, i
     return descs;
 }
 
+// At one end of the profile's ranges, where all dimensions are known.
+std::vector<PluginTensorDesc> descs_at(const DynamicPluginTensorDesc* tensors, int32_t count,
+                                       nvinfer1::Dims DynamicPluginTensorDesc::*end) {
+    std::vector<PluginTensorDesc> descs = descs_of(tensors, count);
+    for (int32_t i = 0; i < count; ++i) {
+        descs[static_cast<size_t>(i)].dims = tensors[i].*end;
+    }
+    return descs;
+}
+
 void check_num_outputs(int32_t num_outputs) {
     if (num_outputs != 1) {
         throw PluginError("there are " + std::to_string(num_outputs) + " outputs, expected one");
@@ -122,7 +132,9 @@ int32_t BlockSparseAttention::configurePlugin(const DynamicPluginTensorDesc* inp
         const std::vector<PluginTensorDesc> descs = descs_of(inputs, num_inputs);
         check_types(descs);
         const AttentionSizes sizes = check_shapes(spec_, descs);
-        // A build fails here, not the first run.
+        // A build fails here, not the first run: a plan may be too short for the longest source.
+        check_known_shapes(spec_, descs_at(inputs, num_inputs, &DynamicPluginTensorDesc::min));
+        check_known_shapes(spec_, descs_at(inputs, num_inputs, &DynamicPluginTensorDesc::max));
         const KernelVariant variant = variant_of(descs[0].type, sizes);
         require_variant(embedded_kernels(), variant);
         if (has_current_gpu()) {
@@ -167,6 +179,9 @@ int32_t BlockSparseAttention::enqueue(const PluginTensorDesc* input_descs,
                                       void* const* outputs, void* workspace,
                                       cudaStream_t stream) noexcept {
     return at_boundary("enqueue", failure, [&] {
+        // TensorRT announces shapes before its first enqueue, of fixed shapes too: it does so after
+        // any setTensorAddress, without which there is no input (NvInferRuntime.h, onShapeChange).
+        // enqueue is not even told how many inputs there are.
         if (!prepared_) {
             throw PluginError("no shapes were announced, expected onShapeChange first");
         }

@@ -14,6 +14,7 @@ Source: TensorRT's Python API, tensorrt.plugin (10.9 and later, experimental).
 import functools
 import importlib
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pegasus_plugins.callback_log import logged
-from pegasus_plugins.driver import UNASKED_SHARED_BYTES, WARP_THREADS, current_gpu
+from pegasus_plugins.driver import UNASKED_SHARED_BYTES, WARP_THREADS, capability_to_build_for
 from pegasus_plugins.kernel_file import ATTEND, KernelVariant
 from pegasus_plugins.operator_inputs import (
     ATTRIBUTES,
@@ -44,6 +45,7 @@ __all__ = [
     "register_aot_plugin",
 ]
 
+_LOCK = threading.Lock()
 _ATTRIBUTE_ARRAYS = {
     name: NDArray[np.float32] if kind is float else NDArray[np.int32]
     for name, kind in ATTRIBUTES.items()
@@ -138,27 +140,37 @@ def register_aot_plugin(
     library: the module `tensorrt`. with_plan: whether the nodes have the input `plan`: plugins of
     this kind have a fixed number of inputs, so one process builds engines of either pattern.
     compile_kernel: what compiles; capability: tells the compute capability of the GPU to build for,
-    None for that of the current CUDA context.
+    None for `capability_to_build_for`.
     Raises: PluginError if this TensorRT takes no such plugins, or was given this one otherwise.
     """
-    asked = (with_plan, compile_kernel)
+    with _LOCK:
+        if not _is_registered(library, with_plan, compile_kernel):
+            _register(library, with_plan, compile_kernel, capability or capability_to_build_for)
+
+
+def _is_registered(library: Any, with_plan: bool, compile_kernel: CompileAot) -> bool:
+    """Raises: PluginError if it is, but otherwise."""
     registered = _registered(library)
-    if registered:
-        if registered != [asked]:
-            raise PluginError(
-                f"{library.__name__} has {NAMESPACE}::{NAME} already, for nodes "
-                f"{'with' if registered[0][0] else 'without'} a plan: TensorRT takes one kind per "
-                "process, start another"
-            )
-        return
+    if registered and registered != [(with_plan, compile_kernel)]:
+        raise PluginError(
+            f"{library.__name__} has {NAMESPACE}::{NAME} already, for nodes "
+            f"{'with' if registered[0][0] else 'without'} a plan: TensorRT takes one kind per "
+            "process, start another"
+        )
+    return bool(registered)
+
+
+def _register(
+    library: Any, with_plan: bool, compile_kernel: CompileAot, capability: Callable[[], str]
+) -> None:
     plugin = _import_plugin_module(library)
-    describe, implement = _callbacks(plugin, with_plan, compile_kernel, capability or _capability)
+    describe, implement = _callbacks(plugin, with_plan, compile_kernel, capability)
     try:
         plugin.register(f"{NAMESPACE}::{NAME}")(describe)
         plugin.aot_impl(f"{NAMESPACE}::{NAME}")(implement)
     except ValueError as err:  # what tensorrt.plugin raises
         raise PluginError(f"{library.__name__} does not take {NAMESPACE}::{NAME}: {err}") from err
-    registered.append(asked)
+    _registered(library).append((with_plan, compile_kernel))
 
 
 @functools.cache
@@ -182,10 +194,6 @@ def _import_plugin_module(library: Any) -> Any:
             "'pegasus-edge[trt]', or choose another way to bring the plugin in"
         )
     return plugin
-
-
-def _capability() -> str:
-    return current_gpu().capability
 
 
 def _callbacks(

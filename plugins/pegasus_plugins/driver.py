@@ -36,7 +36,9 @@ __all__ = [
     "AttentionMemory",
     "AttentionShape",
     "Gpu",
+    "capability_to_build_for",
     "current_gpu",
+    "has_current_gpu",
 ]
 
 _POINTER, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -118,8 +120,14 @@ class AttentionLauncher:
     def prepare(self, variant: KernelVariant) -> None:
         """Loads what a launch needs, so that the first one, or a capture, need not.
 
+        On a thread without a CUDA context, such as one of a build's, nothing can be loaded: the
+        file has to have the kernels for some GPU, and the launch loads them.
         Raises: KernelFileError if the file has no kernels for this GPU; PluginError.
         """
+        if not has_current_gpu(self._calls()):
+            for kernel in (ATTEND, COMBINE):
+                self._kernels.require(kernel, variant)
+            return
         gpu = self.gpu()
         self._load(ATTEND, variant, gpu)
         self._load(COMBINE, variant, gpu)
@@ -221,6 +229,14 @@ class AttentionLauncher:
         )
 
 
+def has_current_gpu(calls: CudaCalls) -> bool:
+    """Whether this thread has a CUDA context; also False where there is no driver."""
+    try:
+        return bool(int(calls("cuCtxGetCurrent")))
+    except PluginError:
+        return False
+
+
 def current_gpu(calls: CudaCalls | None = None) -> Gpu:
     """The GPU of this thread's CUDA context. Raises: PluginError if there is none."""
     calls = CudaCalls(import_cuda("driver")) if calls is None else calls
@@ -228,13 +244,26 @@ def current_gpu(calls: CudaCalls | None = None) -> Gpu:
     if not int(context):
         raise PluginError("no CUDA context is current on this thread: initialise the GPU first")
     device = calls("cuCtxGetDevice")
-    major = _attribute(calls, device, "COMPUTE_CAPABILITY_MAJOR")
-    minor = _attribute(calls, device, "COMPUTE_CAPABILITY_MINOR")
     return Gpu(
         context_id=int(calls("cuCtxGetId", context)),
-        capability=f"{major}.{minor}",
+        capability=_capability(calls, device),
         num_sms=_attribute(calls, device, "MULTIPROCESSOR_COUNT"),
     )
+
+
+def capability_to_build_for(calls: CudaCalls | None = None) -> str:
+    """Of this thread's CUDA context. A thread without one has chosen no GPU, and CUDA's runtime,
+    TensorRT's too, then takes the first. Raises: PluginError if there is none."""
+    calls = CudaCalls(import_cuda("driver")) if calls is None else calls
+    if has_current_gpu(calls):
+        return _capability(calls, calls("cuCtxGetDevice"))
+    calls("cuInit", 0)
+    return _capability(calls, calls("cuDeviceGet", 0))
+
+
+def _capability(calls: CudaCalls, device: Any) -> str:
+    major = _attribute(calls, device, "COMPUTE_CAPABILITY_MAJOR")
+    return f"{major}.{_attribute(calls, device, 'COMPUTE_CAPABILITY_MINOR')}"
 
 
 def _most_multiprocessors(calls: CudaCalls) -> int:

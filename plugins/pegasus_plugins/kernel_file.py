@@ -115,7 +115,7 @@ class KernelFile:
         A cubin also runs on later GPUs of its major version, unless it is for a Jetson (8.7) or
         for one architecture alone (from 9.0 on). Raises: KernelFileError if there is none.
         """
-        images = [x for x in self.images if x.kernel == kernel and x.variant == variant]
+        images = self._of(kernel, variant)
         wanted = _version(capability)
 
         def rank(image: KernelImage) -> tuple[int, tuple[int, int]] | None:
@@ -129,14 +129,24 @@ class KernelFile:
 
         ranked = [(found, image) for image in images if (found := rank(image)) is not None]
         if not ranked:
-            have = ", ".join(sorted({x.capability for x in images})) or "no GPU"
-            raise KernelFileError(
-                f"no kernel for compute capability {capability}, {variant.dtype}, head dim "
-                f"{variant.head_dim}, blocks of {variant.block_size} and {variant.plan_columns} "
-                f"plan columns (there is one for {have}): compile it with python -m "
-                "pegasus_plugins.compile_kernels"
-            )
+            raise self._missing(kernel, variant, f"compute capability {capability}")
         return max(ranked, key=lambda pair: pair[0])[1]
+
+    def require(self, kernel: str, variant: KernelVariant) -> None:
+        """Raises: KernelFileError if there is no image for any GPU at all."""
+        if not self._of(kernel, variant):
+            raise self._missing(kernel, variant, "any compute capability")
+
+    def _of(self, kernel: str, variant: KernelVariant) -> list[KernelImage]:
+        return [x for x in self.images if x.kernel == kernel and x.variant == variant]
+
+    def _missing(self, kernel: str, variant: KernelVariant, gpu: str) -> KernelFileError:
+        have = ", ".join(sorted({x.capability for x in self._of(kernel, variant)})) or "no GPU"
+        return KernelFileError(
+            f"no kernel for {gpu}, {variant.dtype}, head dim {variant.head_dim}, blocks of "
+            f"{variant.block_size} and {variant.plan_columns} plan columns (there is one for "
+            f"{have}): compile it with python -m pegasus_plugins.compile_kernels"
+        )
 
 
 def write_kernel_file(path: Path, kernels: KernelFile) -> None:

@@ -11,6 +11,7 @@ Source: TensorRT's Python API, IPluginV3 (10.0 and later).
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = ["NEEDED_CLASSES", "register_python_plugin"]
 _PLUGIN_CLASSES = ("IPluginV3", "IPluginV3OneCore", "IPluginV3OneBuild", "IPluginV3OneRuntime")
 NEEDED_CLASSES = (*_PLUGIN_CLASSES, "IPluginCreatorV3One")
 """Of TensorRT's module."""
+_LOCK = threading.Lock()
+"""Of what a process registers: kernels that two threads add at once are both kept."""
 _WORKSPACE_ROWS = "workspace_rows"
 """In an engine, next to the attributes; see `AttentionLauncher.workspace_rows`."""
 
@@ -55,16 +58,17 @@ def register_python_plugin(library: Any, kernels: Path, *, driver: Any = None) -
             f"{library.__name__} lacks {', '.join(missing)}, which Python plugins need: install "
             "TensorRT 10 or later, pip install 'pegasus-edge[trt]'"
         )
-    registration = _registration(library)
-    registration.add(kernels, driver)
-    if registration.creator is None:
-        creator = _creator(library, registration)
-        if not library.get_plugin_registry().register_creator(creator, NAMESPACE):
-            raise PluginError(
-                f"{library.__name__} has a plugin {NAMESPACE}::{NAME} already: choose one way to "
-                "bring it in per process"
-            )
-        registration.creator = creator
+    with _LOCK:
+        registration = _registration(library)
+        registration.add(kernels, driver)
+        if registration.creator is None:
+            creator = _creator(library, registration)
+            if not library.get_plugin_registry().register_creator(creator, NAMESPACE):
+                raise PluginError(
+                    f"{library.__name__} has a plugin {NAMESPACE}::{NAME} already: choose one way "
+                    "to bring it in per process"
+                )
+            registration.creator = creator
 
 
 class _Registration:
@@ -229,6 +233,8 @@ class _Plugin:
         workspace: int,
         stream: int,
     ) -> None:
+        # TensorRT's bindings take the number of inputs from on_shape_change and pass none before
+        # (pyPlugin.cpp, PyIPluginV3OneRuntimeImpl): it precedes every enqueue, of fixed shapes too.
         shape = self._shape
         if shape is None:
             raise PluginError("TensorRT enqueued before it gave the shapes of the inputs")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,8 @@ Way = Literal["library", "python", "aot"]
 LIBRARY_VARIABLE = "PEGASUS_PLUGIN_LIBRARY"
 """In the environment: the path of the C++ plugin."""
 _LIBRARY_FILE = Path(__file__).parent / "lib" / "libpegasus_block_sparse.so"
+_LOCK = threading.Lock()
+"""A TensorRT is given the operator once, by whichever of the threads that load comes first."""
 _ORDER: tuple[Way, ...] = ("library", "python", "aot")
 
 
@@ -106,15 +109,22 @@ def register_plugin(library: Any, parts: PluginParts, way: Way | None = None) ->
     library: the module `tensorrt`. way: None for the best, or the one of the call before.
     Returns the way. Raises: PluginError; KernelFileError, OSError for the kernel file.
     """
-    state = _state(library)
-    before = state.way
-    if before is not None and way not in (None, before):
-        raise PluginError(
-            f"{library.__name__} was given {NAMESPACE}::{NAME} by way {before}, it cannot be given "
-            f"by {way} in the same process: start another"
-        )
-    ways = probe_ways(library, parts)
-    chosen = choose_way(ways, way or before)
+    with _LOCK:
+        state = _state(library)
+        before = state.way
+        if before is not None and way not in (None, before):
+            raise PluginError(
+                f"{library.__name__} was given {NAMESPACE}::{NAME} by way {before}, it cannot be "
+                f"given by {way} in the same process: start another"
+            )
+        ways = probe_ways(library, parts)
+        state.way = _register(library, parts, ways, choose_way(ways, way or before), state)
+        return state.way
+
+
+def _register(
+    library: Any, parts: PluginParts, ways: PluginWays, chosen: Way, state: _State
+) -> Way:
     if chosen == "library":
         assert ways.plugin_library is not None
         state.load(library, ways.plugin_library)
@@ -123,7 +133,6 @@ def register_plugin(library: Any, parts: PluginParts, way: Way | None = None) ->
         register_python_plugin(library, parts.kernels)
     else:
         register_aot_plugin(library, with_plan=parts.with_plan, compile_kernel=parts.compile_kernel)
-    state.way = chosen
     return chosen
 
 

@@ -101,8 +101,8 @@ MUTATIONS = (
     Mutation(
         name="every context has the first profile",
         file="tensorrt/graph.py",
-        old="set_optimization_profile_async(profile, stream)",
-        new="set_optimization_profile_async(0, stream)",
+        old="set_optimization_profile_async, profile, stream)",
+        new="set_optimization_profile_async, 0, stream)",
     ),
     Mutation(
         name="plans share too little scratch memory",
@@ -119,8 +119,8 @@ MUTATIONS = (
     Mutation(
         name="views are bound where their buffers begin",
         file="tensorrt/graph.py",
-        old="set_tensor_address(tensor.name, view.address)",
-        new="set_tensor_address(tensor.name, view.buffer.address)",
+        old="set_tensor_address, tensor.name, view.address)",
+        new="set_tensor_address, tensor.name, view.buffer.address)",
     ),
     Mutation(
         name="arrays lie anywhere",
@@ -131,7 +131,7 @@ MUTATIONS = (
     Mutation(
         name="a step does not see its tokens",
         file="device/decoder.py",
-        old="            self.workspace.inputs.upload()\n",
+        old="            self.cache.inputs.upload()\n",
         new="",
     ),
     Mutation(
@@ -143,8 +143,27 @@ MUTATIONS = (
     Mutation(
         name="keys are written a place too far",
         file="device/workspace.py",
-        old="view.offset + position * width",
-        new="view.offset + max(position - 1, 0) * width",
+        old="our.offset + position * token",
+        new="our.offset + max(position - 1, 0) * token",
+    ),
+    Mutation(
+        name="a longer cache has nothing of the shorter one",
+        file="device/workspace.py",
+        old="        self.write(shorter.past, 0, count=length)\n",
+        new="",
+    ),
+    Mutation(
+        name="a longer cache forgets whose beams they were",
+        file="device/workspace.py",
+        old='shorter.inputs.arrays["cache_indirection"][:, :, :length]\n',
+        new="0\n",
+    ),
+    Mutation(
+        name="candidates of equal scores stay in TensorRT's order",
+        file="device/decoder.py",
+        old="found = order_selected(best[\"top_scores\"], best[\"top_ids\"], num_candidates)",
+        new="found = Candidates(scores=best[\"top_scores\"][:, :num_candidates].copy(), "
+        "ids=best[\"top_ids\"][:, :num_candidates])",
     ),
     Mutation(
         name="every document is the first of its batch",

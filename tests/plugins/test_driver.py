@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from pegasus_plugins.cuda_calls import CudaCalls
 from pegasus_plugins.driver import (
     AttentionLauncher,
     AttentionMemory,
     AttentionShape,
+    capability_to_build_for,
     current_gpu,
 )
 from pegasus_plugins.kernel_file import ATTEND, COMBINE, KernelFile, KernelFileError
@@ -234,6 +236,40 @@ def test_a_thread_without_a_context_is_told_so() -> None:
     message = r"^no CUDA context is current on this thread: initialise the GPU first$"
     with pytest.raises(PluginError, match=message):
         AttentionLauncher(kernel_file(HALF), driver=driver).gpu()
+
+
+def test_a_thread_without_a_context_can_prepare_what_the_launch_loads_later() -> None:
+    """As a build's worker thread may be: TensorRT calls configure_plugin there."""
+    driver = FakeDriver()
+    driver.context = 0
+    launcher = AttentionLauncher(kernel_file(HALF), driver=driver)
+    launcher.prepare(HALF)
+    assert not driver.loaded
+    message = (
+        r"^no kernel for any compute capability, bfloat16, .* \(there is one for no GPU\): compile "
+        r"it with python -m pegasus_plugins\.compile_kernels$"
+    )
+    with pytest.raises(KernelFileError, match=message):
+        launcher.prepare(PLANNED)
+    driver.context = 11
+    launcher.launch(SPEC, LONG, MEMORY, STREAM)
+    assert driver.functions == [ATTEND, COMBINE]
+
+
+def test_a_machine_without_a_driver_can_prepare_too() -> None:
+    driver = FakeDriver()
+    driver.has_driver = False
+    AttentionLauncher(kernel_file(HALF), driver=driver).prepare(HALF)
+
+
+def test_a_thread_without_a_context_builds_for_the_first_gpu() -> None:
+    driver = FakeDriver((9, 0))
+    assert capability_to_build_for(CudaCalls(driver)) == "9.0"
+    driver.context = 0
+    assert capability_to_build_for(CudaCalls(driver)) == "9.0"
+    driver.failing = "cuInit"
+    with pytest.raises(PluginError, match=r"^cuInit failed with CUDA_ERROR_INVALID_VALUE "):
+        capability_to_build_for(CudaCalls(driver))
 
 
 def test_without_cuda_bindings_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,21 @@ def test_a_build_for_which_there_are_no_kernels_fails(setting: Setting) -> None:
         setting.plugin().configure_plugin(inputs, [])
 
 
+def test_a_build_may_run_in_a_thread_without_a_context(tmp_path: Path) -> None:
+    setting = Setting(FakeTensorRT(), tmp_path)
+    setting.driver.context = 0
+    setting.plugin().configure_plugin(setting.described(setting.dynamic), [])
+    with pytest.raises(KernelFileError, match=r"^no kernel for any compute capability, float32"):
+        setting.plugin().configure_plugin(setting.described(setting.dynamic, dtype="FLOAT"), [])
+
+
+def test_a_build_with_a_plan_too_short_for_the_longest_source_fails(setting: Setting) -> None:
+    inputs = setting.described(setting.dynamic, with_plan=True, dtype="BF16")
+    inputs[4] = setting.dynamic((4, 3), "INT32")
+    with pytest.raises(SpecificationError, match=r"^the plan has 1 rows per head, "):
+        setting.plugin().configure_plugin(inputs, [])
+
+
 def test_a_build_with_shapes_that_are_not_the_operators_fails(setting: Setting) -> None:
     inputs = setting.described(setting.dynamic)
     inputs[1] = setting.dynamic((2, 8, 4096, 64))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from pegasus_plugins import ways
 from pegasus_plugins.kernel_file import write_kernel_file
 from pegasus_plugins.plugin_error import PluginError
+from pegasus_plugins.python_plugin import register_python_plugin
 from pegasus_plugins.ways import (
     LIBRARY_VARIABLE,
     PluginParts,
@@ -23,7 +28,7 @@ from pegasus_plugins.ways import (
     register_plugin,
 )
 from plugins.fake_plugin_module import FakePluginModule
-from plugins.fake_tensorrt import FakeTensorRT
+from plugins.fake_tensorrt import FakeRegistry, FakeTensorRT
 from plugins.kernel_images import HALF, kernel_file
 
 
@@ -161,6 +166,50 @@ def test_a_library_is_loaded_once(parts: PluginParts, tmp_path: Path) -> None:
     message = r"^tensorrt has loaded .*plugin\.so already, it cannot load .*other\.so too: start "
     with pytest.raises(PluginError, match=message):
         register_plugin(library, PluginParts(plugin_library=other))
+
+
+class _SlowRegistry(FakeRegistry):
+    """Which gives another thread the time to come in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others = threading.Barrier(2)
+
+    def _wait(self) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self._others.wait(timeout=0.05)
+
+    def register_creator(self, creator: Any, plugin_namespace: str) -> bool:
+        self._wait()
+        return super().register_creator(creator, plugin_namespace)
+
+    def load_library(self, plugin_path: str) -> object | None:
+        self._wait()
+        return super().load_library(plugin_path)
+
+
+@pytest.mark.parametrize("way", ["library", "python"])
+def test_two_threads_that_load_at_once_register_once(parts: PluginParts, way: Way) -> None:
+    library = FakeTensorRT()
+    library.registry = _SlowRegistry()
+    library.registry.libraries.add(str(parts.plugin_library))
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(register_plugin, library, parts, way) for _ in range(2)]
+    assert [call.result() for call in calls] == [way, way]
+    assert len(library.registry.loaded) + len(library.registry.creators) == 1
+
+
+def test_kernels_that_two_threads_add_at_once_are_all_there(tmp_path: Path) -> None:
+    library = FakeTensorRT()
+    library.registry = _SlowRegistry()
+    variants = [replace(HALF, head_dim=head_dim) for head_dim in (32, 64)]
+    files = [tmp_path / f"{variant.head_dim}.kernels" for variant in variants]
+    for file, variant in zip(files, variants, strict=True):
+        write_kernel_file(file, kernel_file(variant))
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(register_python_plugin, library, file) for file in files]
+    assert [call.result() for call in calls] == [None, None]
+    assert len(library.registry.creators) == 1
 
 
 def test_a_library_of_another_tensorrt_says_so(parts: PluginParts) -> None:

@@ -46,10 +46,43 @@ void check_refused_shapes(Checks& checks, const std::string& where,
     refuse("three inputs", false, [](Descs& x) { x.erase(x.begin() + 3); }, "there are 3 inputs");
 }
 
-int32_t configure(const OwnedPlugin& plugin, const Descs& descs) {
-    const auto tensors = dynamic(descs);
-    const auto num_inputs = static_cast<int32_t>(descs.size()) - 1;
+using Ranges = std::vector<nvinfer1::DynamicPluginTensorDesc>;
+
+int32_t configure(const OwnedPlugin& plugin, const Ranges& tensors) {
+    const auto num_inputs = static_cast<int32_t>(tensors.size()) - 1;
     return plugin.build().configurePlugin(tensors.data(), num_inputs, &tensors.back(), 1);
+}
+
+int32_t configure(const OwnedPlugin& plugin, const Descs& descs) {
+    return configure(plugin, dynamic(descs));
+}
+
+// desc is fine in all of these: the ends of the ranges are not.
+void check_ranges(Checks& checks) {
+    PluginCase most = checks.usual;
+    most.has_plan = true;
+    PluginCase least = most;
+    least.batch = 1;
+    least.length = 64;
+    Descs shortest = descs_of(least);
+    shortest[4].dims = descs_of(most)[4].dims;
+    const OwnedPlugin plugin = checks.make(most);
+    checks.that("a build takes a plan for the longest source, whatever the shortest is",
+                configure(plugin, between(shortest, descs_of(most))) == 0);
+    Descs longest = descs_of(most);
+    shortest[4].dims.d[0] = longest[4].dims.d[0] = most.num_heads;
+    checks.refused("a build refuses a plan that is too short for the longest source",
+                   configure(plugin, between(shortest, longest)) != 0,
+                   "rows per head for a source of 640 tokens");
+    Descs other = descs_of(least);
+    other[3].dims.d[1] = 65;
+    checks.refused("a build refuses a mask whose shortest is not the query's",
+                   configure(plugin, between(other, descs_of(most))) != 0,
+                   "key_mask is [1, 65], expected [B, S]");
+    Ranges open = between(descs_of(least), descs_of(most));
+    open[0].max.d[0] = open[1].max.d[0] = open[2].max.d[0] = open[3].max.d[0] = -1;
+    checks.refused("a build refuses a range without an end", configure(plugin, open) != 0,
+                   "expected known dimensions");
 }
 
 void check_configuration(Checks& checks) {
@@ -64,16 +97,19 @@ void check_configuration(Checks& checks) {
     if (checks.usual.has_plan) {
         descs[4].dims.d[1] = checks.usual.num_random_blocks;
     }
-    checks.that("a build takes dynamic B, S and L'", configure(plugin, descs) == 0);
-    const auto tensors = dynamic(descs);
+    Ranges tensors = dynamic(descs_of(checks.usual));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        tensors[i].desc.dims = descs[i].dims;
+    }
+    checks.that("a build takes dynamic B, S and L'", configure(plugin, tensors) == 0);
     const auto* fields = plugin.runtime().getFieldsToSerialize();
     const auto rows = static_cast<size_t>(*static_cast<const int32_t*>(fields->fields[5].data));
     const size_t expected = 4 * rows * static_cast<size_t>(checks.usual.head_dim + 2) * 4;
     checks.that("the workspace has the size of the limit",
                 plugin.build().getWorkspaceSize(tensors.data(), checks.usual.num_inputs(),
                                                 &tensors.back(), 1) == expected);
-    descs[0].dims.d[1] = -1;
-    checks.refused("a build refuses dynamic heads", configure(plugin, descs) != 0,
+    tensors[0].desc.dims.d[1] = -1;
+    checks.refused("a build refuses dynamic heads", configure(plugin, tensors) != 0,
                    "cannot be dynamic");
     PluginCase unheard = checks.usual;
     unheard.has_plan = true;
@@ -82,6 +118,7 @@ void check_configuration(Checks& checks) {
                    configure(checks.make(unheard), descs_of(unheard)) != 0,
                    "and 77 plan columns (there is one for no GPU): compile it with python -m "
                    "pegasus_plugins.compile_kernels");
+    check_ranges(checks);
     check_refused_shapes(checks, "a build", [&](const PluginCase& made, const Descs& changed) {
         return configure(checks.make(made), changed);
     });

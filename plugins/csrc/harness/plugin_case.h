@@ -113,12 +113,28 @@ inline std::vector<nvinfer1::PluginTensorDesc> descs_of(const PluginCase& made) 
     return descs;
 }
 
-// The same for a build, whose dimensions may be -1.
+// The same for a build.
 inline std::vector<nvinfer1::DynamicPluginTensorDesc> dynamic(
     const std::vector<nvinfer1::PluginTensorDesc>& descs) {
     std::vector<nvinfer1::DynamicPluginTensorDesc> made;
     for (const nvinfer1::PluginTensorDesc& desc : descs) {
         made.push_back({desc, desc.dims, desc.dims, desc.dims});
+    }
+    return made;
+}
+
+// Of a profile between two shapes: dimensions that differ are not known.
+inline std::vector<nvinfer1::DynamicPluginTensorDesc> between(
+    const std::vector<nvinfer1::PluginTensorDesc>& least,
+    const std::vector<nvinfer1::PluginTensorDesc>& most) {
+    std::vector<nvinfer1::DynamicPluginTensorDesc> made = dynamic(most);
+    for (size_t i = 0; i < made.size(); ++i) {
+        made[i].min = least[i].dims;
+        for (int32_t d = 0; d < made[i].desc.dims.nbDims; ++d) {
+            if (least[i].dims.d[d] != most[i].dims.d[d]) {
+                made[i].desc.dims.d[d] = -1;
+            }
+        }
     }
     return made;
 }

@@ -1,4 +1,9 @@
-"""Calls of CUDA's runtime through cuda-bindings; one that fails says why, and what to do."""
+"""Calls of CUDA's runtime through cuda-bindings; one that fails says why, and what to do.
+
+cuda-bindings has a CUDA runtime to itself: 12.8 one of its own, from 12.9 on NVIDIA's, statically
+linked (its release notes; `_internal/runtime*.so` needs no libcudart). So its last error is never
+TensorRT's nor ONNX Runtime's, and nobody clears it: each call's own code is looked at.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +57,6 @@ class CudaRuntime:
         """The same error, with what to do about it."""
         if not err.code:
             return EngineError(f"{err}, or {_CPU_INSTEAD}")
-        self.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
         if err.code == "cudaErrorInsufficientDriver":
             return EngineError(f"{err}: {self._driver_hint()}")
         return EngineError(f"{err}: {_HINTS.get(err.code, _OTHER_HINT)}")

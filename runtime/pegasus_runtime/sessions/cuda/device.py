@@ -163,7 +163,6 @@ class CudaDevice:
         self.calls("cudaMemcpyAsync", target, source, len(piece), kind, self.stream)
 
     def _no_memory(self, num_bytes: int) -> NoMemoryError:
-        self.calls.runtime.cudaGetLastError()  # or TensorRT would take the error for one of its own
         error, free, total = self.calls.runtime.cudaMemGetInfo()
         left = "" if error else f", {free // 2**20} of {total // 2**20} MiB are free"
         return NoMemoryError(

@@ -57,4 +57,3 @@ class CudaGraph:
         _, graph = runtime.cudaStreamEndCapture(self.device.stream)
         if graph is not None and int(graph):
             runtime.cudaGraphDestroy(graph)
-        runtime.cudaGetLastError()

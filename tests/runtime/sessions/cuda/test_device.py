@@ -239,7 +239,7 @@ def test_memory_that_is_not_there_is_an_engine_error() -> None:
     )
     with pytest.raises(EngineError, match=message):
         device.allocate(2**24)
-    assert cuda.last_error == CudaError.cudaSuccess
+    assert "cudaGetLastError" not in cuda.calls  # nobody reads it
     del held
     device.allocate(8 * 2**20)
 
