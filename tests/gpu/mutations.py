@@ -159,13 +159,6 @@ MUTATIONS = (
         new="0\n",
     ),
     Mutation(
-        name="candidates of equal scores stay in TensorRT's order",
-        file="device/decoder.py",
-        old="found = order_selected(best[\"top_scores\"], best[\"top_ids\"], num_candidates)",
-        new="found = Candidates(scores=best[\"top_scores\"][:, :num_candidates].copy(), "
-        "ids=best[\"top_ids\"][:, :num_candidates])",
-    ),
-    Mutation(
         name="every document is the first of its batch",
         file="device/encoder.py",
         old="cross.offset + row * heads * pitch",
