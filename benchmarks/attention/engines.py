@@ -89,9 +89,7 @@ def attend_flexibly(spec: AttentionSpec, inputs: DenseInputs) -> Attend:
         return torch.where(is_first, found + bias, found)
 
     device, on_gpu = inputs.query.device, inputs.query.is_cuda
-    mask = create_block_mask(
-        sees, None, None, length, length, device=str(device), BLOCK_SIZE=block
-    )
+    mask = create_block_mask(sees, None, None, length, length, device=str(device), BLOCK_SIZE=block)
     flex: Any = torch.compile(flex_attention, dynamic=False) if on_gpu else flex_attention
     tiles = {"kernel_options": {"BLOCK_M": block, "BLOCK_N": block}} if on_gpu else {}
 
