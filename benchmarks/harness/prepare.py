@@ -99,8 +99,8 @@ def choose_command(
     """That of `prepare_engine`: plans are built of graphs that were made beforehand."""
     folder, graphs = (find(engine, checkpoint, work_dir) for find in (_folder_of, graphs_folder))
     if engine.target in PLAN_MODULES and _mark(graphs) == made_from(engine, checkpoint, sizes):
-        where = ["--output", folder, "--compute-capability", "current"]
-        return [*OUR_BUILD, graphs, *where, "--force", "--quiet"]
+        command: list[str | Path] = [*OUR_BUILD, graphs, "--output", folder]
+        return [*command, "--compute-capability", "current", "--force", "--quiet"]
     return make_command(engine, checkpoint, folder, sizes)
 
 
