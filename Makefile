@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -83,17 +83,23 @@ bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/ben
 	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
 		--json build/benchmarks/precision_plans.json
 
-# What needs no GPU is made beforehand, on any machine: one folder to carry, build/gpu/prepared.
-GPU := PYTHONPATH=tests:benchmarks $(BIN)/python -m gpu
+# What needs no GPU is made beforehand, on any machine, and carried: build/gpu. On the GPU's machine
+# GPU_PYTHON may be any Python that has the packages.
+GPU_PYTHON ?= $(BIN)/python
+GATE_COMMAND = PYTHONPATH=tests:benchmarks $(GPU_PYTHON) -m gpu --prepared build/gpu/prepared
 
-gpu-prepare: $(TEST_READY)  ## graphs, cases and kernels for gpu-gate, without a GPU; lists what they weigh
-	$(GPU) prepare
+gpu-prepare: $(TEST_READY)  ## what gpu-gate and gpu-figures take along, made without a GPU, and its sizes (30 min)
+	$(GATE_COMMAND) prepare
+	$(BIN)/python benchmarks/gpu_figures.py --work-dir build/gpu/figures --prepare
 
-gpu-gate:  ## does the GPU path work on this GPU? one table, build/gpu/gate.json (5 min); GATE=--stand-ins: on none
-	$(GPU) --json build/gpu/gate.json $(GATE)
+gpu-gate:  ## does the GPU path work on this GPU? one table, and build/gpu/gate.json (5 min); GATE=--stand-ins
+	$(GATE_COMMAND) --json build/gpu/gate.json $(GATE)
 
-gpu-gate-mutations:  ## damaged copies of the runtime, each of which fails gpu-gate (stand-ins, 2 min)
-	$(GPU) mutations --cases 6 --documents 40
+gpu-gate-mutations:  ## damaged copies of the runtime, each of which has to fail gpu-gate (2 min, no GPU)
+	$(GATE_COMMAND) mutations --cases 6 --documents 40
+
+gpu-figures:  ## how fast it is on this GPU, beside its peers, and build/gpu/figures.json (8 min)
+	$(GPU_PYTHON) benchmarks/gpu_figures.py --work-dir build/gpu/figures --json build/gpu/figures.json
 
 # Pages are gathered anew and built from nothing: a warning that is cached is not told again.
 docs: $(DOCS_READY)  ## build the site, in build/site; a dead link or a missing docstring fails

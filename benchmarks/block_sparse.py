@@ -7,6 +7,7 @@ reference in float64 first, in every dtype, and times nothing if they are wrong.
 - ours: the two Triton kernels, launched from Python.
 - dense flash: torch's scaled_dot_product_attention with its flash kernel and no other, over all
   keys, without a mask: another and larger result, at its fastest.
+- FlexAttention: torch's, compiled for this very pattern; the same result.
 - transformers: the core of its BigBirdPegasusBlockSparseAttention, which waits for the host in
   between; left out with the reason where transformers is missing or the GPU's memory is too small.
 - C++ plugin: the TensorRT plugin's `enqueue`, run by its harness in a process of its own, with

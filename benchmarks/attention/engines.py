@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pegasus_plugins.specification import AttentionSpec
 
-OURS, DENSE, TRANSFORMERS = "ours", "dense flash", "transformers"
+OURS, DENSE, FLEX, TRANSFORMERS = "ours", "dense flash", "FlexAttention", "transformers"
 
 
 class MissingEngineError(Exception):
@@ -69,6 +69,43 @@ def attend_densely(spec: AttentionSpec, inputs: DenseInputs) -> Attend:
     return attend
 
 
+def attend_flexibly(spec: AttentionSpec, inputs: DenseInputs) -> Attend:
+    """torch's FlexAttention, compiled for this pattern: it skips the blocks that are not seen."""
+    try:
+        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    except ImportError as err:
+        raise MissingEngineError(f"torch {torch.__version__} has no FlexAttention") from err
+    length, block = inputs.query.shape[2], spec.block_size
+    last, bias = spec.num_blocks(length) - 1, spec.first_bias(has_plan=False)
+
+    def sees(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        row, column = query // block, key // block
+        is_end = (row == 0) | (row == last) | (column == 0) | (column == last)
+        return is_end | ((row - column).abs() <= 1)
+
+    def score(found: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        row = query // block
+        is_first = (row > 0) & (row < last) & (key // block == 0)
+        return torch.where(is_first, found + bias, found)
+
+    device, on_gpu = inputs.query.device, inputs.query.is_cuda
+    mask = create_block_mask(sees, None, None, length, length, device=str(device), BLOCK_SIZE=block)
+    flex: Any = torch.compile(flex_attention, dynamic=False) if on_gpu else flex_attention
+    tiles = {"kernel_options": {"BLOCK_M": block, "BLOCK_N": block}} if on_gpu else {}
+
+    def attend() -> Tensor:
+        attended: Tensor = flex(
+            *(inputs.query, inputs.key, inputs.value),
+            score_mod=score,
+            block_mask=mask,
+            scale=spec.scale,
+            **tiles,
+        )
+        return attended
+
+    return attend
+
+
 def attend_like_transformers(spec: AttentionSpec, inputs: DenseInputs) -> Attend:
     """The core of transformers' BigBirdPegasusBlockSparseAttention, in inference; it computes the
     matrix of probabilities too, as it always does."""
@@ -113,6 +150,7 @@ def attend_like_transformers(spec: AttentionSpec, inputs: DenseInputs) -> Attend
 ENGINES: dict[str, Callable[[AttentionSpec, DenseInputs], Attend]] = {
     OURS: attend_ours,
     DENSE: attend_densely,
+    FLEX: attend_flexibly,
     TRANSFORMERS: attend_like_transformers,
 }
 """Name -> what makes a call of inputs; raises MissingEngineError."""

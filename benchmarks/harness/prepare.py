@@ -24,6 +24,7 @@ from peers import PEERS, ensure_peer
 SOURCES = ("exporter", "engines", "plugins/pegasus_plugins", "runtime/pegasus_runtime/bundle")
 CONVERTER = Path(__file__).resolve().with_name("ctranslate2_from_checkpoint.py")
 OUR_EXPORT = (sys.executable, "-m", "pegasus_export.command.main")
+OUR_BUILD = (sys.executable, "-m", "pegasus_engines.command.build")
 TIME_ALIGNMENT = 8  # tokens; what tensor cores read at once
 
 
@@ -68,18 +69,74 @@ def prepare_engine(
     """The folder that the engine's worker loads. Raises: CommandError."""
     if engine.family == "transformers":
         return checkpoint
-    folder = work_dir / f"{checkpoint.name}-for-{engine.device}-{engine.name}"
-    mark = folder.with_name(f"{folder.name}.made-from.json")
-    made_from = json.dumps(_made_from(engine, checkpoint, sizes), indent=2) + "\n"
-    if folder.is_dir() and mark.is_file() and mark.read_text() == made_from:
+    folder = _folder_of(engine, checkpoint, work_dir)
+    wanted = made_from(engine, checkpoint, sizes)
+    if folder.is_dir() and _mark(folder) == wanted:
         return folder
     print(f"preparing {engine.name} …", file=sys.stderr, flush=True)
-    mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    command = make_command(engine, checkpoint, folder, sizes)
-    measure_command(command, log=work_dir / "logs" / f"prepare-{engine.name}.log")
-    mark.write_text(made_from)
+    command = choose_command(engine, checkpoint, work_dir, sizes)
+    _make(folder, command, wanted, log=work_dir / "logs" / f"prepare-{engine.name}.log")
     return folder
+
+
+def prepare_graphs(
+    engine: Engine, checkpoint: Path, work_dir: Path, sizes: PlanSizes = USUAL_SIZES
+) -> Path:
+    """What `prepare_engine` builds plans of where they are; the export, which takes minutes, needs
+    no GPU. Raises: CommandError."""
+    graphs = graphs_folder(engine, checkpoint, work_dir)
+    wanted = made_from(engine, checkpoint, sizes)
+    if not graphs.is_dir() or _mark(graphs) != wanted:
+        command = graphs_command(engine, checkpoint, work_dir, sizes)
+        _make(graphs, command, wanted, log=work_dir / "logs" / f"prepare-{graphs.name}.log")
+    return graphs
+
+
+def choose_command(
+    engine: Engine, checkpoint: Path, work_dir: Path, sizes: PlanSizes
+) -> list[str | Path]:
+    """That of `prepare_engine`: plans are built of graphs that were made beforehand."""
+    folder, graphs = (find(engine, checkpoint, work_dir) for find in (_folder_of, graphs_folder))
+    if engine.target in PLAN_MODULES and _mark(graphs) == made_from(engine, checkpoint, sizes):
+        command: list[str | Path] = [*OUR_BUILD, graphs, "--output", folder]
+        return [*command, "--compute-capability", "current", "--force", "--quiet"]
+    return make_command(engine, checkpoint, folder, sizes)
+
+
+def graphs_command(
+    engine: Engine, checkpoint: Path, work_dir: Path, sizes: PlanSizes
+) -> list[str | Path]:
+    """That of `prepare_graphs`, of an engine with plans."""
+    graphs = graphs_folder(engine, checkpoint, work_dir)
+    command = make_command(engine, checkpoint, graphs, sizes)
+    at = command.index("--compute-capability")
+    return [*command[:at], "--onnx-only", *command[at + 2 :]]
+
+
+def graphs_folder(engine: Engine, checkpoint: Path, work_dir: Path) -> Path:
+    """Where `prepare_graphs` writes."""
+    return work_dir / f"{_folder_of(engine, checkpoint, work_dir).name}-graphs"
+
+
+def _folder_of(engine: Engine, checkpoint: Path, work_dir: Path) -> Path:
+    return work_dir / f"{checkpoint.name}-for-{engine.device}-{engine.name}"
+
+
+def _mark_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.made-from.json")
+
+
+def _mark(folder: Path) -> str | None:
+    path = _mark_file(folder)
+    return path.read_text() if path.is_file() else None
+
+
+def _make(folder: Path, command: list[str | Path], mark: str, *, log: Path) -> None:
+    """The mark is written last. Raises: CommandError."""
+    _mark_file(folder).unlink(missing_ok=True)
+    measure_command(command, log=log)
+    _mark_file(folder).write_text(mark)
 
 
 def make_command(
@@ -108,10 +165,13 @@ def optimum_export(checkpoint: Path, output: Path) -> list[str | Path]:
     return [cli, "export", "onnx", "--model", checkpoint, "--task", task, output]
 
 
-def _made_from(engine: Engine, checkpoint: Path, sizes: PlanSizes) -> dict[str, object]:
+def made_from(engine: Engine, checkpoint: Path, sizes: PlanSizes) -> str:
+    """What a folder's mark says."""
     shape = json.loads((checkpoint / "shape.json").read_text())
-    content = {"engine": engine.name, "shape": shape, "made_with": _made_with(engine)}
-    return content | ({"sizes": asdict(sizes)} if engine.target in PLAN_MODULES else {})
+    content: dict[str, object] = {"engine": engine.name, "shape": shape}
+    content["made_with"] = _made_with(engine)
+    content |= {"sizes": asdict(sizes)} if engine.target in PLAN_MODULES else {}
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _made_with(engine: Engine) -> str:

@@ -18,6 +18,7 @@ from attention import timing
 from attention.engines import (
     DENSE,
     ENGINES,
+    FLEX,
     OURS,
     TRANSFORMERS,
     MissingEngineError,
@@ -112,8 +113,9 @@ def test_every_engine_computes_the_same_attention_where_it_should() -> None:
     tensors = [x.double().numpy() for x in (inputs.query, inputs.key, inputs.value)]
     mask = inputs.key_mask.numpy()
     sparse = reference.attend(SMALL, tensors[0], tensors[1], tensors[2], mask)
-    got = ENGINES[TRANSFORMERS](SMALL, inputs)()
-    assert np.abs(got.numpy() - sparse).max() < TOLERANCES["float32"]
+    for engine in (FLEX, TRANSFORMERS):
+        got = ENGINES[engine](SMALL, inputs)()
+        assert np.abs(got.numpy() - sparse).max() < TOLERANCES["float32"], engine
     short = random_inputs(
         SMALL, batch=1, length=176, head_dim=32, dtype=torch.float32, device="cpu"
     )

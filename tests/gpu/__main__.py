@@ -58,6 +58,9 @@ def _run(setting: GateSetting, arguments: argparse.Namespace) -> int:
         names = ", ".join(part.name for part in parts)
         print(f"error: there is no part {min(unknown)!r}, expected of {names}", file=sys.stderr)
         return 2
+    if not setting.bundles:
+        print(f"error: {setting.prepared} has no graphs: run make gpu-prepare", file=sys.stderr)
+        return 2
     started = time.monotonic()
     outcomes = run_parts(
         setting,
@@ -67,7 +70,9 @@ def _run(setting: GateSetting, arguments: argparse.Namespace) -> int:
     )
     print(make_table(outcomes).text())
     bad = [x.part for x in outcomes if x.verdict in BAD]
-    print(f"{len(bad)} of {len(outcomes)} parts are bad, {time.monotonic() - started:.0f} s")
+    skipped = sum(x.verdict == "skipped" for x in outcomes)
+    seconds = time.monotonic() - started
+    print(f"{len(bad)} of {len(outcomes)} parts are bad, {skipped} skipped, {seconds:.0f} s")
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         found = {"stand_ins": setting.stand_ins, "parts": [asdict(x) for x in outcomes]}

@@ -90,17 +90,19 @@ def load_summarizer(setting: GateSetting, name: str) -> Summarizer:
 def any_bundle(setting: GateSetting) -> str:
     """The first whose TensorRT is here; fp32, for its tokens are transformers'.
 
-    Raises: SkippedError.
+    Raises: SkippedError; EngineError if a build failed and no other bundle is there.
     """
-    reason = "no bundle was prepared"
+    reason: Exception = SkippedError("no bundle was prepared")
     for name in sorted(setting.bundles, key=lambda x: (not x.endswith("-fp32"), "bigbird" in x)):
         try:
             plans_of(setting, name)
         except SkippedError as err:
-            reason = str(err)
+            reason = reason if isinstance(reason, EngineError) else err
+        except EngineError as err:
+            reason = err
         else:
             return name
-    raise SkippedError(reason)
+    raise reason
 
 
 def _options(found: dict[str, Any]) -> GenerationOptions:

@@ -34,7 +34,8 @@ class GateSetting:
     def bundles(self) -> list[str]:
         """Names of the bundles of graphs: target, checkpoint and precision."""
         folder = self.prepared / GRAPHS
-        return sorted(x.name for x in folder.iterdir()) if folder.is_dir() else []
+        names = [x.name for x in folder.iterdir()] if folder.is_dir() else []
+        return sorted(name for name in names if not name.startswith("."))  # a partial export
 
 
 @dataclass(slots=True, kw_only=True)

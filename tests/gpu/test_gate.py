@@ -87,7 +87,7 @@ def test_every_part_passes_against_the_stand_ins(
         "plugin, without TensorRT",
     }
     assert {f"plan trt-rtx-{name}-fp32" for name in MODELS} <= set(verdicts)
-    assert "0 of 16 parts are bad" in table.splitlines()[-1]
+    assert "0 of 16 parts are bad, 5 skipped" in table.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", IN_CI)
@@ -117,6 +117,13 @@ def test_a_part_that_is_not_there_is_told(
     assert (
         "error: there is no part 'nothing', expected of machine, copies" in capsys.readouterr().err
     )
+
+
+def test_without_what_was_prepared_nothing_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*QUICK, "--prepared", str(tmp_path)]) == 2
+    assert "has no graphs: run make gpu-prepare" in capsys.readouterr().err
 
 
 def write_part(folder: Path, source: str) -> None:
