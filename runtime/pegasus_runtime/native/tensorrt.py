@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["Flavour", "LibraryLog", "library_log", "load_flavour"]
+__all__ = ["Flavour", "LibraryLog", "library_log", "load_flavour", "start_library"]
 
 _LOG = logging.getLogger(__name__)
 _ERRORS = ("INTERNAL_ERROR", "ERROR")
@@ -77,6 +77,23 @@ def load_flavour(target: str) -> Flavour:
     except ImportError as err:  # also that of a shared library that is not there
         raise EngineError(f"{library.title} cannot be imported ({err}): {library.install}") from err
     return Flavour(target=target, title=library.title, tool=library.tool, module=module)
+
+
+def start_library(
+    make: Callable[[Any], Any], logger: Any, title: str, explain: Callable[[], str]
+) -> Any:
+    """A Builder or a Runtime, whichever `make` makes.
+
+    title: the library and its version. explain: what it said. Raises: EngineError if it makes none,
+    for a driver that is too old, say: its bindings raise TypeError for a null pointer (pybind11).
+    """
+    try:
+        return make(logger)
+    except TypeError as err:
+        raise EngineError(
+            f"{title} cannot start: {explain()}: update the NVIDIA driver, or install what is for "
+            "its version of CUDA"
+        ) from err
 
 
 class LibraryLog(Protocol):
