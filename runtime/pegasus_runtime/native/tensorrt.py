@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +18,7 @@ from pegasus_runtime.errors import EngineError
 __all__ = ["Flavour", "LibraryLog", "library_log", "load_flavour", "start_library"]
 
 _LOG = logging.getLogger(__name__)
+_LOCK = threading.Lock()
 _ERRORS = ("INTERNAL_ERROR", "ERROR")
 
 
@@ -106,13 +108,17 @@ class LibraryLog(Protocol):
         """The last error since the call before that no sink took, in one line."""
 
 
-@functools.cache
 def library_log(library: Any) -> LibraryLog:
     """The log of a library: one for all, because a library keeps to the first that it is given.
 
     Warnings go to Python's logging, under this module's name.
     """
+    with _LOCK:  # two threads that load at once would each make one
+        return _make_log(library)
 
+
+@functools.cache
+def _make_log(library: Any) -> LibraryLog:
     class Log(library.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             library.ILogger.__init__(self)
