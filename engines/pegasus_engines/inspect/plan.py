@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from pegasus_engines.plans.tensorrt import parse_graph
+from pegasus_engines.plans.tensorrt import parse_graph, start_builder
 from pegasus_engines.plans.watch import record_build
 from pegasus_runtime.bundle import JsonValue
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.gpu import current_capability
-from pegasus_runtime.native.tensorrt import Flavour, load_flavour
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour, start_library
 
 __all__ = ["check_gpu", "network_layers", "plan_layers", "read_layers"]
 
@@ -20,7 +20,7 @@ def network_layers(graph: Path, *, target: str) -> tuple[tuple[str, str], ...]:
     """
     flavour = load_flavour(target)
     with record_build(flavour.module, None) as (logger, log):
-        builder = flavour.module.Builder(logger)
+        builder = start_builder(flavour, logger, log)
         network = parse_graph(flavour, builder, graph, logger, log)
         layers = [network.get_layer(index) for index in range(network.num_layers)]
         return tuple((layer.name, layer.type.name) for layer in layers)
@@ -49,7 +49,9 @@ def read_layers(flavour: Flavour, plan: Path) -> list[JsonValue]:
     """As `plan_layers`, without a look for the GPU."""
     module = flavour.module
     with record_build(module, None) as (logger, log):
-        engine = module.Runtime(logger).deserialize_cuda_engine(plan.read_bytes())
+        title = f"{flavour.title} {flavour.version}"
+        runtime = start_library(module.Runtime, logger, title, log.explain)
+        engine = runtime.deserialize_cuda_engine(plan.read_bytes())
         if engine is None:
             raise EngineError(f"{plan}: {flavour.title} cannot open it: {log.explain()}")
         inspector = engine.create_engine_inspector()

@@ -20,7 +20,7 @@ from pegasus_plugins.specification import NAMESPACE
 from pegasus_runtime.bundle import PLAN_TARGETS, PluginWay, Profile, replace_file
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.gpu import current_capability
-from pegasus_runtime.native.tensorrt import Flavour, load_flavour
+from pegasus_runtime.native.tensorrt import Flavour, load_flavour, start_library
 
 __all__ = [
     "BuildOptions",
@@ -29,6 +29,7 @@ __all__ = [
     "load_timing_cache",
     "parse_graph",
     "serialize_plan",
+    "start_builder",
 ]
 
 _MAX_OPTIMIZATION_LEVEL = 5
@@ -173,7 +174,7 @@ def _build(
     watch: tuple[Any, BuildLog, Any],
 ) -> Any:
     logger, log, monitor = watch
-    builder = _start_builder(flavour, logger, log)
+    builder = start_builder(flavour, logger, log)
     network = parse_graph(flavour, builder, graph, logger, log)
     config = _configure(flavour, builder, options)
     _add_profiles(builder, network, config, profiles, graph)
@@ -189,12 +190,10 @@ def _build(
     return plan
 
 
-def _start_builder(flavour: Flavour, logger: Any, log: BuildLog) -> Any:
-    try:
-        return flavour.module.Builder(logger)
-    except TypeError as err:  # what a null pointer becomes: the driver is too old, for example
-        reason = log.explain()
-        raise EngineError(f"{flavour.title} {flavour.version} cannot start: {reason}") from err
+def start_builder(flavour: Flavour, logger: Any, log: BuildLog) -> Any:
+    """TensorRT's Builder. Raises: EngineError if there can be none here."""
+    title = f"{flavour.title} {flavour.version}"
+    return start_library(flavour.module.Builder, logger, title, log.explain)
 
 
 def parse_graph(flavour: Flavour, builder: Any, graph: Path, logger: Any, log: BuildLog) -> Any:
@@ -259,13 +258,27 @@ def _add_profiles(
                     "which plans are not built for: make it a constant of the graph"
                 )
             axes = _sizes_of_axes(tensor, profile, graph)
-            if -1 in tensor.shape:
-                shapes.set_shape(tensor.name, *zip(*axes, strict=True))
+            if -1 in tensor.shape and not _set_shape(shapes, tensor.name, axes):
+                raise _refused(graph, profile)
         if config.add_optimization_profile(shapes) < 0:
-            raise EngineError(
-                f"{graph}: TensorRT refuses the profile {describe_profile(profile)}: expected "
-                "smallest <= best <= largest for each dimension"
-            )
+            raise _refused(graph, profile)
+
+
+def _set_shape(shapes: Any, name: str, axes: list[tuple[int, int, int]]) -> bool:
+    """Whether TensorRT takes them. Its bindings raise RuntimeError for sizes below 0 (pyCore.cpp,
+    opt_profile_set_shape)."""
+    try:
+        shapes.set_shape(name, *zip(*axes, strict=True))
+    except RuntimeError:
+        return False
+    return True
+
+
+def _refused(graph: Path, profile: Profile) -> EngineError:
+    return EngineError(
+        f"{graph}: TensorRT refuses the profile {describe_profile(profile)}: expected "
+        "0 <= smallest <= best <= largest for each dimension"
+    )
 
 
 def _sizes_of_axes(tensor: Any, profile: Profile, graph: Path) -> list[tuple[int, int, int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,9 +15,10 @@ from typing import Any, Protocol
 
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["Flavour", "LibraryLog", "library_log", "load_flavour"]
+__all__ = ["Flavour", "LibraryLog", "library_log", "load_flavour", "start_library"]
 
 _LOG = logging.getLogger(__name__)
+_LOCK = threading.Lock()
 _ERRORS = ("INTERNAL_ERROR", "ERROR")
 
 
@@ -79,6 +81,23 @@ def load_flavour(target: str) -> Flavour:
     return Flavour(target=target, title=library.title, tool=library.tool, module=module)
 
 
+def start_library(
+    make: Callable[[Any], Any], logger: Any, title: str, explain: Callable[[], str]
+) -> Any:
+    """A Builder or a Runtime, whichever `make` makes.
+
+    title: the library and its version. explain: what it said. Raises: EngineError if it makes none,
+    for a driver that is too old, say: its bindings raise TypeError for a null pointer (pybind11).
+    """
+    try:
+        return make(logger)
+    except TypeError as err:
+        raise EngineError(
+            f"{title} cannot start: {explain()}: update the NVIDIA driver, or install what is for "
+            "its version of CUDA"
+        ) from err
+
+
 class LibraryLog(Protocol):
     """What a library says; the library takes it for one of its own loggers."""
 
@@ -89,13 +108,17 @@ class LibraryLog(Protocol):
         """The last error since the call before that no sink took, in one line."""
 
 
-@functools.cache
 def library_log(library: Any) -> LibraryLog:
     """The log of a library: one for all, because a library keeps to the first that it is given.
 
     Warnings go to Python's logging, under this module's name.
     """
+    with _LOCK:  # two threads that load at once would each make one
+        return _make_log(library)
 
+
+@functools.cache
+def _make_log(library: Any) -> LibraryLog:
     class Log(library.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             library.ILogger.__init__(self)

@@ -75,6 +75,7 @@ def test_the_inspector_lists_the_layers_of_a_plan(tmp_path: Path) -> None:
     module = ModuleType("tensorrt")
     form = SimpleNamespace(JSON="json")
     vars(module).update(ILogger=object, Runtime=Runtime, LayerInformationFormat=form)
+    vars(module)["__version__"] = "10.3.0"
     flavour = Flavour(target="trt", title="TensorRT", tool="tensorrt", module=module)
     (tmp_path / "some.plan").write_bytes(b"fused attention")
     assert read_layers(flavour, tmp_path / "some.plan") == [{"Name": "fused attention"}]

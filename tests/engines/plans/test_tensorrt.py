@@ -166,9 +166,15 @@ def test_inputs_whose_values_are_sizes_are_refused(rtx: Flavour, tmp_path: Path)
 
 
 def test_sizes_that_fall_are_refused(rtx: Flavour, product: Path) -> None:
-    message = "TensorRT refuses the profile batch 1, source 32 to 8: expected smallest <= best"
+    message = "TensorRT refuses the profile batch 1, source 32 to 8: expected 0 <= smallest <= best"
     with pytest.raises(EngineError, match=message):
         serialize_plan(rtx, product, [dict(PROFILE) | {"source": (32, 16, 8)}], RTX)
+
+
+def test_sizes_below_nothing_are_refused(rtx: Flavour, product: Path) -> None:
+    message = "TensorRT refuses the profile batch 1, source -8 to 8: expected 0 <= smallest"
+    with pytest.raises(EngineError, match=message):
+        serialize_plan(rtx, product, [dict(PROFILE) | {"source": (-8, 8, 8)}], RTX)
 
 
 def test_a_graph_without_profiles_is_refused(rtx: Flavour, product: Path) -> None:
@@ -259,7 +265,10 @@ def test_a_tensorrt_that_cannot_start_says_so(rtx: Flavour, product: Path) -> No
 
     vars(module)["Builder"] = no_builder
     broken = Flavour(target="trt", title="TensorRT", tool="tensorrt", module=module)
-    message = "^TensorRT .* cannot start: CUDA initialization failure$"
+    message = (
+        r"^TensorRT .* cannot start: CUDA initialization failure: update the NVIDIA driver, or "
+        r"install what is for its version of CUDA$"
+    )
     with pytest.raises(EngineError, match=message):
         serialize_plan(broken, product, [PROFILE], BuildOptions(target="trt"))
 

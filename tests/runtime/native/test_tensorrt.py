@@ -1,7 +1,10 @@
 """TensorRT's two libraries, found or missed, and the one log that each has."""
 
+import contextlib
 import logging
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -56,6 +59,21 @@ def test_other_targets_have_no_tensorrt() -> None:
     message = "^target 'ort' is not one of TensorRT's: expected trt or trt-rtx$"
     with pytest.raises(EngineError, match=message):
         load_flavour("ort")
+
+
+def test_threads_that_load_at_once_share_a_log() -> None:
+    others = threading.Barrier(2)
+
+    class Logger:
+        def __init__(self) -> None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                others.wait(timeout=0.05)  # for another thread to come in between
+
+    module = library()
+    vars(module)["ILogger"] = Logger
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(library_log, [module, module])
+    assert first is second
 
 
 def test_builds_and_runs_share_a_log_whose_sink_takes_all_while_it_is_there(

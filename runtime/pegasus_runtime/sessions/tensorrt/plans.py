@@ -14,7 +14,7 @@ from typing import Any
 
 from pegasus_runtime.bundle import Bundle, GraphSpec, PlanSpec, TensorSpec
 from pegasus_runtime.errors import BundleError, EngineError
-from pegasus_runtime.native.tensorrt import LibraryLog, library_log, load_flavour
+from pegasus_runtime.native.tensorrt import LibraryLog, library_log, load_flavour, start_library
 from pegasus_runtime.sessions.cuda.device import CudaDevice
 from pegasus_runtime.sessions.tensorrt.graph import PlanSession, PlanTensor, Scratch, TensorRTGraph
 from pegasus_runtime.sessions.tensorrt.kernels import KernelCache
@@ -59,7 +59,8 @@ def load_plans(
     log = library_log(library)
     with device.hold():
         bring_plugin(bundle, plans.plugin, library)
-        runtime = library.Runtime(log)
+        title = f"{library.__name__} {library.__version__}"
+        runtime = start_library(library.Runtime, log, title, log.take_error)
         engines = {name: _load_engine(bundle, name, runtime, log) for name in plans.profiles}
         tensors = {name: _checked_tensors(bundle, name, engines[name], library) for name in engines}
     needs = [

@@ -96,6 +96,23 @@ def test_a_plan_that_tensorrt_cannot_load_is_an_engine_error_with_its_words(
     ]
 
 
+def test_a_tensorrt_that_cannot_start_is_an_engine_error(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_runtime(logger: Any) -> None:
+        logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(setting.library, "Runtime", no_runtime)
+    message = (
+        rf"^{setting.library.__name__} {setting.library.__version__} cannot start: CUDA "
+        r"initialization failure with error: 35: update the NVIDIA driver, or install what is for "
+        r"its version of CUDA$"
+    )
+    with pytest.raises(EngineError, match=message):
+        setting.load()
+
+
 def test_an_empty_plan_is_an_engine_error(setting: Setting) -> None:
     (setting.bundle.folder / "encoder.plan").write_bytes(b"")
     message = r"encoder.plan: cannot be read: cannot mmap an empty file: copy the bundle again$"
