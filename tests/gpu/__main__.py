@@ -68,6 +68,9 @@ def _run(setting: GateSetting, arguments: argparse.Namespace) -> int:
         stop_early=arguments.stop_early,
         on_outcome=_tell,
     )
+    for outcome in outcomes:
+        if outcome.part == "machine":
+            print(", ".join(f"{name} {value}" for name, value in outcome.figures.items()))
     print(make_table(outcomes).text())
     bad = [x.part for x in outcomes if x.verdict in BAD]
     skipped = sum(x.verdict == "skipped" for x in outcomes)

@@ -50,7 +50,7 @@ def _case(
     longest: int,
 ) -> dict[str, Any]:
     rng = np.random.default_rng([7, number])
-    options = draw_options(rng, summarizer)
+    options = _long(summarizer) if number % 4 == 3 else draw_options(rng, summarizer)
     sources = [
         _source(rng, summarizer, texts, longest if (number + n) % 3 else SHORT_TOKENS)
         for n in range(1 + number % MOST_DOCUMENTS)
@@ -62,6 +62,12 @@ def _case(
         assert options is not None
         options = replace(options, seed=int(rng.integers(1 << 30)))
     return {"sources": sources, "options": _given(options), "expected": found}
+
+
+def _long(summarizer: Summarizer) -> GenerationOptions:
+    """So many tokens that caches grow; those that are drawn are short."""
+    longest = summarizer.bundle.manifest.limits.max_target_tokens
+    return GenerationOptions(num_beams=4, min_length=min(40, longest - 4), max_length=longest)
 
 
 def _source(

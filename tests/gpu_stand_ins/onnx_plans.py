@@ -39,6 +39,8 @@ def write_onnx_plans(graphs: Path, output: Path, version: str) -> None:
     shutil.copytree(graphs, output, copy_function=os.link)
     manifest = json.loads((graphs / "manifest.json").read_text("utf-8"))
     manifest["plans"] |= {"version": version, "compute_capabilities": [CAPABILITY]}
+    if manifest["plans"].get("plugin"):
+        manifest["plans"]["plugin"]["way"] = "aot"  # the graph has the plugin's body
     for name, spec in manifest["graphs"].items():
         profiles = manifest["plans"]["profiles"][name]
         text = json.dumps({"graph": str((graphs / spec["file"]).resolve()), "profiles": profiles})
