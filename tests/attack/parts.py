@@ -15,12 +15,14 @@ __all__ = ["PARTS", "Part", "run_part"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """count: cases of `make attack`. timeout_s: of one case, which hangs otherwise."""
+    """count: cases of `make attack`. timeout_s: of one case, which hangs otherwise. is_series:
+    whether a case is judged by what those before it left, and not tried again by itself."""
 
     count: int
     counted: str
     timeout_s: float
     most_workers: int = 2
+    is_series: bool = False
 
 
 PARTS: Mapping[str, Part] = {
@@ -34,7 +36,13 @@ PARTS: Mapping[str, Part] = {
     "forks": Part(count=200, counted="processes that fork", timeout_s=120),
     "full_disks": Part(count=20, counted="exports to full disks", timeout_s=120),
     "races": Part(count=200, counted="times 50 loads while the bundle is replaced", timeout_s=120),
-    "soaks": Part(count=200, counted="times 3 s with 16 threads", timeout_s=90, most_workers=1),
+    "soaks": Part(
+        count=200,
+        counted="times 3 s with 16 threads",
+        timeout_s=240,
+        most_workers=1,
+        is_series=True,
+    ),
 }
 
 
@@ -57,5 +65,6 @@ def run_part(
         seed=seed,
         timeout_s=PARTS[name].timeout_s,
         num_workers=min(num_workers, PARTS[name].most_workers, len(cases)),
+        is_series=PARTS[name].is_series,
         on_outcome=on_outcome,
     )

@@ -39,9 +39,11 @@ def run_cases(
     seed: int,
     timeout_s: float,
     num_workers: int = 1,
+    is_series: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Tries each case; in the order in which they end. What is bad is tried again by itself."""
+    """Tries each case; in the order in which they end. What is bad is tried again by itself, unless
+    the cases are a series."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
@@ -56,7 +58,7 @@ def run_cases(
             except queue.Empty:
                 break
             outcome = worker.try_case(seed, case, timeout_s)
-            if outcome.verdict in BAD and worker.num_tried > 1:
+            if outcome.verdict in BAD and worker.num_tried > 1 and not is_series:
                 worker.close()  # an earlier case may be the one at fault
                 outcome = worker.try_case(seed, case, timeout_s)
             outcome = replace(outcome, short=bases.short)
