@@ -36,8 +36,12 @@ with Summarizer.load(sys.argv[1]) as summarizer:
     for thread in threads: thread.start()
     for thread in threads: thread.join()
 """
-_LOCAL = re.compile(r"socket\(AF_UNIX, |connect\(\d+, {sa_family=AF_UNIX, .*/nscd/socket")
-"""How the C library asks this machine for the name of the user."""
+_LOCAL = re.compile(
+    r"socket\(AF_UNIX, |connect\(\d+, {sa_family=AF_UNIX, .*/nscd/socket|"
+    r"<\.\.\. (?:socket|connect) resumed"
+)
+"""How the C library asks this machine for the name of the user; and the rest of a call that strace
+shows in two lines, of which the first says what it is."""
 _CACHES = ("tmp/torchinductor_",)
 
 

@@ -87,7 +87,7 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
             index = rng.randrange(len(requests))
             try:
                 same = _plain(requests[index]()) == expected[index]
-            except Exception as err:  # whatever it is, it is counted
+            except BaseException as err:  # whatever it is, it is counted
                 counts[f"{type(err).__name__}: {err}"] += 1
                 continue
             counts["right" if same else f"request {index} differs"] += 1
@@ -109,7 +109,7 @@ def _judge(counts: Counter[str], *, is_quiet: bool) -> tuple[Verdict, str]:
     resident, files = _usage()
     words = f"{counts['right']} right, {resident >> 20} MiB, {files} files"
     wrong = [each for each in counts.items() if each[0] != "right"]
-    if wrong:
+    if wrong or not counts["right"]:
         return Verdict.WRONG, f"{wrong[:3]}; {words}"
     first_resident, first_files = _usage_alone[0]
     too_large = is_quiet and resident > first_resident + _MORE_BYTES

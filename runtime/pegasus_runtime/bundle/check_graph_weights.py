@@ -36,7 +36,7 @@ def check_graph_weights(bundle: Bundle, name: str) -> None:
                 f"{path}: takes {weight.name!r} from {weight.location!r}, which the manifest does "
                 "not list: export the checkpoint again"
             )
-        if weight.offset + (weight.length or 0) > record.bytes:
+        if weight.offset + _length(weight) > record.bytes:
             raise BundleError(
                 f"{path}: takes {weight.name!r} from beyond the end of {location}: copy the "
                 "bundle again, or export again"
@@ -62,9 +62,19 @@ def _overlaps(graph_file: str, weight: GraphWeight, table: TableSpec) -> bool:
     end = table.offset + math.prod(table.shape) * np.dtype(table.dtype).itemsize
     return (
         _listed_name(graph_file, weight) == table.file
-        and table.offset < weight.offset + (weight.length or 0)
+        and table.offset < weight.offset + _length(weight)
         and weight.offset < end
     )
+
+
+def _length(weight: GraphWeight) -> int:
+    """In bytes; at least one per element where neither the graph nor NumPy says how many."""
+    if weight.length is not None:
+        return weight.length
+    try:
+        return math.prod(weight.shape) * np.dtype(weight.dtype).itemsize
+    except TypeError:
+        return math.prod(weight.shape)
 
 
 def _is_same(graph_file: str, weight: GraphWeight | None, table: TableSpec) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pegasus_runtime.command_line.messages import note
 
@@ -19,7 +19,8 @@ class _Notes(logging.Handler):
         self.command = command
 
     def emit(self, record: logging.LogRecord) -> None:
-        note(self.command, f"warning: {record.getMessage()}")
+        with suppress(Exception):  # a library in C++ may be the one that logs
+            note(self.command, f"warning: {record.getMessage()}")
 
 
 @contextmanager

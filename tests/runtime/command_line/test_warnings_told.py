@@ -1,6 +1,8 @@
 """Warnings of the packages, while a command runs."""
 
 import logging
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +19,14 @@ def test_a_warning_is_a_line_of_the_command(capsys: pytest.CaptureFixture[str]) 
     with tell_warnings("pegasus-classify"):
         logger.warning("again")
     assert capsys.readouterr().err == "pegasus-classify: warning: again\n"
+
+
+def test_a_warning_that_cannot_be_told_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the library that logs it may be one in C++."""
+    closed = (tmp_path / "err").open("w")
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    with tell_warnings("pegasus-answer"):
+        logging.getLogger("pegasus_runtime").warning("no GPU")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pegasus_runtime.decoding.candidates import order_selected, select_top
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.sessions.device.protocol import NoMemoryError
-from pegasus_runtime.sessions.device.workspace import Workspace
+from pegasus_runtime.sessions.device.workspace import Cache, Workspace
 
 __all__ = ["DeviceDecoding"]
 
@@ -41,6 +41,8 @@ class DeviceDecoding:
         self.workspace = workspace
         self.cache = workspace.cache_for(0)
         self.make_room = make_room
+        self.is_spoilt = False
+        """Whether a row was not finite, if only one that nobody looks at."""
         self.turn = turn
         self.rows_per_document = rows_per_document
         self.vocab_size = vocab_size
@@ -65,6 +67,7 @@ class DeviceDecoding:
         inputs["input_ids"][self.places, :rows] = tokens
         inputs["position"][0] = self.length
         with self.turn:
+            self.workspace.is_spoilt = True  # if it does not end
             self.cache.inputs.upload()
             self.cache.prepared.run()
             self.workspace.append_keys(self.cache, self.length)
@@ -80,14 +83,18 @@ class DeviceDecoding:
     def _grow(self) -> None:
         """Goes on in a longer cache. Raises: EngineError."""
         with self.turn:
-            try:
-                longer = self.workspace.cache_for(self.length)
-            except NoMemoryError:
-                if not self.make_room():
-                    raise
-                longer = self.workspace.cache_for(self.length)
+            longer = self._longer_cache()
             longer.take_over(self.cache, self.length)
         self.cache = longer
+
+    def _longer_cache(self) -> Cache:
+        try:
+            return self.workspace.cache_for(self.length)
+        except NoMemoryError:
+            if not self.make_room():
+                raise
+        # Outside of `except`, which holds on to what the first try had got.
+        return self.workspace.cache_for(self.length)
 
     def _follow(self, parents: Int64) -> None:
         """Lets each beam continue the history of its parent; nothing on the device moves."""
@@ -103,9 +110,11 @@ class DeviceDecoding:
         """
         beams = self.workspace.sizes.beams
         chosen = (self.places[:, None] * beams + np.arange(rows)).reshape(-1)  # [B*R] of [B*K]
-        best = {name: x[chosen] for name, x in self.workspace.candidates.download().items()}
+        selected = self.workspace.candidates.download()
+        self.is_spoilt |= not bool(np.isfinite(selected["log_normalizer"]).all())
+        self.workspace.is_spoilt = self.is_spoilt
+        best = {name: x[chosen] for name, x in selected.items()}
         finite = np.isfinite(best["log_normalizer"][:, 0])
-        self.workspace.is_spoilt |= not bool(finite.all())
         found = log_probs = None
         if num_candidates < best["top_ids"].shape[1]:
             found = order_selected(best["top_scores"], best["top_ids"], num_candidates)

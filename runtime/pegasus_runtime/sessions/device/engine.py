@@ -98,12 +98,14 @@ class DeviceEngine:
         return decoding
 
     def _encode(self, sources: Sequence[Sequence[int]], workspace: Workspace) -> None:
+        workspace.is_spoilt = True  # until a step says otherwise
         try:
-            self.encoder.encode(sources, workspace.encoded)
+            return self.encoder.encode(sources, workspace.encoded)
         except NoMemoryError:
             if not self._give_back():
                 raise
-            self.encoder.encode(sources, workspace.encoded)
+        # Outside of `except`, which holds on to what the first try had got.
+        return self.encoder.encode(sources, workspace.encoded)
 
     def _take_workspace(self, sizes: DecoderSizes) -> Workspace:
         """One that is kept, or a new one. Raises: EngineError."""
@@ -125,8 +127,9 @@ class DeviceEngine:
 
     def _give_back(self) -> bool:
         """Frees what is kept for later; whether there was anything."""
-        had_any = bool(self._kept) | self.encoder.give_back()
+        had_any = bool(self._kept) | bool(self._returned) | self.encoder.give_back()
         self._kept.clear()
+        self._returned.clear()
         return had_any
 
     def _keep_workspace(self, workspace: Workspace) -> None:

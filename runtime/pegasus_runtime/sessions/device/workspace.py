@@ -45,7 +45,7 @@ class Workspace:
         self.graph = graph
         self.sizes = sizes
         self.is_spoilt = False
-        """Whether something in it is not finite, which no mask can hide."""
+        """Whether something in it may not be finite, which no mask hides: then it is not kept."""
         spec = bundle.manifest.graphs["decoder_step"]
         facts = bundle.manifest.architecture
         outputs = {x.name: x for x in spec.outputs}

@@ -128,6 +128,7 @@ def test_a_workspace_that_held_what_is_not_finite_is_not_used_again(bundle: Bund
     del decoding
     assert not engine._returned
     decoding = engine.start(SOURCES[:1], rows_per_document=2, max_length=9)
+    decoding.step(np.zeros(1, np.int64), None, num_candidates=4, full=False)
     del decoding
     assert len(engine._returned) == 1
 

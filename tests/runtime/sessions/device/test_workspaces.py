@@ -138,6 +138,99 @@ def test_a_cache_that_has_no_room_to_grow_takes_that_of_others(
     assert np.isfinite(scores.top_scores).all()
 
 
+def test_a_batch_that_ended_since_the_last_start_is_given_back_too(
+    bundles: Callable[[str], Bundle],
+) -> None:
+    bundle = bundles(SEQ2SEQ)
+    device = SmallDevice(2**40)
+    engine = DeviceEngine(bundle, device, load_host_graphs(bundle))
+    decoding = engine.start([SOURCE], rows_per_document=4, max_length=40)
+    other = engine.start([SOURCE] * 4, rows_per_document=4, max_length=40)
+    other.step(np.zeros(4, np.int64), None, num_candidates=4, full=False)
+    engine.encoder.give_back()
+    del other
+    assert len(engine._returned) == 1
+    device.free = 0
+    decoding.length = 32
+    decoding._grow()
+    assert decoding.cache.length == 48
+    assert not engine._returned
+
+
+class HungryGraph(CountedGraph):
+    """Takes memory as it is prepared, as contexts do."""
+
+    def __init__(self, graph: Graph, device: SmallDevice, num_bytes: int) -> None:
+        super().__init__(graph)
+        self.device, self.num_bytes = device, num_bytes
+        self.held: list[Buffer] = []
+
+    def prepare(self, views: Mapping[str, View]) -> PreparedRun:
+        self.held.append(self.device.allocate(self.num_bytes))
+        return super().prepare(views)
+
+
+def test_what_a_failed_try_had_got_is_free_for_the_next(bundles: Callable[[str], Bundle]) -> None:
+    """The cache itself fits at first, and what binds it does not."""
+    bundle = bundles(SEQ2SEQ)
+    device = SmallDevice(2**40)
+    graphs = load_host_graphs(bundle)
+    step = HungryGraph(graphs["decoder_step"], device, 0)
+    engine = DeviceEngine(bundle, device, {**graphs, "decoder_step": step})
+    run_one(engine, 1)
+    decodings = [engine.start([SOURCE], rows_per_document=4, max_length=40) for _ in range(2)]
+    before = device.free
+    decodings[1].length = 32
+    decodings[1]._grow()
+    cache_bytes = before - device.free
+    kept_bytes = bytes_of(bundle, 1) // 2
+    step.num_bytes = kept_bytes
+    run_one(engine, 1)
+    engine.encoder.give_back()
+    decodings[0].length = 32
+    device.free = cache_bytes
+    decodings[0]._grow()
+    assert decodings[0].cache.length == 48
+
+
+def test_a_batch_that_was_never_stepped_or_whose_step_failed_is_not_kept(
+    bundles: Callable[[str], Bundle],
+) -> None:
+    bundle = bundles(SEQ2SEQ)
+    engine = DeviceEngine(bundle, HostDevice(), load_host_graphs(bundle))
+    decoding = engine.start([SOURCE], rows_per_document=4, max_length=9)
+    del decoding
+    assert not engine._returned
+    decoding = engine.start([SOURCE], rows_per_document=4, max_length=9)
+    decoding.step(np.zeros(1, np.int64), None, num_candidates=4, full=False)
+    decoding.cache.prepared = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        decoding.step(
+            np.zeros(4, np.int64), np.zeros((1, 4), np.int64), num_candidates=4, full=False
+        )
+    del decoding
+    assert not engine._returned
+
+
+def test_what_is_not_finite_in_a_row_that_is_not_looked_at_is_not_kept(
+    bundles: Callable[[str], Bundle],
+) -> None:
+    bundle = bundles(SEQ2SEQ)
+    engine = DeviceEngine(bundle, HostDevice(), load_host_graphs(bundle))
+    decoding = engine.start([SOURCE] * 2, rows_per_document=4, max_length=9)
+    decoding.step(np.zeros(2, np.int64), None, num_candidates=4, full=False)
+    decoding.keep(np.array([0]))
+    key = decoding.cache.past["past_self_key.0"]
+    content = engine.device.download(key)
+    content[1] = np.nan
+    engine.device.upload(content, key)
+    parents = np.zeros((1, 4), np.int64)
+    scores = decoding.step(np.full(4, 110), parents, num_candidates=4, full=False)
+    assert np.isfinite(scores.top_scores).all()
+    del decoding
+    assert not engine._returned
+
+
 @pytest.mark.parametrize("architecture", [SEQ2SEQ, BIGBIRD])
 def test_what_was_warmed_up_is_there_for_every_size(
     bundles: Callable[[str], Bundle], architecture: str
@@ -190,7 +283,10 @@ def test_a_batch_may_end_within_the_search_for_memory(bundles: Callable[[str], B
     held: list[Any] = [
         engine.start([SOURCE] * n, rows_per_document=4, max_length=9) for n in (1, 4)
     ]
+    for decoding in held:
+        decoding.workspace.is_spoilt = False  # as after a step
     sizes = held[0].workspace.sizes
+    del decoding
 
     class Sizes(type(sizes)):  # type: ignore[misc]
         """Of which a comparison ends the other batches."""
