@@ -225,7 +225,7 @@ def _compare(
                 )
             )
             continue
-        outcome.largestscore_error = max(outcome.largestscore_error, score_error(own, other))
+        outcome.largest_score_error = max(outcome.largest_score_error, score_error(own, other))
     return mismatches
 
 
