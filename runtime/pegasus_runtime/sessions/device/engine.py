@@ -36,6 +36,10 @@ from pegasus_runtime.sessions.device.workspace import Workspace
 __all__ = ["DeviceEngine", "is_device_bundle"]
 
 _OUTPUTS = {"top_scores", "top_ids", "log_probs", "log_normalizer", "new_self"}
+_PROFILE_SIZES = {
+    "encoder": ("batch", "source"),
+    "decoder_step": ("batch", "beams", "time", "source"),
+}
 _LEAST_KEPT = 4  # workspaces of batches that ended; of plans, one for each size that they have
 
 
@@ -56,6 +60,7 @@ class DeviceEngine:
                 f"{bundle.folder}: graph decoder_step lacks {min(missing)}: "
                 "export the checkpoint again"
             )
+        _check_profiles(bundle)
         self.bundle = bundle
         self.device = device
         self.plans = bundle.manifest.plans
@@ -136,6 +141,18 @@ class DeviceEngine:
         """For the next batch of its sizes."""
         if not workspace.is_spoilt:
             self._returned.append(workspace)
+
+
+def _check_profiles(bundle: Bundle) -> None:
+    """Raises: BundleError if a profile has no range for a size that batches are fitted by."""
+    plans = bundle.manifest.plans
+    for graph, sizes in _PROFILE_SIZES.items():
+        for index, profile in enumerate(() if plans is None else plans.profiles[graph]):
+            if missing := set(sizes) - set(profile):
+                raise BundleError(
+                    f"manifest.json: plans.profiles.{graph}[{index}]: lacks {min(missing)}: "
+                    "export the checkpoint again"
+                )
 
 
 def _count_profiles(bundle: Bundle, graph: str) -> int:

@@ -176,6 +176,25 @@ def test_a_decoder_step_of_another_kind_is_refused(bundle: Bundle) -> None:
         DeviceEngine(other, HostDevice(), load_host_graphs(bundle))
 
 
+@pytest.mark.parametrize(
+    ("graph", "size"), [("encoder", "batch"), ("decoder_step", "time"), ("decoder_step", "source")]
+)
+def test_a_profile_without_a_size_is_refused(bundle: Bundle, graph: str, size: str) -> None:
+    plans = bundle.manifest.plans
+    assert plans is not None
+    first, *others = plans.profiles[graph]
+    less = {name: sizes for name, sizes in first.items() if name != size}
+    profiles = {**plans.profiles, graph: (*others, less)}
+    manifest = dataclasses.replace(
+        bundle.manifest, plans=dataclasses.replace(plans, profiles=profiles)
+    )
+    message = rf"plans\.profiles\.{graph}\[{len(others)}\]: lacks {size}: export the checkpoint"
+    with pytest.raises(BundleError, match=message):
+        DeviceEngine(
+            dataclasses.replace(bundle, manifest=manifest), HostDevice(), load_host_graphs(bundle)
+        )
+
+
 def test_a_table_that_cannot_be_mapped_is_an_error(bundle: Bundle, tmp_path: Path) -> None:
     folder = tmp_path / "b"
     shutil.copytree(bundle.folder, folder)
