@@ -6,22 +6,14 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_stand_ins.driver import DeviceAttribute, FunctionAttribute
+
 
 class Result(enum.IntEnum):
     CUDA_SUCCESS = 0
     CUDA_ERROR_INVALID_VALUE = 1
     CUDA_ERROR_INVALID_IMAGE = 200
     CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222
-
-
-class DeviceAttribute(enum.IntEnum):
-    CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16
-    CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
-    CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
-
-
-class FunctionAttribute(enum.IntEnum):
-    CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
 
 
 @dataclass(frozen=True)

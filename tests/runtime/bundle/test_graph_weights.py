@@ -83,6 +83,13 @@ def bundle_of(folder: Path, manifest: Manifest, model: onnx.ModelProto) -> Bundl
     )
 
 
+def with_input(bundle: Bundle, shape: tuple[int, int]) -> Bundle:
+    """Whose encoder is given the table."""
+    table = TensorSpec(name="table", dtype="int8", shape=shape)
+    graph = replace(bundle.manifest.graphs["encoder"], inputs=(table,))
+    return replace(bundle, manifest=replace(bundle.manifest, graphs={"encoder": graph}))
+
+
 def test_tensors_in_files_are_found_and_others_are_not() -> None:
     given = model(external("a", "weights.bin", offset=7), external("b", "b", dtype=10, shape=()))
     assert read_graph_weights(given.SerializeToString()) == [
@@ -113,9 +120,7 @@ def test_a_table_may_be_an_input(
     tmp_path: Path, manifest: Manifest, shape: tuple[int, int], is_taken: bool
 ) -> None:
     bundle = bundle_of(tmp_path, manifest, model())
-    table = TensorSpec(name="table", dtype="int8", shape=shape)
-    graph = replace(bundle.manifest.graphs["encoder"], inputs=(table,))
-    bundle = replace(bundle, manifest=replace(bundle.manifest, graphs={"encoder": graph}))
+    bundle = with_input(bundle, shape)
     if is_taken:
         check_graph_weights(bundle, "encoder")
         return
@@ -135,9 +140,7 @@ def test_a_table_has_no_bytes_of_other_weights(
     tensors += [] if is_input else [external("table", "weights.bin", offset=64)]
     bundle = bundle_of(tmp_path, manifest, model(*tensors))
     if is_input:
-        table = TensorSpec(name="table", dtype="int8", shape=(4, 8))
-        graph = replace(bundle.manifest.graphs["encoder"], inputs=(table,))
-        bundle = replace(bundle, manifest=replace(bundle.manifest, graphs={"encoder": graph}))
+        bundle = with_input(bundle, (4, 8))
     if is_taken:
         check_graph_weights(bundle, "encoder")
         return

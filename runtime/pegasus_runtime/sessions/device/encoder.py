@@ -36,7 +36,7 @@ class Encoded:
     """
 
     cross: Mapping[str, View]
-    runs: dict[_Sizes, tuple[_Tokens, PreparedRun]] = field(default_factory=dict)
+    runs: dict[_Sizes, tuple[PackedArrays, PreparedRun]] = field(default_factory=dict)
     """Those that write there, and what they read."""
 
     @property
@@ -46,21 +46,12 @@ class Encoded:
         return batch, longest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Tokens:
-    """What the graph reads at one size.
-
-    inputs: input_ids and attention_mask [B, S] int64; of sparse attention, what `SeenBlocks` says.
-    """
-
-    inputs: PackedArrays
-
-
 @dataclass(slots=True, kw_only=True)
 class _Workspace:
     """What it takes to encode documents at one size."""
 
-    tokens: _Tokens
+    inputs: PackedArrays
+    """input_ids and attention_mask [B, S] int64; of sparse attention, what `SeenBlocks` says."""
     encoded: Encoded | None = None
     """Memory of its own, for documents that are not written where they are to be."""
 
@@ -121,8 +112,7 @@ class DeviceEncoder:
             seen = see_blocks(self.manifest.architecture, num_blocks, tokens=len(sources[0]))
         sizes = group.batch, group.length, 0 if seen is None else seen.blocks.shape[1]
         workspace = self._workspace(sizes)
-        inputs = workspace.tokens.inputs
-        arrays = inputs.arrays
+        arrays = workspace.inputs.arrays
         arrays["input_ids"][...] = self.manifest.token_ids.pad_token_id
         arrays["attention_mask"][...] = 0
         arrays["attention_mask"][len(sources) :, 0] = 1  # documents that are not there stay finite
@@ -131,25 +121,25 @@ class DeviceEncoder:
             arrays["attention_mask"][row, : len(source)] = 1
         if seen is not None:
             self._fill_seen(arrays, seen)
-        inputs.upload()
+        workspace.inputs.upload()
         in_place = encoded.shape == sizes[:2] and group.rows == tuple(range(len(sources)))
         if not in_place and workspace.encoded is None:
             workspace.encoded = self._make_encoded(sizes)
         target = encoded if in_place or workspace.encoded is None else workspace.encoded
-        self._prepared(workspace.tokens, sizes, target).run()
+        self._prepared(workspace.inputs, sizes, target).run()
         if target is not encoded:
             for index, row in enumerate(group.rows):
                 self._copy(target, index, encoded, row)
 
-    def _prepared(self, tokens: _Tokens, sizes: _Sizes, encoded: Encoded) -> PreparedRun:
-        """The run from these tokens to there."""
+    def _prepared(self, inputs: PackedArrays, sizes: _Sizes, encoded: Encoded) -> PreparedRun:
+        """The run from these inputs to there."""
         known = encoded.runs.get(sizes)
-        if known is not None and known[0] is tokens:
+        if known is not None and known[0] is inputs:
             return known[1]
         taken = {x.name for x in self.manifest.graphs["encoder"].inputs}
         views = {name: view for name, view in self.tables.items() if name in taken}
-        run = self.graph.prepare({**views, **tokens.inputs.views, **encoded.cross})
-        encoded.runs[sizes] = tokens, run
+        run = self.graph.prepare({**views, **inputs.views, **encoded.cross})
+        encoded.runs[sizes] = inputs, run
         return run
 
     def _copy(self, source: Encoded, index: int, target: Encoded, row: int) -> None:
@@ -181,7 +171,7 @@ class DeviceEncoder:
         known = self._workspaces.pop(sizes, None)
         if known is None and len(self._workspaces) == self._most_kept:
             del self._workspaces[next(iter(self._workspaces))]  # the one that waited longest
-        found = known or _Workspace(tokens=self._make_tokens(sizes))
+        found = known or _Workspace(inputs=self._make_inputs(sizes))
         self._workspaces[sizes] = found
         return found
 
@@ -191,7 +181,7 @@ class DeviceEncoder:
         shape = (sizes[0], facts.decoder_heads, sizes[1], facts.head_dim)
         return Encoded(cross=allocate_arrays(self.device, self.names, shape, dtype))
 
-    def _make_tokens(self, sizes: _Sizes) -> _Tokens:
+    def _make_inputs(self, sizes: _Sizes) -> PackedArrays:
         batch, length, num_seen = sizes
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_TOKENS, (batch, length))
         if self.blocks is not None:
@@ -199,11 +189,9 @@ class DeviceEncoder:
             shapes |= dict.fromkeys(("seen_blocks", "seen_bias"), (num_middle, num_seen))
             shapes["last_random"] = (1,)
         taken = {x.name: np.dtype(x.dtype) for x in self.manifest.graphs["encoder"].inputs}
-        return _Tokens(
-            inputs=PackedArrays(
-                self.device,
-                {name: (shape, taken[name]) for name, shape in shapes.items() if name in taken},
-            )
+        return PackedArrays(
+            self.device,
+            {name: (shape, taken[name]) for name, shape in shapes.items() if name in taken},
         )
 
     def _fill_seen(self, arrays: Mapping[str, npt.NDArray[Any]], seen: SeenBlocks) -> None:

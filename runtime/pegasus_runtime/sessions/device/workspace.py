@@ -58,6 +58,7 @@ class Workspace:
         self.layers, self.dtype = facts.decoder_layers, np.dtype(new.dtype)
         new_shape = (2 * self.layers, sizes.batch, self.heads, sizes.beams, self.head_dim)
         self.new_self = allocate_array(device, new_shape, self.dtype)
+        self._new_keys = self._split(self.new_self)
         cross_shape = (sizes.batch, self.heads, sizes.source, self.head_dim)
         self.encoded = Encoded(
             cross=allocate_arrays(device, facts.cross_names, cross_shape, self.dtype)
@@ -82,24 +83,28 @@ class Workspace:
     def _make_cache(self, time: int) -> Cache:
         sizes = self.sizes
         inputs = PackedArrays(self.device, _input_arrays(sizes, time))
-        names = [f"past_self_{kind}.{n}" for kind in ("key", "value") for n in range(self.layers)]
         shape = (sizes.batch, self.heads, time, sizes.beams, self.head_dim)
-        past = allocate_arrays(self.device, names, shape, self.dtype)
+        past = allocate_arrays(self.device, list(self._new_keys), shape, self.dtype)
         prepared = self.graph.prepare({**self._views, **inputs.views, **past})
         return Cache(self.device, inputs, past, prepared)
 
     def append_keys(self, cache: Cache, position: int) -> None:
         """Writes the keys and values that a step returned behind those before."""
-        new = {
+        cache.write(self._new_keys, position, count=1)
+
+    def _split(self, new_self: View) -> dict[str, View]:
+        """[2L, B, H, K, Dh] as the keys and values [B, H, 1, K, Dh] of a token in every layer."""
+        count, *shape = new_self.shape
+        names = [f"past_self_{kind}.{n}" for kind in ("key", "value") for n in range(self.layers)]
+        return {
             name: View(
-                buffer=self.new_self.buffer,
-                shape=(*view.shape[:2], 1, *view.shape[3:]),
-                dtype=view.dtype,
-                offset=number * self.new_self.num_bytes // len(cache.past),
+                buffer=new_self.buffer,
+                shape=(*shape[:2], 1, *shape[2:]),
+                dtype=new_self.dtype,
+                offset=number * new_self.num_bytes // count,
             )
-            for number, (name, view) in enumerate(cache.past.items())
+            for number, name in enumerate(names)
         }
-        cache.write(new, position, count=1)
 
 
 class Cache:
