@@ -1,5 +1,6 @@
 """A Hugging Face hub on 127.0.0.1, with the few endpoints that a download needs."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -18,18 +19,23 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class FakeHub:
     """Serves repositories (id -> file name -> content) at `url` while it is entered.
 
+    What is committed joins `repositories`, where `token` is the one that was given.
+
     `gated` repositories show their file list and refuse the files; downloads of files in `broken`
     give status 400, which clients do not try again. `fetched` lists the files whose content was
     sent, in order; `paths` all that was asked for, and `agents` who asked, as they put it.
     """
 
-    repositories: Mapping[str, Mapping[str, bytes]]
+    repositories: dict[str, dict[str, bytes]]
     gated: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
     fetched: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
     url: str = ""
+    token: str = "may-write"
+    messages: list[str] = field(default_factory=list)
+    """Of the commits."""
 
     def __enter__(self) -> "FakeHub":
         hub = self
@@ -63,6 +69,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer(send_body=True)
+
+    def do_POST(self) -> None:
+        """What an upload asks: a repository, how files are to come, and a commit of them all."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+        if self.headers.get("Authorization") != f"Bearer {self.state.token}":
+            return self._refuse(401, "Unauthorized", send_body=True)
+        if parts == ["api", "repos", "create"]:
+            asked = json.loads(body)
+            name = f"{asked.get('organization') or 'someone'}/{asked['name']}"
+            self.state.repositories.setdefault(name, {})
+            return self._send_json({"url": f"{self.state.url}/{name}", "id": name})
+        if parts == ["api", "validate-yaml"]:
+            return self._send_json({"errors": [], "warnings": []})
+        name, action = "/".join(parts[2:4]), parts[4]
+        if action == "preupload":
+            files = [{"path": each["path"]} for each in json.loads(body)["files"]]
+            how = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            return self._send_json({"files": [each | how for each in files]})
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "header":
+                self.state.messages.append(value["summary"])
+            elif line["key"] == "file":
+                content = base64.b64decode(value["content"])
+                self.state.repositories[name][value["path"]] = content
+        url = f"{self.state.url}/{name}/commit/{COMMIT}"
+        return self._send_json({"commitUrl": url, "commitOid": COMMIT, "success": True})
+
+    def _send_json(self, content: object) -> None:
+        kind = {"Content-Type": "application/json"}
+        self._send(200, json.dumps(content).encode(), kind, send_body=True)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -18,7 +18,7 @@ FLOORS: Mapping[str, Floors] = {
     "runtime/pegasus_runtime": (
         ("errors", "spelling", "version"),
         ("bundle", "command_line", "native"),
-        ("tokenization", "decoding"),
+        ("tokenization", "decoding", "hub"),
         ("search", "sessions"),
         ("generation",),
         ("tasks",),

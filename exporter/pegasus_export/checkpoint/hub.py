@@ -1,6 +1,5 @@
 """Fetch the files of one checkpoint from the Hugging Face hub, and only those that are needed."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.checkpoint.tokenizer_names import TOKENIZER_FILES
 from pegasus_export.errors import CheckpointError
+from pegasus_runtime.hub.client import explain_failure, import_hub
 
 __all__ = ["download_checkpoint"]
 
@@ -77,9 +77,7 @@ def _fetch_shards(repo_id: str, commit: str, folder: Path, names: tuple[str, str
 
 def _fetch(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
     """Download the named files where the repository has them, and return their folder."""
-    # Else requests tell what else is installed and who runs it, and another host is asked, too.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
+    huggingface_hub = import_hub()
     from huggingface_hub.errors import HFValidationError
 
     try:
@@ -94,32 +92,4 @@ def _fetch(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
         ) from err
     # The HTTP library under huggingface_hub changes between its versions, its errors with it.
     except Exception as err:
-        raise CheckpointError(_explain(repo_id, revision, err)) from err
-
-
-def _explain(repo_id: str, revision: str | None, err: Exception) -> str:
-    """One line that says why a download failed and what to do next."""
-    from huggingface_hub import constants, errors
-
-    hub = constants.ENDPOINT
-    if isinstance(err, errors.GatedRepoError):
-        return f"{repo_id} is gated on {hub}: accept its terms there, then run `hf auth login`"
-    if isinstance(err, errors.RepositoryNotFoundError):
-        return (
-            f"{repo_id} is neither a folder here nor a repository that you may read on {hub}: "
-            "check the name, or run `hf auth login` if it is private"
-        )
-    if isinstance(err, errors.RevisionNotFoundError):
-        return f"{repo_id} has no revision {revision} on {hub}: give a branch, a tag or a commit"
-    if isinstance(err, errors.LocalEntryNotFoundError):
-        if constants.HF_HUB_OFFLINE:
-            return (
-                f"{repo_id} is not complete in the cache and HF_HUB_OFFLINE is set: "
-                "unset it, or give a local folder"
-            )
-        return (
-            f"{repo_id} is not complete in the cache and {hub} does not deliver it "
-            f"({type(err.__cause__ or err).__name__}): check the connection, or give a local folder"
-        )
-    reason = next(iter(str(err).splitlines()), "")
-    return f"{repo_id} cannot be downloaded ({type(err).__name__}: {reason}): try again later"
+        raise CheckpointError(explain_failure(repo_id, revision, err)) from err

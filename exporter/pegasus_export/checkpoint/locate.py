@@ -1,22 +1,15 @@
 """A folder here or a repository of the hub: which of them somebody means who names a model."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from pegasus_export.checkpoint.recognise import describe_file
 from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_runtime.hub.address import looks_like_path, read_address
 from pegasus_runtime.spelling import find_nearest
 
 __all__ = ["Location", "locate_model", "suggest_folder"]
-
-_HUB_HOSTS: Final = ("huggingface.co", "hf.co", "www.huggingface.co")
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
-_PAGES: Final = ("tree", "blob", "resolve", "commit", "raw")  # in a repository, of a revision
-_OTHER_REPOSITORIES: Final = ("datasets", "spaces", "collections", "papers", "docs", "models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +38,7 @@ def locate_model(model: str, revision: str | None = None) -> Location:
                     f"{model} names revision {of_address}, got --revision {revision}: give one"
                 )
             return Location(repo_id=repo_id, revision=revision or of_address)
-        if not _looks_like_path(model):
+        if not looks_like_path(model):
             return Location(repo_id=model, revision=revision)
     _check_folder(model, folder)
     if revision is not None:
@@ -56,42 +49,11 @@ def locate_model(model: str, revision: str | None = None) -> Location:
 
 
 def _read_address(model: str) -> tuple[str, str | None]:
-    """Id and revision of https://huggingface.co/google/pegasus-xsum/tree/main; "" of no address."""
-    text = model if _SCHEME.match(model) else f"https://{model}"
-    parts = urlsplit(text)
-    if parts.scheme == "hf":
-        path = f"{parts.netloc}{parts.path}"
-    elif parts.netloc.lower() in _hub_hosts():
-        path = parts.path
-    elif text == model:
-        raise UnsupportedError(
-            f"{model} is an address that is no model's on the hub, expected a folder or a hub id: "
-            "download the checkpoint and give its folder"
-        )
-    else:
-        return "", None
-    names = [unquote(name) for name in path.split("/") if name]
-    if len(names) < 2 or names[0] in _OTHER_REPOSITORIES:
-        raise UnsupportedError(
-            f"{model} is not the address of a model, expected one such as "
-            "https://huggingface.co/google/pegasus-xsum: give that, or its id"
-        )
-    revision = names[3] if len(names) > 3 and names[2] in _PAGES else None
-    return "/".join(names[:2]), revision
-
-
-def _hub_hosts() -> set[str]:
-    own = urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc.lower()
-    return {*_HUB_HOSTS, own} if own else {*_HUB_HOSTS}
-
-
-def _looks_like_path(model: str) -> bool:
-    return (
-        os.path.isabs(model)
-        or model.startswith((".", "~"))
-        or model.count("/") > 1
-        or "\\" in model
-    )
+    """Raises: UnsupportedError."""
+    try:
+        return read_address(model)
+    except ValueError as err:
+        raise UnsupportedError(str(err)) from err
 
 
 def _check_folder(model: str, folder: Path) -> None:

@@ -12,11 +12,13 @@ from pegasus_engines.command.report import print_differences
 from pegasus_engines.targets import PRECISIONS, TARGETS, UnavailableError, check_available
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.command.cache import ALL, clear_cache, list_cache
 from pegasus_export.command.plan_options import (
     PLAN_TARGETS_HELP,
     add_plan_options,
     read_plan_request,
 )
+from pegasus_export.command.push import check_push, push_bundle
 from pegasus_export.command.report import print_tables, summarize_result, write_report
 from pegasus_export.errors import ExportError, OutputError, UnsupportedError, VerificationError
 from pegasus_export.measure.documents import read_calibration
@@ -90,6 +92,8 @@ examples:
   pegasus-summarize xsum article.txt
   pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
+  pegasus-export --push me/xsum-int8 --output xsum-int8
+  pegasus-export --list-cache
 
 exit codes:
   0    the bundle is there, and agrees with the checkpoint
@@ -115,11 +119,18 @@ def _main(argv: Sequence[str] | None) -> int:
     state.says = "interrupted: nothing was written"
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if (arguments.model is None) == (arguments.build is None):
+    if arguments.list_cache or arguments.clear_cache is not None:
+        return _manage_cache(arguments)
+    is_push = arguments.push is not None and arguments.model is None
+    if [arguments.model is None, arguments.build is None, not is_push].count(False) != 1:
         parser.error("expected one of --model and --build")
     if arguments.build is None and arguments.output is None:
         parser.error("the following arguments are required: --output")
+    if arguments.push is not None:
+        check_push(arguments.push)
     try:
+        if is_push:
+            return _push(arguments)
         return _run(arguments) if arguments.build is None else _build(arguments)
     except ModuleNotFoundError as err:
         raise UnsupportedError(
@@ -149,11 +160,27 @@ def _run(arguments: argparse.Namespace) -> int:
             elif not arguments.quiet:
                 print_tables(result, arguments.output)
             print_differences(differences)
+            if arguments.push is not None:
+                _push(arguments)
     finally:
         if arguments.report is not None:
             write_report(result, arguments.report)
         if not arguments.quiet:
             _warn_of_positions(result)
+    return 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    url = push_bundle(arguments.output, arguments.push, private=arguments.private)
+    note(_COMMAND, f"{arguments.output}: uploaded to {url}")
+    return 0
+
+
+def _manage_cache(arguments: argparse.Namespace) -> int:
+    if arguments.clear_cache is not None:
+        clear_cache(arguments.clear_cache)
+    if arguments.list_cache:
+        list_cache(as_json=arguments.json)
     return 0
 
 
@@ -294,9 +321,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_precision_options(parser)
     add_plan_options(parser)
     add("--force", action="store_true", help="replace the bundle at --output")
+    _add_hub_options(parser)
     add("--json", action="store_true", help="print the result as JSON, and no progress")
     add("--quiet", action="store_true", help="print errors only")
     return parser
+
+
+def _add_hub_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("options of hub and cache").add_argument
+    add(
+        "--push",
+        metavar="REPO",
+        help="upload the bundle at --output, or that which --model makes there, to this repository "
+        "of the Hugging Face hub, with a card: others load it by that name",
+    )
+    add("--private", action="store_true", help="if --push makes the repository, for you alone")
+    add(
+        "--list-cache",
+        action="store_true",
+        help="list the bundles that were loaded by name, with their sizes and folders",
+    )
+    add(
+        "--clear-cache",
+        nargs="?",
+        const=ALL,
+        metavar="NAME",
+        help="delete those of this name, or all",
+    )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

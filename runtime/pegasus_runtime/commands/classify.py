@@ -55,6 +55,8 @@ def _run(arguments: argparse.Namespace) -> int:
     documents = [read_document(COMMAND, name) for name in arguments.files or ["-"]]
     with TextClassifier.load(
         arguments.bundle,
+        precision=arguments.precision,
+        revision=arguments.revision,
         threads=arguments.threads,
         check_hashes=arguments.check_hashes,
         manifest_sha256=arguments.manifest_sha256,

@@ -82,8 +82,21 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """BUNDLE, the first argument of every command."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote")
+    """BUNDLE, the first argument of every command, and what goes with a name."""
+    add = parser.add_argument
+    add(
+        "bundle",
+        metavar="BUNDLE",
+        help="folder that pegasus-export wrote; or owner/name of a bundle or a checkpoint on the "
+        "Hugging Face hub, downloaded or exported once",
+    )
+    add(
+        "--precision",
+        metavar="NAME",
+        help="of a checkpoint that is given by name: fp32 (default) or int8, ...; a bundle must "
+        "have it",
+    )
+    add("--revision", metavar="REV", help="branch, tag or commit of what is given by name")
 
 
 def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:

@@ -60,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return refused.code
     with Summarizer.load(
         arguments.bundle,
+        precision=arguments.precision,
+        revision=arguments.revision,
         threads=arguments.threads,
         check_hashes=arguments.check_hashes,
         manifest_sha256=arguments.manifest_sha256,

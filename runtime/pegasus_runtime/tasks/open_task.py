@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Task, TokenizerSpec, open_bundle, read_held
-from pegasus_runtime.errors import BundleError
+from pegasus_runtime.errors import BundleError, OptionsError
+from pegasus_runtime.hub.find_bundle import find_bundle
 from pegasus_runtime.tokenization.tokenizer import Newlines, Tokenizer
 
 __all__ = ["OpenTask", "open_task"]
@@ -34,10 +35,12 @@ class OpenTask(Generic[T]):
 
 
 def open_task(
-    folder: Path | str,
+    source: Path | str,
     task: Task,
     load: Callable[[Bundle], T],
     *,
+    precision: str | None = None,
+    revision: str | None = None,
     check_hashes: bool = False,
     manifest_sha256: str | None = None,
     newlines: Newlines = "hf",
@@ -45,16 +48,19 @@ def open_task(
 ) -> OpenTask[T]:
     """Opens a bundle that is for this task, of a target that this runtime can run for it.
 
+    source: its folder, or the name that it has on a hub, or a checkpoint has.
     All of it is of one bundle, even while an export replaces that; so `load` may be called again.
-    Raises: BundleError, OptionsError for unknown newlines, and what `load` raises.
+    Raises: BundleError, OptionsError for unknown newlines, or for a precision or revision that the
+    bundle has not, and what `load` raises.
     """
-    folder = Path(folder)
+    folder = find_bundle(source, task, precision=precision, revision=revision)
 
     def read(place: Path) -> OpenTask[T]:
         bundle = open_bundle(
             folder, check_hashes=check_hashes, manifest_sha256=manifest_sha256, place=place
         )
         spec = _check_bundle(bundle, task)
+        _check_precision(bundle, precision)
         tokenizer = Tokenizer.load(
             bundle.path(spec.file),
             spec,
@@ -85,6 +91,15 @@ def _check_bundle(bundle: Bundle, task: Task) -> TokenizerSpec:
             f"{_advice(manifest.task, task)}"
         )
     return spec
+
+
+def _check_precision(bundle: Bundle, asked: str | None) -> None:
+    got = bundle.manifest.precision
+    if asked not in (None, got):
+        raise OptionsError(
+            f"{bundle.folder}: a bundle in {got}, precision is {asked!r}: leave it out, or export "
+            f"with --precision {asked}"
+        )
 
 
 def _advice(got: str, needed: str) -> str:

@@ -51,22 +51,27 @@ class QuestionAnswerer(Closing[OrtModel]):
     @classmethod
     def load(
         cls,
-        folder: Path | str,
+        source: Path | str,
         *,
+        precision: str | None = None,
+        revision: str | None = None,
         threads: int | None = None,
         check_hashes: bool = False,
         manifest_sha256: str | None = None,
     ) -> QuestionAnswerer:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
+        source, precision, revision: see `Summarizer.load`.
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
         its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError,
         OptionsError for impossible threads.
         """
         opened = open_task(
-            folder,
+            source,
             "question-answering",
             lambda bundle: OrtModel(bundle, ["start_logits", "end_logits"], threads=threads),
+            precision=precision,
+            revision=revision,
             check_hashes=check_hashes,
             manifest_sha256=manifest_sha256,
         )

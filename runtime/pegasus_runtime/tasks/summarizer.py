@@ -53,8 +53,10 @@ class Summarizer(Closing["Engine"]):
     @classmethod
     def load(
         cls,
-        folder: Path | str,
+        source: Path | str,
         *,
+        precision: str | None = None,
+        revision: str | None = None,
         provider: str = "auto",
         threads: int | None = None,
         kernel_cache: Path | str | None = None,
@@ -65,6 +67,11 @@ class Summarizer(Closing["Engine"]):
     ) -> Summarizer:
         """Loads a bundle that pegasus-export wrote for target `ort`, `trt` or `trt-rtx`.
 
+        source: its folder; or "owner/name" on the Hugging Face hub, of a bundle or of a checkpoint,
+        which is downloaded, or exported, when it is first asked for, and lies in a cache from then
+        on (docs/by-name.md). A Path is always a folder.
+        precision: of that export ("int8"; None: "fp32"); a bundle that has another is refused.
+        revision: branch, tag or commit of the hub.
         provider: where to run. "auto" is TensorRT for targets trt and trt-rtx, and the CPU for ort,
         but for fp16 where ONNX Runtime has CUDA. "cpu", "cuda" and "tensorrt" insist.
         threads: of the engine on the CPU; None for one per core.
@@ -88,9 +95,11 @@ class Summarizer(Closing["Engine"]):
             )
 
         opened = open_task(
-            folder,
+            source,
             "summarization",
             load,
+            precision=precision,
+            revision=revision,
             check_hashes=check_hashes,
             manifest_sha256=manifest_sha256,
             newlines=newlines,

@@ -1,0 +1,85 @@
+"""pegasus-export in a process of its own: what it imports and takes of memory ends with it.
+
+A request goes to its standard input, as one line of JSON; the reply comes on its standard output.
+Standard error is ours, where its progress shows. It ends when its input does, so with this process,
+however that ends; what it had begun is cleared away by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+from pegasus_runtime.command_line.signals import UnwindOnSignals
+from pegasus_runtime.errors import BundleError
+from pegasus_runtime.hub.entry import Entry
+
+__all__ = ["export_entry"]
+
+# As engines' child_python: nothing is imported from the folder that it runs in.
+_PROGRAM = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; "
+    "from pegasus_export.scripts import export_by_name; sys.exit(export_by_name())"
+)
+_NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "rich")
+_END_S = 20.0
+
+
+def export_entry(entry: Entry) -> None:
+    """Exports a checkpoint of the hub to its place in the cache, and records it.
+
+    Raises: BundleError, with what the export says.
+    """
+    missing = next((name for name in _NEEDED if find_spec(name) is None), None)
+    if missing is not None:
+        raise BundleError(
+            f"{entry.name} is a checkpoint, which is to be exported once, and {missing} is not "
+            "installed: pip install 'pegasus-edge[export,cpu]', or load a bundle that was made "
+            "elsewhere"
+        )
+    if getattr(sys, "frozen", False) or not sys.executable:
+        raise BundleError(
+            f"{entry.name} is a checkpoint, which this program cannot export: run pegasus-export "
+            "and load the folder that it writes"
+        )
+    request = {"name": entry.name, "revision": entry.revision, "task": entry.task}
+    request["precision"] = entry.precision
+    reply = _run(json.dumps(request))
+    if "error" in reply:
+        raise BundleError(str(reply["error"]))
+
+
+def _run(request: str) -> dict[str, object]:
+    """The reply. Raises: BundleError if there is none."""
+    command = [sys.executable, "-c", _PROGRAM]
+    with (
+        UnwindOnSignals(),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(f"{request}\n".encode())
+            child.stdin.flush()  # and stays open
+            text = child.stdout.read()
+        except BaseException:
+            child.stdin.close()
+            try:
+                child.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+            raise
+        child.stdin.close()
+        code = child.wait()
+    try:
+        reply = json.loads(text)
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict):
+        raise BundleError(
+            f"the export ended with exit code {code} and without a word: free some memory, or run "
+            "pegasus-export and load the folder that it writes"
+        )
+    return reply
