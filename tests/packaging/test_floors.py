@@ -21,7 +21,7 @@ FLOORS: Mapping[str, Floors] = {
         ("tokenization", "decoding", "hub"),
         ("search", "sessions"),
         ("generation",),
-        ("tasks",),
+        ("tasks", "diagnosis"),
         ("commands",),
         ("scripts",),
     ),

@@ -1,8 +1,9 @@
 """The export that a program asks for which was given a checkpoint's name, as its child process.
 
-One line of JSON comes on standard input: name, revision, task, precision. The reply is a line of
-JSON on standard output, {"folder": ...} or {"error": ...}; progress shows on standard error. The
-input stays open as long as whoever asked is there; its end ends the export, which clears up.
+One line of JSON comes on standard input: the model, and the entry of the cache that it is for. The
+reply is a line of JSON on standard output, {"folder": ...} or {"error": ...}; progress shows on
+standard error. The input stays open as long as whoever asked is there; its end ends the export,
+which clears up.
 """
 
 import json
@@ -24,12 +25,13 @@ __all__ = ["main"]
 def main() -> int:
     """Reads the request, exports to the cache, writes the reply; the exit code."""
     replies = _take_stdout()
-    entry = Entry(**json.loads(sys.stdin.buffer.readline()))
+    asked = json.loads(sys.stdin.buffer.readline())
+    entry = Entry(**asked["entry"])
     is_done = threading.Event()
     threading.Thread(target=_end_with_stdin, args=[is_done], daemon=True).start()
     try:
         with UnwindOnSignals():
-            reply = _export(entry)
+            reply = _export(asked["model"], entry)
     except KeyboardInterrupt:
         return 130
     is_done.set()
@@ -56,13 +58,13 @@ def _end_with_stdin(is_done: threading.Event) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def _export(entry: Entry) -> dict[str, str]:
+def _export(model: str, entry: Entry) -> dict[str, str]:
     try:
         from pegasus_export.request.progress import choose_progress
         from pegasus_export.stages.export import export_bundle
 
         request = ExportRequest(
-            model=entry.name,
+            model=model,
             revision=entry.revision,
             task=entry.task,
             precision=entry.precision or "fp32",

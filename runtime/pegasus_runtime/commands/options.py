@@ -31,6 +31,8 @@ examples:
   pegasus-summarize xsum article.txt
   pegasus-summarize xsum --num-beams 4 --max-length 40 *.txt
   cat article.txt | pegasus-summarize xsum --json
+  pegasus-summarize google/pegasus-xsum --precision int8 article.txt
+  pegasus-summarize --demo
 
 exit codes:
   0    done
@@ -49,7 +51,12 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add_bundle(parser)
+    add_bundle(parser, has_demo=True)
+    add(
+        "--demo",
+        action="store_true",
+        help="summarise a short built-in article with a small model: no BUNDLE, no FILE",
+    )
     add_documents(
         parser,
         json_fields="file, text, score, tokens, truncated, unknown_share, seconds (a batch's time "
@@ -81,11 +88,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_bundle(parser: argparse.ArgumentParser) -> None:
+def add_bundle(parser: argparse.ArgumentParser, *, has_demo: bool = False) -> None:
     """BUNDLE, the first argument of every command, and what goes with a name."""
     add = parser.add_argument
     add(
         "bundle",
+        nargs="?" if has_demo else None,
         metavar="BUNDLE",
         help="folder that pegasus-export wrote; or owner/name of a bundle or a checkpoint on the "
         "Hugging Face hub, downloaded or exported once",

@@ -25,12 +25,15 @@ from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
 from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
+from pegasus_runtime.hub.demo_bundle import ARTICLE, find_demo
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["main"]
+
+_DEMO = "\0demo"  # no file is called so
 
 
 class _Refused:
@@ -49,7 +52,19 @@ class _Refused:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     # Options may stand between the files.
-    return run_command(COMMAND, lambda: _run(make_parser().parse_intermixed_args(argv)))
+    return run_command(COMMAND, lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    parser = make_parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.demo and (arguments.bundle is not None or arguments.files):
+        parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
+    if arguments.demo:
+        arguments.bundle, arguments.files = find_demo(precision=arguments.precision), [_DEMO]
+    elif arguments.bundle is None:
+        parser.error("the following arguments are required: BUNDLE")
+    return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -87,12 +102,17 @@ def _encode_prefix(summarizer: Summarizer, text: str) -> tuple[int, ...]:
 
 def _is_missing(name: str, refused: _Refused) -> bool:
     """Whether there is no such file, which is reported before the bundle is loaded."""
-    if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):  # Path's may raise
+    if name in ("-", _DEMO):
+        return False
+    if os.path.exists(name) and not os.path.isdir(name):  # Path's may raise
         return False
     return _read(name, refused) is None
 
 
 def _read(name: str, refused: _Refused) -> Document | None:
+    if name == _DEMO:
+        note(COMMAND, f"the article: {ARTICLE}")
+        return Document(name="demo", text=ARTICLE)
     try:
         return read_document(COMMAND, name)
     except InputError as err:

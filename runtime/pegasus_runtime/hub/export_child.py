@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 
 from pegasus_runtime.command_line.signals import UnwindOnSignals
@@ -27,8 +28,8 @@ _NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "rich")
 _END_S = 20.0
 
 
-def export_entry(entry: Entry) -> None:
-    """Exports a checkpoint of the hub to its place in the cache, and records it.
+def export_entry(entry: Entry, *, model: str) -> None:
+    """Exports a checkpoint, a folder or one of the hub, to an entry's place in the cache.
 
     Raises: BundleError, with what the export says.
     """
@@ -44,9 +45,7 @@ def export_entry(entry: Entry) -> None:
             f"{entry.name} is a checkpoint, which this program cannot export: run pegasus-export "
             "and load the folder that it writes"
         )
-    request = {"name": entry.name, "revision": entry.revision, "task": entry.task}
-    request["precision"] = entry.precision
-    reply = _run(json.dumps(request))
+    reply = _run(json.dumps({"model": model, "entry": asdict(entry)}))
     if "error" in reply:
         raise BundleError(str(reply["error"]))
 

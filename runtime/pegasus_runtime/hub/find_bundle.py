@@ -11,7 +11,7 @@ from pegasus_runtime.errors import BundleError, OptionsError
 from pegasus_runtime.hub.address import HUB_NAME, looks_like_path, read_address
 from pegasus_runtime.hub.entry import Entry, Record
 
-__all__ = ["find_bundle"]
+__all__ = ["export_once", "find_bundle"]
 
 _PROGRAM = "pegasus-edge"
 
@@ -84,14 +84,11 @@ def _make(name: str, revision: str | None, task: str, precision: str | None) -> 
             "pip install 'pegasus-edge[hub]' for a bundle that is ready, or "
             "'pegasus-edge[export,cpu]' for a checkpoint"
         ) from err
-    start = time.perf_counter()
     record = _download(name, revision)
     if record is None:
-        record = _export(_export_of(name, revision, task, precision))
+        record = export_once(_export_of(name, revision, task, precision))
     else:
         record = _checked(record, precision)
-    seconds = time.perf_counter() - start
-    note(_PROGRAM, f"{name}: {record.made} in {seconds:.0f} s, is in {record.folder}")
     return record
 
 
@@ -107,6 +104,7 @@ def _download(name: str, revision: str | None) -> Record | None:
         if found is None:
             return None
         bundle, commit = found
+        note(_PROGRAM, f"{name}: downloaded, is in {bundle.folder}")
         record = Record(
             name=name,
             revision=revision,
@@ -121,14 +119,25 @@ def _download(name: str, revision: str | None) -> Record | None:
         return record
 
 
-def _export(entry: Entry) -> Record:
+def export_once(entry: Entry, *, checkpoint: Path | None = None) -> Record:
+    """The record of an export that is here already, or is made now.
+
+    checkpoint: its folder, where it is not the one that the hub has of that name. Raises:
+    BundleError.
+    """
+    record = entry.find()
+    if record is not None:
+        return record
     from pegasus_runtime.hub.export_child import export_entry
 
     with entry.locked(on_wait=f"{entry.name}: waiting for another process that exports it"):
         record = entry.find()
         if record is None:
             note(_PROGRAM, f"{entry.name}: exporting it in {entry.precision}, once")
-            export_entry(entry)
+            start = time.perf_counter()
+            export_entry(entry, model=str(checkpoint or entry.name))
+            seconds = time.perf_counter() - start
+            note(_PROGRAM, f"{entry.name}: exported in {seconds:.0f} s, is in {entry.bundle}")
             record = Record(
                 name=entry.name,
                 revision=entry.revision,

@@ -1,0 +1,47 @@
+"""Libraries that run graphs: each is loaded, to see whether it can be."""
+
+from __future__ import annotations
+
+import importlib
+
+from pegasus_runtime.diagnosis.finding import Finding
+from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.ort import import_onnxruntime
+from pegasus_runtime.native.tensorrt import load_flavour
+
+__all__ = ["find_cuda_bindings", "find_onnxruntime", "find_tensorrt"]
+
+
+def find_onnxruntime() -> Finding:
+    name = "ONNX Runtime"
+    try:
+        library = import_onnxruntime()
+    except EngineError as err:
+        return _failed(name, err)
+    providers = [each.removesuffix("ExecutionProvider") for each in _providers(library)]
+    return Finding(name=name, value=f"{library.__version__}: {', '.join(providers)}", is_fine=True)
+
+
+def find_tensorrt(target: str) -> Finding:
+    """target: trt or trt-rtx."""
+    name = {"trt": "TensorRT", "trt-rtx": "TensorRT for RTX"}[target]
+    try:
+        return Finding(name=name, value=load_flavour(target).version, is_fine=True)
+    except EngineError as err:
+        return _failed(name, err)
+
+
+def find_cuda_bindings() -> Finding:
+    try:
+        library = importlib.import_module("cuda.bindings")
+    except ImportError as err:
+        return _failed("cuda-bindings", err)
+    return Finding(name="cuda-bindings", value=str(library.__version__), is_fine=True)
+
+
+def _providers(library: object) -> list[str]:
+    return list(library.get_available_providers())  # type: ignore[attr-defined]
+
+
+def _failed(name: str, err: Exception) -> Finding:
+    return Finding(name=name, value=" ".join(str(err).split()), is_fine=False)
