@@ -28,6 +28,7 @@ MODULES = {
     "pegasus-summarize": "pegasus_runtime.commands.summarize",
     "pegasus-classify": "pegasus_runtime.commands.classify",
     "pegasus-answer": "pegasus_runtime.commands.answer",
+    "pegasus-edge": "pegasus_runtime.commands.doctor",
 }
 
 
@@ -59,6 +60,7 @@ def test_a_command_says_which_option_was_meant(command: str, capsys: Captured) -
 @pytest.mark.parametrize("command", SCRIPTS)
 def test_a_command_takes_no_abbreviations_of_options(command: str, capsys: Captured) -> None:
     needed = {"pegasus-export": [], "pegasus-answer": ["bundle", "question"]}
+    needed["pegasus-edge"] = ["doctor"]
     with pytest.raises(SystemExit) as caught:
         find_main(command)([*needed.get(command, ["bundle"]), "--versio"])
     assert caught.value.code == 2

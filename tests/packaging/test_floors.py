@@ -44,7 +44,7 @@ FLOORS: Mapping[str, Floors] = {
         ("scripts",),
     ),
     "engines/pegasus_engines": (
-        ("child_python", "network", "targets", "weights", "ort", "progress"),
+        ("network", "targets", "weights", "ort", "progress"),
         ("precision",),
         ("plans",),
         ("inspect",),

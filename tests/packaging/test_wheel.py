@@ -95,6 +95,7 @@ def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
         "console_scripts": {
             "pegasus-answer": "pegasus_runtime.scripts:answer",
+            "pegasus-edge": "pegasus_runtime.scripts:edge",
             "pegasus-build": "pegasus_engines.scripts:build",
             "pegasus-classify": "pegasus_runtime.scripts:classify",
             "pegasus-export": "pegasus_export.scripts:export",

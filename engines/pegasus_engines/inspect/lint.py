@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pegasus_engines.child_python import child_python
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.child_python import child_python
 from pegasus_runtime.native.ort import silence_onnxruntime
 
 __all__ = ["Finding", "lint_graph"]

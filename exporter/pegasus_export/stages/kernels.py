@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pegasus_engines.child_python import child_python
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import ExportRequest
@@ -15,6 +14,7 @@ from pegasus_plugins.compile_kernels import CAPABILITIES, compiler_environment
 from pegasus_plugins.kernel_file import KernelFileError, KernelVariant
 from pegasus_plugins.specification import NAME, NAMESPACE, VERSION
 from pegasus_runtime.bundle import PluginSpec
+from pegasus_runtime.native.child_python import child_python
 
 __all__ = ["ChosenPlugin", "KernelCompilation", "choose_plugin"]
 

@@ -39,7 +39,7 @@ _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 def find_system() -> list[Finding]:
     return [
         Finding(name="pegasus-edge", value=__version__),
-        Finding(name="Python", value=f"{platform.python_version()} ({sys.executable})"),
+        Finding(name="Python", value=f"{platform.python_version()} in {sys.prefix}"),
         Finding(name="system", value=f"{platform.platform()}, {platform.machine()}"),
         Finding(name="processor", value=_processor()),
         Finding(name="instruction sets", value=_instruction_sets()),

@@ -16,14 +16,11 @@ from importlib.util import find_spec
 from pegasus_runtime.command_line.signals import UnwindOnSignals
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.hub.entry import Entry
+from pegasus_runtime.native.child_python import child_python
 
 __all__ = ["export_entry"]
 
-# As engines' child_python: nothing is imported from the folder that it runs in.
-_PROGRAM = (
-    "import sys; sys.path[:] = [path for path in sys.path if path]; "
-    "from pegasus_export.scripts import export_by_name; sys.exit(export_by_name())"
-)
+_PROGRAM = "from pegasus_export.scripts import export_by_name; sys.exit(export_by_name())"
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "rich")
 _END_S = 20.0
 
@@ -40,7 +37,7 @@ def export_entry(entry: Entry, *, model: str) -> None:
             "installed: pip install 'pegasus-edge[export,cpu]', or load a bundle that was made "
             "elsewhere"
         )
-    if getattr(sys, "frozen", False) or not sys.executable:
+    if getattr(sys, "frozen", False):
         raise BundleError(
             f"{entry.name} is a checkpoint, which this program cannot export: run pegasus-export "
             "and load the folder that it writes"
@@ -52,10 +49,11 @@ def export_entry(entry: Entry, *, model: str) -> None:
 
 def _run(request: str) -> dict[str, object]:
     """The reply. Raises: BundleError if there is none."""
-    command = [sys.executable, "-c", _PROGRAM]
     with (
         UnwindOnSignals(),
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child,
+        subprocess.Popen(
+            child_python(_PROGRAM), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as child,
     ):
         assert child.stdin is not None
         assert child.stdout is not None

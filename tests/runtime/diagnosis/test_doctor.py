@@ -32,7 +32,7 @@ def test_it_says_what_is_here_and_what_can_be_run(
     printed = capsys.readouterr().out
     for expected in (
         f"pegasus-edge      {__version__}\n",
-        f"Python            {'.'.join(map(str, sys.version_info[:3]))} (",
+        f"Python            {'.'.join(map(str, sys.version_info[:3]))} in ",
         "  numpy ",
         "+ ONNX Runtime ",
         "+ run ort (CPU)  ready\n",

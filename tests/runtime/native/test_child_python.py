@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engines.tiny_graphs import write_product
-from pegasus_engines.child_python import child_python
 from pegasus_engines.inspect.lint import lint_graph
+from pegasus_runtime.native.child_python import child_python
 
 HOSTILE = (
     "argparse",
