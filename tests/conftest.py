@@ -30,6 +30,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Kernels run on the CPU by Triton's interpreter, which has to be asked for before anything imports
 # Triton: transformers does. What compiles runs in a process of its own, without it.
 os.environ["TRITON_INTERPRET"] = "1"
+# No test asks a hub, or looks into anybody's cache: those of names have a hub of their own.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PEGASUS_EDGE_CACHE"] = "/dev/null/none"
 # Tests import ONNX Runtime by themselves, too; those of what it tells others see to it themselves.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 

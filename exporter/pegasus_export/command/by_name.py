@@ -49,7 +49,7 @@ def _take_stdout() -> IO[str]:
 
 def _end_with_stdin(is_done: threading.Event) -> None:
     """Whoever asked is gone when their end of the pipe is."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not by sys.stdin, whose lock would be held when Python ends
         pass
     if is_done.is_set():
         return

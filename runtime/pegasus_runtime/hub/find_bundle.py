@@ -23,7 +23,7 @@ def find_bundle(
 
     source: a folder; or, if there is none, "owner/name" or an address of the hub, whose bundle, or
     an export of whose checkpoint, is in the cache from then on. A Path is always a folder, and so
-    is a text whose first part is a folder here.
+    is a text whose first part is there.
     task, precision: of an export; None: fp32. revision: branch, tag or commit.
     Raises: BundleError, OptionsError.
     """
@@ -43,7 +43,7 @@ def _read_name(source: Path | str, revision: str | None) -> tuple[str, str | Non
         except ValueError as err:
             raise OptionsError(str(err)) from err
         if not name and HUB_NAME.fullmatch(source) and not looks_like_path(source):
-            name = "" if os.path.isdir(source.split("/")[0]) else source
+            name = "" if os.path.lexists(source.split("/")[0]) else source
     if not name and revision is not None:
         raise OptionsError(f"{source} is a folder, got revision {revision}: leave the revision out")
     if revision and of_address and revision != of_address:

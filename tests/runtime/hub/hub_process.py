@@ -29,6 +29,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         own = {
             "HF_ENDPOINT": self.url,
+            "HF_HUB_OFFLINE": "0",
             "HF_HOME": str(self.folder / "hf"),
             "HF_TOKEN": "may-write",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
