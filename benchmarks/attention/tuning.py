@@ -47,6 +47,11 @@ def candidate_tunings(variant: KernelVariant) -> list[Tuning]:
         for rows, keys, warps, stages in grid
         if warps <= rows // 8
     ]
+    if variant.block_size == 64 and variant.dtype != "float32":  # in pairs: see pairs.py
+        cuts += [
+            Tuning(tile_rows=128, tile_keys=64, num_warps=warps, num_stages=stages)
+            for warps, stages in itertools.product((4, 8), (2, 3))
+        ]
     return list(dict.fromkeys([tune(variant), *cuts]))
 
 
@@ -54,6 +59,7 @@ def tune_length(
     timer: EventTimer, spec: AttentionSpec, inputs: DenseInputs, *, rounds: int
 ) -> TunedLength:
     """Cuts that do not compile or do not fit, or give another output, are refused."""
+    from attention.pairs import attend_in_pairs
     from pegasus_plugins.run_kernels import attend, variant_of
 
     variant = variant_of(spec, inputs.query, None)
@@ -62,8 +68,9 @@ def tune_length(
     calls: dict[Tuning, Call] = {}
     refused = {}
     for cut in candidate_tunings(variant):
+        compute = attend if cut.tile_rows <= spec.block_size else attend_in_pairs
         try:
-            got = attend(spec, *tensors, tuning=cut)
+            got = compute(spec, *tensors, tuning=cut)
             torch.cuda.synchronize()
         except Exception as err:  # of many types: Triton's, LLVM's, the driver's
             refused[cut] = (str(err) or type(err).__name__).splitlines()[0]
@@ -72,7 +79,7 @@ def tune_length(
         if not difference <= TOLERANCE:
             refused[cut] = f"its output differs by {difference:.1e}"
             continue
-        calls[cut] = partial(attend, spec, *tensors, tuning=cut)
+        calls[cut] = partial(compute, spec, *tensors, tuning=cut)
     times = measure_in_turns(timer, calls, rounds=rounds)
     return TunedLength(
         batch=inputs.query.shape[0],

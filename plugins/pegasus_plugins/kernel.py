@@ -70,7 +70,7 @@ def attend_blocks(
     num_seen = tl.where(is_end, share, _REGULAR + PLAN_COLUMNS)
     rows = row * BLOCK + tile * TILE_M + tl.arange(0, TILE_M)
     inputs = (query + base, key + base, value + base, mask)
-    seen = (row, num_blocks, is_end, first, num_seen, first_bias)
+    seen = (row, num_blocks, is_end, first, num_seen, first_bias * _LOG2E)
     sizes: tl.constexpr = (HEAD_DIM, BLOCK, TILE_M, TILE_N, PLAN_COLUMNS, OPERAND)
     sums, highest, total = _attend(inputs, planned, rows, length, seen, scale, sizes)
     if (num_splits > 1) & is_end:
@@ -131,6 +131,7 @@ def _attend(inputs, planned, rows, length, seen, scale, sizes: tl.constexpr):
     highest = tl.full([TILE_M], float("-inf"), tl.float32)
     total = tl.zeros([TILE_M], tl.float32)
     sums = tl.zeros([TILE_M, HEAD_DIM], tl.float32)
+    factor = scale * _LOG2E  # positive, so that the highest product is the highest score
     for step in range(seen[4] * parts):
         block, is_seen, bias = _find_block(step // parts, seen, planned, sizes[4])
         at = block * BLOCK + (step % parts) * TILE_N + tl.arange(0, TILE_N)
@@ -140,10 +141,11 @@ def _attend(inputs, planned, rows, length, seen, scale, sizes: tl.constexpr):
         keys = tl.load(key + key_places, mask=is_key[:, None], other=0.0).to(OPERAND)
         values = tl.load(value + key_places, mask=is_key[:, None], other=0.0)
         scores = tl.dot(queries, tl.trans(keys), input_precision="ieee")  # [TILE_M, TILE_N]
-        scores = tl.where(is_visible[None, :], (scores * scale + bias) * _LOG2E, float("-inf"))
-        new_highest = tl.maximum(highest, tl.max(scores, 1))
+        scores = tl.where(is_visible[None, :], scores, float("-inf"))
+        # Scaled as the highest is subtracted from them: one instruction, no rounding in between.
+        new_highest = tl.maximum(highest, tl.max(scores, 1) * factor + bias)
         finite = _make_finite(new_highest)
-        weights = tl.exp2(scores - finite[:, None])
+        weights = tl.exp2(scores * factor + (bias - finite)[:, None])
         shrink = tl.exp2(highest - finite)
         total = total * shrink + tl.sum(weights, 1)
         rounded = weights.to(values.dtype).to(OPERAND)
@@ -156,7 +158,7 @@ def _attend(inputs, planned, rows, length, seen, scale, sizes: tl.constexpr):
 @triton.jit
 def _find_block(number, seen, planned, PLAN_COLUMNS: tl.constexpr):
     """The block of keys that comes as this number: which it is, whether it is seen (or was seen
-    before, or is not there), and what is added to its scores.
+    before, or is not there), and what is added to its scores, times log2 e.
 
     Of a block in the middle: the first, its left, itself, its right, the last, the plan's.
     """

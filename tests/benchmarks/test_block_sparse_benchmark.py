@@ -143,9 +143,31 @@ def test_cuts_of_the_kernel_divide_a_block_and_begin_with_the_usual_one() -> Non
     cuts = candidate_tunings(FP16)
     assert cuts[0] == tune(FP16)
     assert len(set(cuts)) == len(cuts) > 10
-    assert all(64 % cut.tile_rows == 64 % cut.tile_keys == 0 for cut in cuts)
+    pairs = [cut for cut in cuts if cut.tile_rows == 2 * 64]
+    assert all(64 % cut.tile_rows == 64 % cut.tile_keys == 0 for cut in cuts if cut not in pairs)
+    assert {(cut.tile_keys, cut.num_warps) for cut in pairs} == {(64, 4), (64, 8)}
     small = candidate_tunings(replace(FP16, block_size=16))
     assert {(cut.tile_rows, cut.tile_keys) for cut in small} == {(16, 16)}
+
+
+@pytest.mark.parametrize("length", [18, 41, 57, 166])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_pairs_of_query_blocks_give_the_same(length: int, dtype: str) -> None:
+    """N is 2, 3, 4 and 11: no pair, half of one, one, and four and a half with the ends split."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from attention.pairs import attend_in_pairs
+
+    inputs = random_inputs(
+        SMALL, batch=2, length=length, head_dim=32, dtype=getattr(torch, dtype), device="cpu"
+    )
+    mask = inputs.key_mask.clone()
+    mask[0, length // 3 : length // 2] = mask[1, -5:] = 0
+    tensors = (inputs.query, inputs.key, inputs.value)
+    cut = Tuning(tile_rows=32, tile_keys=16, num_warps=4, num_stages=2)
+    got = attend_in_pairs(SMALL, *tensors, mask, num_sms=8, tuning=cut)
+    query, key, value = (x.double().numpy() for x in tensors)
+    expected = reference.attend(SMALL, query, key, value, mask.numpy())
+    assert np.abs(got.double().numpy() - expected).max() < TOLERANCES[dtype]
 
 
 def test_the_best_cut_is_named_beside_the_usual_one() -> None:

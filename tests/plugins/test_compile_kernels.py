@@ -124,6 +124,11 @@ def test_products_are_tensor_cores_and_keys_are_fetched_ahead(
             instructions = cuobjdump(tmp_path, image, "-sass")
             assert re.search(rf"\b{products[image.capability]}\b", instructions), image
             assert re.search(r"\bLDGSTS\b", instructions), image  # memory to shared, and go on
+            if products[image.capability] != "UTCHMMA":
+                additions = len(re.findall(r"\bFADD\b", instructions))
+                exponentials = len(re.findall(r"\bMUFU\.EX2\b", instructions))
+                # Of weights alone: scores are scaled and lowered by one FFMA each.
+                assert 0 < additions < 1.5 * exponentials, image
 
 
 def test_the_table_says_what_the_assembler_says(
