@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def start_and_kill(
     *,
     stdout: int = subprocess.DEVNULL,
     drain: Callable[[], None] = lambda: None,
+    environment: Mapping[str, str] | None = None,
 ) -> Killed:
     """wait: until the moment of the signal. number: None for none. drain: reads what is left."""
     (place / "tmp").mkdir(exist_ok=True)
@@ -49,7 +50,7 @@ def start_and_kill(
             stdout=stdout,
             stderr=err,
             cwd=place,
-            env=child_environment(place),
+            env=child_environment(place) | dict(environment or {}),
             start_new_session=True,
         )
     if stdout != subprocess.DEVNULL:

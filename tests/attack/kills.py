@@ -1,4 +1,4 @@
-"""Exports and summaries that a signal ends at a random moment."""
+"""Exports and summaries, of folders and by name, that a signal ends at a random moment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from attack import killed_exports, killed_summaries
+from attack import killed_by_name, killed_exports, killed_summaries
 from attack.bases import Bases
 from attack.outcome import Outcome, draw
 
@@ -26,6 +26,6 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     number = rng.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    kind = rng.choices((killed_exports, killed_summaries), weights=(7, 3))[0]
+    kind = rng.choices((killed_exports, killed_summaries, killed_by_name), weights=(6, 3, 3))[0]
     what, verdict, words = kind.try_kill(bases, place, number, rng)
     return Outcome(part=PART, seed=seed, case=case, verdict=verdict, what=what, found=words)
