@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 
 from pegasus_runtime.diagnosis.finding import Finding
 from pegasus_runtime.errors import EngineError
@@ -24,7 +25,12 @@ def find_onnxruntime() -> Finding:
 
 def find_tensorrt(target: str) -> Finding:
     """target: trt or trt-rtx."""
-    name = {"trt": "TensorRT", "trt-rtx": "TensorRT for RTX"}[target]
+    name, module = {
+        "trt": ("TensorRT", "tensorrt"),
+        "trt-rtx": ("TensorRT for RTX", "tensorrt_rtx"),
+    }[target]
+    if find_spec(module) is None:
+        return Finding(name=name, value="not installed", is_fine=False)
     try:
         return Finding(name=name, value=load_flavour(target).version, is_fine=True)
     except EngineError as err:
@@ -32,11 +38,14 @@ def find_tensorrt(target: str) -> Finding:
 
 
 def find_cuda_bindings() -> Finding:
+    name = "cuda-bindings"
     try:
         library = importlib.import_module("cuda.bindings")
+    except ModuleNotFoundError:
+        return Finding(name=name, value="not installed", is_fine=False)
     except ImportError as err:
-        return _failed("cuda-bindings", err)
-    return Finding(name="cuda-bindings", value=str(library.__version__), is_fine=True)
+        return _failed(name, err)
+    return Finding(name=name, value=str(library.__version__), is_fine=True)
 
 
 def _providers(library: object) -> list[str]:

@@ -32,18 +32,19 @@ def find_targets(engines: Engines, gpus: Sequence[Finding]) -> list[Finding]:
 
 def _needs_of_ort_gpu(engines: Engines, *, has_gpu: bool) -> list[str]:
     has_cuda = "CUDA" in engines["ort"].value
-    needs = [] if has_cuda else ["pip install 'pegasus-edge[gpu]' in place of [cpu]"]
-    return [*needs, *_needs_of_cuda(engines, "gpu"), *([] if has_gpu else ["an NVIDIA GPU"])]
+    install = "" if has_cuda else "pip install 'pegasus-edge[gpu]' (CUDA 12: [gpu-cu12]) for [cpu]"
+    return [install or _need_of_cuda(engines, "gpu"), "" if has_gpu else "an NVIDIA GPU"]
 
 
 def _needs_of_plans(engines: Engines, target: str, extra: str, *, has_gpu: bool) -> list[str]:
     install = f"pip install 'pegasus-edge[{extra}]' (CUDA 12: [{extra}-cu12])"
-    needs = [_need(engines[target], install), *_needs_of_cuda(engines, extra)]
-    return [*needs, "" if has_gpu else "an NVIDIA GPU"]
+    need = _need(engines[target], install) or _need_of_cuda(engines, extra)
+    return [need, "" if has_gpu else "an NVIDIA GPU"]
 
 
-def _needs_of_cuda(engines: Engines, extra: str) -> list[str]:
-    return [_need(engines["cuda"], f"pip install 'pegasus-edge[{extra}]' (for cuda-bindings)")]
+def _need_of_cuda(engines: Engines, extra: str) -> str:
+    """The extra brings it along, so that it is missing only where somebody took it out."""
+    return _need(engines["cuda"], f"pip install 'pegasus-edge[{extra}]' (for cuda-bindings)")
 
 
 def _needs_of_export() -> list[str]:

@@ -14,12 +14,15 @@ from pegasus_runtime.bundle.json_node import MAX_TEXT_BYTES
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.hub.client import explain_failure, import_hub
 
-__all__ = ["download_bundle"]
+__all__ = ["NotReachedError", "download_bundle"]
+
+
+class NotReachedError(BundleError):
+    """The hub does not answer, and its cache has nothing: nobody can tell what a name is."""
 
 
 def download_bundle(name: str, revision: str | None) -> tuple[Bundle, str] | None:
-    """The bundle and its commit; None where the repository has no manifest of ours, or where nobody
-    can tell: without a connection, and nothing of it in the hub's cache.
+    """The bundle and its commit; None where the repository has no manifest of ours.
 
     Raises: BundleError.
     """
@@ -27,8 +30,10 @@ def download_bundle(name: str, revision: str | None) -> tuple[Bundle, str] | Non
 
     try:
         manifest = Path(import_hub().hf_hub_download(name, MANIFEST_NAME, revision=revision))
-    except (errors.EntryNotFoundError, errors.LocalEntryNotFoundError):
-        return None  # the latter is one of the former, but who knows for how long
+    except errors.LocalEntryNotFoundError as err:  # one of EntryNotFoundError
+        raise NotReachedError(explain_failure(name, revision, err)) from err
+    except errors.EntryNotFoundError:
+        return None
     # The HTTP library under huggingface_hub changes between its versions, its errors with it.
     except Exception as err:
         raise BundleError(explain_failure(name, revision, err)) from err

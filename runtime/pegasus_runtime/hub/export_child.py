@@ -18,11 +18,27 @@ from pegasus_runtime.errors import BundleError
 from pegasus_runtime.hub.entry import Entry
 from pegasus_runtime.native.child_python import child_python
 
-__all__ = ["export_entry"]
+__all__ = ["check_can_export", "export_entry"]
 
 _PROGRAM = "from pegasus_export.scripts import export_by_name; sys.exit(export_by_name())"
 _NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "rich")
 _END_S = 20.0
+
+
+def check_can_export(name: str) -> None:
+    """Raises: BundleError, if what an export needs is not installed, or there is no Python."""
+    missing = next((each for each in _NEEDED if find_spec(each) is None), None)
+    if missing is not None:
+        raise BundleError(
+            f"{name} is a checkpoint, which is to be exported once, and {missing} is not "
+            "installed: pip install 'pegasus-edge[export,cpu]', or load a bundle that was made "
+            "elsewhere"
+        )
+    if getattr(sys, "frozen", False):
+        raise BundleError(
+            f"{name} is a checkpoint, which this program cannot export: run pegasus-export "
+            "and load the folder that it writes"
+        )
 
 
 def export_entry(entry: Entry, *, model: str) -> None:
@@ -30,18 +46,6 @@ def export_entry(entry: Entry, *, model: str) -> None:
 
     Raises: BundleError, with what the export says.
     """
-    missing = next((name for name in _NEEDED if find_spec(name) is None), None)
-    if missing is not None:
-        raise BundleError(
-            f"{entry.name} is a checkpoint, which is to be exported once, and {missing} is not "
-            "installed: pip install 'pegasus-edge[export,cpu]', or load a bundle that was made "
-            "elsewhere"
-        )
-    if getattr(sys, "frozen", False):
-        raise BundleError(
-            f"{entry.name} is a checkpoint, which this program cannot export: run pegasus-export "
-            "and load the folder that it writes"
-        )
     reply = _run(json.dumps({"model": model, "entry": asdict(entry)}))
     if "error" in reply:
         raise BundleError(str(reply["error"]))

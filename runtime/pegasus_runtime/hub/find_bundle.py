@@ -10,6 +10,7 @@ from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.errors import BundleError, OptionsError
 from pegasus_runtime.hub.address import HUB_NAME, looks_like_path, read_address
 from pegasus_runtime.hub.entry import Entry, Record
+from pegasus_runtime.hub.export_child import check_can_export, export_entry
 
 __all__ = ["export_once", "find_bundle"]
 
@@ -84,7 +85,16 @@ def _make(name: str, revision: str | None, task: str, precision: str | None) -> 
             "pip install 'pegasus-edge[hub]' for a bundle that is ready, or "
             "'pegasus-edge[export,cpu]' for a checkpoint"
         ) from err
-    record = _download(name, revision)
+    from pegasus_runtime.hub.download_bundle import NotReachedError
+
+    try:
+        record = _download(name, revision)
+    except NotReachedError as err:  # its checkpoint may have been downloaded before
+        try:
+            check_can_export(name)
+        except BundleError:
+            raise BundleError(str(err)) from err
+        record = None
     if record is None:
         record = export_once(_export_of(name, revision, task, precision))
     else:
@@ -128,8 +138,7 @@ def export_once(entry: Entry, *, checkpoint: Path | None = None) -> Record:
     record = entry.find()
     if record is not None:
         return record
-    from pegasus_runtime.hub.export_child import export_entry
-
+    check_can_export(entry.name)
     with entry.locked(on_wait=f"{entry.name}: waiting for another process that exports it"):
         record = entry.find()
         if record is None:

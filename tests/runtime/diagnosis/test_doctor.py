@@ -126,8 +126,7 @@ def test_each_target_says_what_it_needs() -> None:
     none = dict.fromkeys(("ort", "trt", "trt-rtx", "cuda"), missing)
     needs = {each.name: each.advice for each in find_targets(none, [])}
     assert needs["run trt-rtx"] == (
-        "pip install 'pegasus-edge[rtx]' (CUDA 12: [rtx-cu12]); "
-        "pip install 'pegasus-edge[rtx]' (for cuda-bindings); an NVIDIA GPU"
+        "pip install 'pegasus-edge[rtx]' (CUDA 12: [rtx-cu12]); an NVIDIA GPU"
     )
     gpus = [Finding(name="GPU 0", value="")]
     whole = dict.fromkeys(("ort", "trt", "trt-rtx", "cuda"), there)

@@ -149,6 +149,7 @@ def test_what_is_wrong_with_a_name_is_said_in_one_line(hub: FakeHub, tmp_path: P
 
 
 def test_what_is_not_installed_is_named(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
     without = "import sys\nfrom importlib import util\nfind = util.find_spec\n"
     without += "util.find_spec = lambda name: None if name == 'torch' else find(name)\n"
     loads = [("someone/other", {})]
@@ -157,6 +158,14 @@ def test_what_is_not_installed_is_named(hub: FakeHub, tmp_path: Path) -> None:
         "BundleError: someone/other is a checkpoint, which is to be exported once, and torch is "
         "not installed: pip install 'pegasus-edge[export,cpu]', or load a bundle that was made "
         "elsewhere"
+    )
+    offline = "import os\nos.environ['HF_HUB_OFFLINE'] = '1'\n"
+    ((unknown,), _) = Place(hub.url, tmp_path / "x").ask(
+        offline + without + LOAD, text=TEXT, loads=loads
+    )
+    assert unknown == (
+        "BundleError: someone/other is not complete in the cache and HF_HUB_OFFLINE is set: unset "
+        "it, or give a local folder"
     )
     without = "import sys\nsys.modules['huggingface_hub'] = None\n"
     ((no_hub,), _) = Place(hub.url, tmp_path).ask(without + LOAD, text=TEXT, loads=loads)
