@@ -27,6 +27,7 @@ def test_it_says_what_is_here_and_what_can_be_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_ENDPOINT", "https://me:secret@hub.example")
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
