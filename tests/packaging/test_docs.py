@@ -58,6 +58,8 @@ BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "xsum": "PegasusForConditionalGeneration",
     "topics": "BigBirdPegasusForSequenceClassification",
     "answers": "BigBirdPegasusForQuestionAnswering",
+    "features": "PegasusModel",
+    "stories": "PegasusForCausalLM",
 }
 NEEDS_GPU = "xsum-rtx"
 FOREIGN_MESSAGES = {  # CUDA's, and Linux's

@@ -24,10 +24,13 @@ def settings_for(
     vocab_size: int,
     eos: tuple[int, ...] = (EOS,),
     defaults: dict[str, object] | None = None,
+    continued_tokens: int = 0,
 ) -> SearchSettings:
     tokens = SpecialTokens(pad=PAD, eos=eos, decoder_start=START)
     limits = SearchLimits(max_target_tokens=64, vocab_size=vocab_size)
-    return resolve_options(options, defaults or {}, tokens, limits)
+    return resolve_options(
+        options, defaults or {}, tokens, limits, continued_tokens=continued_tokens
+    )
 
 
 def oracle_arguments(options: GenerationOptions) -> dict[str, Any]:
