@@ -22,7 +22,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` to write to, of a name that nobody can guess; at the end it gets `path`.
 
     A link of that name is replaced, not what it leads to. What is neither a file nor a link stays:
-    whoever may write to /dev could put a file in the place of /dev/null. Raises: OSError, and leaves
+    who may write to /dev could put a file in the place of /dev/null. Raises: OSError, and leaves
     `path` as it was, as does whatever ends the block.
     """
     if os.path.lexists(path) and not (path.is_symlink() or path.is_file()):
