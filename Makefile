@@ -65,7 +65,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of four runs
+parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of six runs
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
 sharp: $(TEST_READY)  ## CASES=60 random checkpoints that amplify rounding: sound exports pass, damaged ones do not

@@ -2,7 +2,7 @@
 
 from pegasus_runtime.command_line.script import run_script
 
-__all__ = ["answer", "classify", "edge", "summarize"]
+__all__ = ["answer", "classify", "edge", "features", "generate", "summarize"]
 
 
 def summarize() -> int:
@@ -18,6 +18,16 @@ def classify() -> int:
 def answer() -> int:
     """Runs pegasus-answer."""
     return run_script("pegasus-answer", "pegasus_runtime.commands.answer")
+
+
+def features() -> int:
+    """Runs pegasus-features."""
+    return run_script("pegasus-features", "pegasus_runtime.commands.features")
+
+
+def generate() -> int:
+    """Runs pegasus-generate."""
+    return run_script("pegasus-generate", "pegasus_runtime.commands.generate")
 
 
 def edge() -> int:

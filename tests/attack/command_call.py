@@ -24,6 +24,7 @@ MODULES = {
     "answer": "pegasus_runtime.commands.answer",
     "export": "pegasus_export.command.main",
     "build": "pegasus_engines.command.build",
+    "generate": "pegasus_runtime.commands.generate",
 }
 # What looks like a name is asked of nobody, and nobody's cache is cleared.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -14,16 +14,11 @@ from pegasus_runtime.version import __version__
 __all__ = ["check_push", "model_card", "push_bundle"]
 
 _CARD = "README.md"
-_TAGS = {
-    "summarization": "summarization",
-    "feature-extraction": "feature-extraction",
-    "text-generation": "text-generation",
-    "text-classification": "text-classification",
-    "question-answering": "question-answering",
-}
 _COMMANDS = {
     "summarization": "pegasus-summarize {repo} article.txt",
     "text-classification": "pegasus-classify {repo} article.txt",
+    "feature-extraction": "pegasus-features {repo} article.txt --output article.npz",
+    "text-generation": 'pegasus-generate {repo} "Once upon a time"',
     "question-answering": 'pegasus-answer {repo} "Who was hurt?" article.txt',
 }
 
@@ -71,7 +66,7 @@ def model_card(manifest: Manifest, repo_id: str) -> str:
     source = manifest.source.name
     data = ModelCardData(
         library_name="pegasus-edge",
-        pipeline_tag=_TAGS[manifest.task],
+        pipeline_tag=manifest.task,  # the hub calls them so, too
         base_model=source if HUB_NAME.fullmatch(source) else None,
         tags=["pegasus", "onnx", manifest.target, manifest.precision],
     )

@@ -21,9 +21,9 @@ from pegasus_runtime.search.resolve import resolve_options
 from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
 from pegasus_runtime.search.unsupported import unsupported_defaults
 
-__all__ = ["SettledDefaults", "fit_defaults", "settle_defaults"]
+__all__ = ["GENERATING", "SettledDefaults", "fit_defaults", "settle_defaults"]
 
-_GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
+GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
 _SHORTEST: Final = 2  # tokens: one, and EOS
 _LOG_NEVER: Final = math.log(1e9)
 # Of config.json itself.
@@ -52,7 +52,7 @@ def settle_defaults(
 
     Raises: CheckpointError, UnsupportedError.
     """
-    if task not in _GENERATING:
+    if task not in GENERATING:
         if task_params is not None:
             raise UnsupportedError(
                 f"--task-params is for tasks that generate, this one is {task}: leave it out"
@@ -92,7 +92,9 @@ def settle_defaults(
     )
 
 
-def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dict[str, Any]:
+def fit_defaults(
+    settled: SettledDefaults, task: Task, limits: Limits, *, clip: bool
+) -> dict[str, Any]:
     """The defaults within a bundle's limits, resolved and tried once, so that each bundle can run.
 
     clip: whether plans were asked for that hold less than the defaults. Raises: UnsupportedError.
@@ -121,6 +123,7 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
                 vocab_size=checkpoint.config.vocab_size,
                 max_beams=limits.max_beams,
             ),
+            continued_tokens=int(task == "text-generation"),  # the shortest prompt
         )
         _check_length_penalty(checkpoint.name, settings)
         try_settings(settings)
@@ -150,11 +153,15 @@ def _check_length_penalty(name: str, settings: SearchSettings) -> None:
 def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:
     config = checkpoint.config
     used = _USED_IDS.get(task, ())
+    notes = config.notes
     if problems := [config.token_problems[name] for name in used if name in config.token_problems]:
         raise CheckpointError(
             f"{checkpoint.folder / 'config.json'} has ids that {task} goes by, and that are no "
             f"token: {'; '.join(problems)}: correct it"
         )
+    if "decoder_start_token_id" in config.token_problems:  # which a caller may replace
+        problem = config.token_problems["decoder_start_token_id"]
+        notes = (*notes, f"{problem}: decoders start with {config.decoder_start_token_id}")
     return SettledDefaults(
         checkpoint=checkpoint,
         original=checkpoint.generation,
@@ -163,7 +170,7 @@ def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:
             eos_token_ids=config.eos_token_ids,
             decoder_start_token_id=config.decoder_start_token_id,
         ),
-        notes=config.notes,
+        notes=notes,
     )
 
 

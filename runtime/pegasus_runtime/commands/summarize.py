@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pegasus_runtime.command_line.messages import fail, note
+from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     Document,
-    exit_code,
+    Refused,
     print_lines,
     print_record,
-    read_document,
     run_command,
     warn_of_unknown,
 )
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
-from pegasus_runtime.errors import InputError, PegasusError
+from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.hub.demo_bundle import ARTICLE, find_demo
 from pegasus_runtime.search.options import GenerationOptions
@@ -32,21 +30,6 @@ from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["main"]
-
-_DEMO = "\0demo"  # no file is called so
-
-
-class _Refused:
-    """Documents that cannot be summarised: reported at once, and remembered in the exit code."""
-
-    def __init__(self) -> None:
-        self.code = 0
-        self.before: Callable[[], None] = lambda: None
-        """Called before something is reported."""
-
-    def add(self, message: str, error: PegasusError) -> None:
-        self.before()
-        self.code = max(self.code, fail(COMMAND, message, exit_code(error)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +44,9 @@ def _main(argv: Sequence[str] | None) -> int:
     if arguments.demo and (arguments.bundle is not None or arguments.files):
         parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
     if arguments.demo:
-        arguments.bundle, arguments.files = find_demo(precision=arguments.precision), [_DEMO]
+        arguments.bundle = find_demo(precision=arguments.precision)
+        note(COMMAND, f"the article: {ARTICLE}")
+        arguments.files = [Document(name="demo", text=ARTICLE)]
     elif arguments.bundle is None:
         parser.error("the following arguments are required: BUNDLE")
     return _run(arguments)
@@ -69,9 +54,10 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
-    refused = _Refused()
-    names = [name for name in arguments.files or ["-"] if not _is_missing(name, refused)]
-    if not names:
+    refused = Refused(COMMAND)
+    files: list[str | Document] = arguments.files or ["-"]
+    files = [each for each in files if isinstance(each, Document) or not refused.is_missing(each)]
+    if not files:
         return refused.code
     with Summarizer.load(
         arguments.bundle,
@@ -89,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
             prefix = _encode_prefix(summarizer, arguments.decoder_prefix)
             options = replace(options, decoder_input_ids=prefix)
         summarizer.resolve(options)  # before anyone types a document
-        _summarize_all(summarizer, names, options, arguments, refused)
+        _summarize_all(summarizer, files, options, arguments, refused)
     return refused.code
 
 
@@ -100,34 +86,18 @@ def _encode_prefix(summarizer: Summarizer, text: str) -> tuple[int, ...]:
         raise InputError(f"--decoder-prefix: {err}") from err
 
 
-def _is_missing(name: str, refused: _Refused) -> bool:
-    """Whether there is no such file, which is reported before the bundle is loaded."""
-    if name in ("-", _DEMO):
-        return False
-    if os.path.exists(name) and not os.path.isdir(name):  # Path's may raise
-        return False
-    return _read(name, refused) is None
-
-
-def _read(name: str, refused: _Refused) -> Document | None:
-    if name == _DEMO:
-        note(COMMAND, f"the article: {ARTICLE}")
-        return Document(name="demo", text=ARTICLE)
-    try:
-        return read_document(COMMAND, name)
-    except InputError as err:
-        refused.add(str(err), err)
-        return None
-
-
 class _Documents:
     """Files, read and encoded one after another, as far ahead as the summarizer wants."""
 
     def __init__(
-        self, summarizer: Summarizer, names: Sequence[str], truncate: bool, refused: _Refused
+        self,
+        summarizer: Summarizer,
+        files: Sequence[str | Document],
+        truncate: bool,
+        refused: Refused,
     ) -> None:
         self.summarizer = summarizer
-        self.names = names
+        self.files = files
         self.truncate = truncate
         self.refused = refused
         self.num_refused = 0
@@ -135,15 +105,15 @@ class _Documents:
         """Names and encodings of those whose summaries have not come yet."""
 
     def __iter__(self) -> Iterator[Encoding]:
-        for name in self.names:
-            encoding = self._encode(name)
+        for file in self.files:
+            encoding = self._encode(file)
             if encoding is None:
                 self.num_refused += 1
             else:
                 yield encoding
 
-    def _encode(self, name: str) -> Encoding | None:
-        document = _read(name, self.refused)
+    def _encode(self, file: str | Document) -> Encoding | None:
+        document = file if isinstance(file, Document) else self.refused.read(file)
         if document is None:
             return None
         try:
@@ -157,15 +127,15 @@ class _Documents:
 
 def _summarize_all(
     summarizer: Summarizer,
-    names: Sequence[str],
+    files: Sequence[str | Document],
     options: GenerationOptions,
     arguments: argparse.Namespace,
-    refused: _Refused,
+    refused: Refused,
 ) -> None:
     """Prints each summary as soon as it and those before it are there."""
-    progress = ProgressLine(len(names))
+    progress = ProgressLine(len(files))
     refused.before = progress.clear
-    documents = _Documents(summarizer, names, arguments.truncate, refused)
+    documents = _Documents(summarizer, files, arguments.truncate, refused)
     try:
         progress.show(0)
         for result in summarizer.summarize_each(
