@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pegasus_export.dialects import ort
 from pegasus_export.dialects.ort_block_sparse import ORT
+from pegasus_export.graphs import whole
 from pegasus_export.graphs.cross_encoder import CrossEncoderGraph
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
 from pegasus_export.graphs.sparse_attention import sparse_attention
@@ -108,14 +109,15 @@ class CausalStepGraph(nn.Module):
 def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
     """Encoder and decoder step of a PegasusForConditionalGeneration."""
     source = ("batch", "source")
+    sizes = _SIZES | {"source": whole.trace_length(pegasus)}
     cross_keys = _per_layer(pegasus, "cross_key", ("batch", "source"))
     cross_values = _per_layer(pegasus, "cross_value", ("batch", "source"))
     encoder = GraphDefinition(
         name="encoder",
         module=CrossEncoderGraph(pegasus, ort.attend_padded),
         arguments=(
-            integers("input_ids", source, _SIZES),
-            integers("attention_mask", source, _SIZES),
+            integers("input_ids", source, sizes),
+            integers("attention_mask", source, sizes),
         ),
         outputs={x.name: x.shape for x in cross_keys + cross_values},
         attention=sparse_attention(pegasus, ORT),
