@@ -15,7 +15,9 @@ TinyBundle = Callable[..., Path]
 
 
 PEGASUS, BIGBIRD = "PegasusForConditionalGeneration", "BigBirdPegasusForConditionalGeneration"
+PEGASUS_X = "PegasusXForConditionalGeneration"
 BUNDLES = [(PEGASUS, "int8"), (PEGASUS, "int4"), (BIGBIRD, "int8"), (BIGBIRD, "int4")]
+BUNDLES += [(PEGASUS_X, "int8"), (PEGASUS_X, "int4")]
 
 
 @pytest.fixture(params=BUNDLES, ids=lambda bundle: "-".join(bundle))
@@ -42,6 +44,15 @@ def test_a_document_alone_gives_the_same_whatever_ran_before(summarizer: Summari
     first = summarizer.generate(batch[:1], OPTIONS)
     summarizer.generate(batch, OPTIONS)
     assert summarizer.generate(batch[:1], OPTIONS) == first
+
+
+def test_a_batch_gives_what_its_documents_give_alone(summarizer: Summarizer) -> None:
+    batch = sources(summarizer)
+    alone = [summarizer.generate([source], OPTIONS)[0] for source in batch]
+    together = summarizer.generate(batch, OPTIONS)
+    assert [[x.token_ids for x in each] for each in together] == [
+        [x.token_ids for x in each] for each in alone
+    ]
 
 
 def test_the_embedding_is_mapped_once_for_both_graphs(summarizer: Summarizer) -> None:

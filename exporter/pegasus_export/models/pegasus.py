@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pegasus_engines.network import ENCODER_POSITIONS
 from pegasus_export.checkpoint.architectures import Parts
 from pegasus_export.checkpoint.config import PegasusConfig
 from pegasus_export.models.activations import ACTIVATIONS
@@ -93,8 +94,13 @@ class Pegasus(nn.Module):
         return functional.linear(hidden, weight, self.final_logits_bias)
 
     def unused_names(self) -> set[str]:
-        """Weights that no graph reads: the shared embedding where each stack has its own."""
-        return set() if self.config.tie_word_embeddings else {"model.shared.weight"}
+        """Weights that no graph reads by that name: the shared embedding where each stack has its
+        own, and the encoder's positions where they are the decoder's, whose name torch gives both."""
+        names = set() if self.config.tie_word_embeddings else {"model.shared.weight"}
+        encoder, decoder = self.model.encoder, self.model.decoder
+        if encoder is not None and encoder.embed_positions is decoder.embed_positions:
+            names.add(ENCODER_POSITIONS)
+        return names
 
     def _embed(self, input_ids: Tensor, own: nn.Embedding | None) -> Tensor:
         embedded: Tensor = (self.model.shared if own is None else own)(input_ids)

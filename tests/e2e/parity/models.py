@@ -6,4 +6,5 @@ TARGETS = ("ort", "trt", "trt-rtx")
 MODELS = {
     "pegasus": "PegasusForConditionalGeneration",
     "bigbird": "BigBirdPegasusForConditionalGeneration",
+    "pegasus_x": "PegasusXForConditionalGeneration",
 }
