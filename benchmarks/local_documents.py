@@ -11,8 +11,8 @@ Each engine is a process of its own. In the warm-up lengths ascend, so that a pr
 after each is that of this length. Then every round goes through all lengths and engines in turns;
 times are medians over the rounds. With --json, the curves are drawn beside it.
 
-    python benchmarks/local_documents.py --json docs/figures/local_documents.json  # published figures
-    python benchmarks/local_documents.py --lengths 512,1024 --layers 2 --rounds 1    # does it work?
+    python benchmarks/local_documents.py --json docs/figures/local_documents.json
+    python benchmarks/local_documents.py --lengths 512,1024 --layers 2 --rounds 1   # does it work?
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tiny random PEGASUS, BigBirdPegasus and PEGASUS-X checkpoints, as transformers and the hub write them."""
+"""Tiny random checkpoints of all architectures, as transformers and the hub write them."""
 
 import json
 import os

@@ -1,14 +1,14 @@
 """Block-local attention with global tokens: exact, and linear in length, in any dialect.
 
 The source is cut into N blocks. A token sees the tokens of its own block and G global tokens, which
-see each other and the whole source. In every other layer the blocks are staggered: the first is half
-a block, so that what two neighbours do not see in one layer they see in the next.
+see each other and the whole source. In every other layer the blocks are staggered: the first is
+half a block, so that what two neighbours do not see in one layer they see in the next.
 
 All that differs from full attention is what lies beside what: blocks become documents of their own,
 each with the global tokens before its keys, and the dialect attends to those in full. There is no
-index and no gather. Keys that are padding are hidden; global tokens never are, so that a block which
-is padding throughout is as finite as any. The last block is filled up here and nowhere else: what
-the layers work on has the length of the source.
+index and no gather. Keys that are padding are hidden; global tokens never are, so that a block of
+nothing but padding is as finite as any. The last block is filled up here and nowhere else: what the
+layers work on has the length of the source.
 
 Dimensions: B batch, H heads, S source, b block size, N blocks, G global tokens, D model dim.
 Source: transformers, PegasusXGlobalLocalAttention; Phang et al. 2022 (arXiv:2208.04347).
@@ -72,9 +72,7 @@ def attend_block_local(
     return torch.cat([of_global.flatten(0, 1), of_tokens.flatten(0, 1)])
 
 
-def _split(
-    hidden: Tensor, attention_mask: Tensor, pattern: LocalPattern
-) -> tuple[Tensor, Tensor]:
+def _split(hidden: Tensor, attention_mask: Tensor, pattern: LocalPattern) -> tuple[Tensor, Tensor]:
     """[B*G + B*S, D] -> [B, G, D] and [B, S, D]."""
     batch, length = attention_mask.shape
     count = batch * pattern.num_global_tokens
@@ -92,7 +90,7 @@ def _cut_behind(of_global: Tensor, of_tokens: Tensor, pattern: LocalPattern) -> 
 
 
 def _cut(hidden: Tensor, pattern: LocalPattern) -> Tensor:
-    """[B, S, D] -> [B, N, b, D], zeros before the first token of staggered blocks and at the end."""
+    """[B, S, D] -> [B, N, b, D], zeros behind the end, and before the start where staggered."""
     lead, length = _lead(pattern), hidden.shape[1]
     num_blocks = (length + lead + pattern.block_size - 1) // pattern.block_size
     behind = num_blocks * pattern.block_size - length - lead

@@ -95,7 +95,8 @@ class Pegasus(nn.Module):
 
     def unused_names(self) -> set[str]:
         """Weights that no graph reads by that name: the shared embedding where each stack has its
-        own, and the encoder's positions where they are the decoder's, whose name torch gives both."""
+        own, and the encoder's positions where both stacks have one table, the decoder's to torch.
+        """
         names = set() if self.config.tie_word_embeddings else {"model.shared.weight"}
         encoder, decoder = self.model.encoder, self.model.decoder
         if encoder is not None and encoder.embed_positions is decoder.embed_positions:

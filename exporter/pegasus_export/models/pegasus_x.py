@@ -4,9 +4,9 @@ Everything else is PEGASUS: `models/pegasus.py` without biases in the attention,
 function at the seam of the encoder's self-attention (`dialects/block_local.py`).
 
 The global tokens are learned rows that belong to every document: they see all of it, and all of it
-sees them. They go through the encoder's layers as tokens do, but for a LayerNorm of their own before
-the attention, and are dropped behind the last layer. Here they are the first rows of the one matrix
-that all hidden states travel in: every linear layer is still one product.
+sees them. They go through the encoder's layers as tokens do, but for a LayerNorm of their own
+before the attention, and are dropped behind the last layer. Here they are the first rows of the one
+matrix that all hidden states travel in: every linear layer is still one product.
 
 Dimensions: B batch, S source, G global tokens, D model dim.
 Source: Phang et al. 2022, "Investigating Efficiently Extending Transformers for Long Input
@@ -27,8 +27,8 @@ def exponential_positions(count: int, d_model: int) -> Tensor:
     """Position vectors [count, D] float32: sines in the first half of the channels, then cosines.
 
     Wavelengths go from 2 pi to 20000 pi over the D / 2 channels of a half, the last one included,
-    and are computed in float32, as PegasusXSinusoidalPositionalEmbedding does: at position 16384 the
-    rounding of an angle is 1e-3.
+    and are computed in float32, as PegasusXSinusoidalPositionalEmbedding does: at position 16384
+    the rounding of an angle is 1e-3.
     """
     half = d_model // 2
     step = math.log(_MAX_SCALE) / (half - 1)

@@ -59,7 +59,7 @@ class TokenizerFiles:
     def is_of_pegasus(self) -> bool:
         """Whether pieces of spiece.model are numbered as PegasusTokenizer numbers them.
 
-        PEGASUS-X has PEGASUS's tokenizer, and transformers 5.23 no class for its spiece.model alone.
+        PEGASUS-X has PEGASUS's tokenizer; transformers 5.23 reads no spiece.model of it alone.
         """
         return self.model_type != "bigbird_pegasus"
 

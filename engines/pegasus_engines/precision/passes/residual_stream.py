@@ -18,7 +18,7 @@ __all__ = ["Lookup", "ResidualStream", "find_stream"]
 _NORM = "LayerNormalization"
 _JOINS = ("Add", "Concat")
 _VIEWS = ("Reshape", "Slice")
-"""Of the stream: global tokens and those of the source are rows of one, each with their LayerNorm."""
+"""Of the stream, whose first rows may be global tokens, with LayerNorms of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
