@@ -30,11 +30,14 @@ _ACTIVATIONS = (
 
 
 _PEGASUS_X: dict[str, dict[str, object]] = {
-    "one global token": {"num_global_tokens": 1},
-    "blocks of an odd size, not staggered": {"block_size": 5, "stagger_local_blocks": False},
-    "blocks longer than its texts": {"block_size": 64, "num_global_tokens": 70},
-    "a head of its own": {"tie_word_embeddings": False, "activation_function": "gelu_new"},
-    "sizes that differ": {
+    "one global token, blocks of an odd size that are not staggered": {
+        "block_size": 5,
+        "num_global_tokens": 1,
+        "stagger_local_blocks": False,
+    },
+    "a head of its own, sizes that differ, few positions": {
+        "tie_word_embeddings": False,
+        "activation_function": "gelu_new",
         "encoder_attention_heads": 4,
         "decoder_attention_heads": 1,
         "encoder_ffn_dim": 20,
