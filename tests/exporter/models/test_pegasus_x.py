@@ -89,6 +89,20 @@ def test_more_positions_than_the_checkpoint_states_are_computed(tmp_path: Path) 
     assert torch.equal(encoder.embed_positions.weight, exponential_positions(300, 32))
 
 
+@pytest.mark.parametrize(("tokens", "are_one"), [(95, False), (96, True), (300, True)])
+def test_both_stacks_have_one_table_where_one_has_all_rows_of_the_other(
+    tmp_path: Path, tokens: int, are_one: bool
+) -> None:
+    folder = write_tiny_checkpoint(tmp_path, architecture=SEQ2SEQ)
+    pegasus = load_pegasus(open_checkpoint(str(folder)), max_source_tokens=tokens)
+    assert pegasus.model.encoder is not None
+    tables = pegasus.model.encoder.embed_positions, pegasus.model.decoder.embed_positions
+    assert (tables[0] is tables[1]) == are_one
+    unused = {"model.encoder.embed_positions.weight"} if are_one else set()
+    assert pegasus.unused_names() == unused
+    assert len(tables[1].weight) >= pegasus.config.max_position_embeddings
+
+
 def test_positions_and_a_bias_that_transformers_would_not_read_are_left_out(
     tmp_path: Path,
 ) -> None:
