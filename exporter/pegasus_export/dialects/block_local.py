@@ -8,7 +8,7 @@ All that differs from full attention is what lies beside what: blocks become doc
 each with the global tokens before its keys, and the dialect attends to those in full. There is no
 index and no gather. Keys that are padding are hidden; global tokens never are, so that a block of
 nothing but padding is as finite as any. The last block is filled up here and nowhere else: what the
-layers work on has the length of the source.
+layers work on has the length of the source. A source that fits one block is one of its own length.
 
 Dimensions: B batch, H heads, S source, b block size, N blocks, G global tokens, D model dim.
 Source: transformers, PegasusXGlobalLocalAttention; Phang et al. 2022 (arXiv:2208.04347).
@@ -67,7 +67,7 @@ def attend_block_local(
         num_heads,
     )
     batch, length = attention_mask.shape
-    lead = _lead(pattern)
+    lead = _lead(length, pattern)
     of_tokens = torch.unflatten(of_blocks, 0, (batch, -1)).flatten(1, 2)[:, lead : lead + length]
     return torch.cat([of_global.flatten(0, 1), of_tokens.flatten(0, 1)])
 
@@ -91,12 +91,16 @@ def _cut_behind(of_global: Tensor, of_tokens: Tensor, pattern: LocalPattern) -> 
 
 def _cut(hidden: Tensor, pattern: LocalPattern) -> Tensor:
     """[B, S, D] -> [B, N, b, D], zeros behind the end, and before the start where staggered."""
-    lead, length = _lead(pattern), hidden.shape[1]
-    num_blocks = (length + lead + pattern.block_size - 1) // pattern.block_size
-    behind = num_blocks * pattern.block_size - length - lead
+    length = hidden.shape[1]
+    lead = _lead(length, pattern)
+    size = torch.sym_min(pattern.block_size, lead + length)  # of a short source, all of it
+    num_blocks = (lead + length + size - 1) // size
+    behind = num_blocks * size - lead - length
     padded = torch.nn.functional.pad(hidden, (0, 0, lead, behind))
-    return torch.unflatten(padded, 1, (num_blocks, pattern.block_size))
+    return torch.unflatten(padded, 1, (num_blocks, size))
 
 
-def _lead(pattern: LocalPattern) -> int:
-    return pattern.block_size // 2 if pattern.is_staggered else 0
+def _lead(length: int, pattern: LocalPattern) -> int:
+    """How far blocks are shifted: by half of one, if the source is longer than that."""
+    half = pattern.block_size // 2 if pattern.is_staggered else 0
+    return half * torch.sym_min(1, length // (half + 1))
