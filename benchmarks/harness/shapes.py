@@ -1,7 +1,8 @@
 """Checkpoints of published shapes with random weights, and documents, so that no hub is needed.
 
-Of google/pegasus-xsum (568 million parameters, 2.27 GB in fp32) and google/bigbird-pegasus-large:
-names, shapes and settings are those of the published checkpoints, as transformers saves them. The
+Of google/pegasus-xsum (568 million parameters, 2.27 GB in fp32), google/bigbird-pegasus-large and
+google/pegasus-x-base: names, shapes and settings are those of the published checkpoints, as
+transformers saves them. The
 weights keep activations at the size of a trained model's, and make the distributions over the
 vocabulary sharp, so that beams do not tie.
 
@@ -33,7 +34,7 @@ class Shape:
     """The sizes of a model; the defaults are google/pegasus-xsum's."""
 
     model: str = "pegasus"
-    """Or "bigbird_pegasus"."""
+    """Or "bigbird_pegasus", or "pegasus_x"."""
     encoder_layers: int = 16
     decoder_layers: int = 16
     d_model: int = 1024
@@ -58,12 +59,31 @@ class Shape:
     def is_sparse(self) -> bool:
         return self.model == "bigbird_pegasus"
 
+    @property
+    def num_global_tokens(self) -> int:
+        count = _published(self.model).get("num_global_tokens", 0)
+        assert isinstance(count, int)
+        return count
+
 
 XSUM = Shape()
 BIGBIRD = Shape(model="bigbird_pegasus", positions=4096)
+PEGASUS_X = Shape(
+    model="pegasus_x",
+    encoder_layers=12,
+    decoder_layers=12,
+    d_model=768,
+    ffn_dim=3072,
+    heads=12,
+    positions=16384,
+)
 PUBLISHED = Path(__file__).resolve().with_name("published")
-"""Configs of google/pegasus-xsum and google/bigbird-pegasus-large."""
-NAMES = {XSUM.model: "xsum-shape", BIGBIRD.model: "bigbird-shape"}
+"""Configs of google/pegasus-xsum, google/bigbird-pegasus-large and google/pegasus-x-base."""
+NAMES = {
+    XSUM: "xsum-shape",
+    BIGBIRD: "bigbird-shape",
+    PEGASUS_X: "pegasus-x-shape",
+}
 
 
 def write_checkpoint(work_dir: Path, shape: Shape) -> Path:
@@ -81,8 +101,9 @@ def write_checkpoint(work_dir: Path, shape: Shape) -> Path:
     if shape.is_sparse:
         write_vocabulary(folder / "spiece.model", "bigbird-mini", shape.vocabulary)
     else:
-        generation = (PUBLISHED / "pegasus_generation.json").read_text()
-        (folder / "generation_config.json").write_text(generation)
+        if shape.model == XSUM.model:
+            generation = (PUBLISHED / "pegasus_generation.json").read_text()
+            (folder / "generation_config.json").write_text(generation)
         tokenizer = {"model_max_length": shape.positions, "tokenizer_class": "PegasusTokenizer"}
         _write_json(folder / "tokenizer_config.json", tokenizer)
         pieces = shape.vocabulary - RESERVED_IDS
@@ -106,8 +127,7 @@ def write_full_twin(sparse: Path) -> Path:
 
 def checkpoint_name(shape: Shape) -> str:
     """The folder name of a shape, so that checkpoints of several shapes can stand side by side."""
-    published = BIGBIRD if shape.is_sparse else XSUM
-    name = NAMES[shape.model]
+    published, name = next(item for item in NAMES.items() if item[0].model == shape.model)
     if replace(shape, positions=published.positions) == published:
         return name if shape == published else f"{name}-{shape.positions}-positions"
     mark = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
@@ -132,10 +152,13 @@ def random_documents(
 
 
 def _weight_specs(shape: Shape) -> Iterator[WeightSpec]:
-    """All stored tensors; the head is the embedding, and xsum's positions are computed."""
+    """All stored tensors; the head is the embedding, and BigBird alone has its positions stored."""
     v, d = shape.vocabulary, shape.d_model
     yield WeightSpec(name="model.shared.weight", shape=(v, d), std=d**-0.5)
-    if not shape.is_sparse:
+    if shape.num_global_tokens:
+        size = (shape.num_global_tokens, d)
+        yield WeightSpec(name="model.encoder.embed_global.weight", shape=size, std=1.0)
+    if shape.model == XSUM.model:
         yield WeightSpec(name="final_logits_bias", shape=(1, v))
     for stack, layers in (("encoder", shape.encoder_layers), ("decoder", shape.decoder_layers)):
         prefix = f"model.{stack}"
@@ -169,9 +192,12 @@ def _layer_specs(prefix: str, shape: Shape, stack: str, layers: int) -> Iterator
             std = d**-0.5 * (gain if projection == projections[-1] else 1.0)
             name = f"{prefix}.{attention}.{projection}"
             yield WeightSpec(name=f"{name}.weight", shape=(d, d), std=std)
-            if not shape.is_sparse:
+            if shape.model == XSUM.model:
                 yield WeightSpec(name=f"{name}.bias", shape=(d,))  # zero, as in the published file
-    for norm in (*(f"{name}_layer_norm" for name in attentions), "final_layer_norm"):
+    norms = [*(f"{name}_layer_norm" for name in attentions), "final_layer_norm"]
+    if shape.num_global_tokens and stack == "encoder":
+        norms.append("global_self_attn_layer_norm")
+    for norm in norms:
         yield from _norm_specs(f"{prefix}.{norm}", d)
     yield WeightSpec(name=f"{prefix}.fc1.weight", shape=(f, d), std=d**-0.5)
     yield WeightSpec(name=f"{prefix}.fc1.bias", shape=(f,), std=0.02)
@@ -181,13 +207,18 @@ def _layer_specs(prefix: str, shape: Shape, stack: str, layers: int) -> Iterator
 
 def _config(shape: Shape) -> dict[str, object]:
     """As published, but for the sizes."""
-    published = json.loads((PUBLISHED / f"{shape.model}.json").read_text())
+    published = _published(shape.model)
     sizes: dict[str, object] = {"d_model": shape.d_model, "vocab_size": shape.vocabulary}
     for stack in ("encoder", "decoder"):
         sizes[f"{stack}_attention_heads"] = shape.heads
         sizes[f"{stack}_ffn_dim"] = shape.ffn_dim
     layers = {"encoder_layers": shape.encoder_layers, "decoder_layers": shape.decoder_layers}
     return {**published, **sizes, **layers, "max_position_embeddings": shape.positions}
+
+
+def _published(model: str) -> dict[str, object]:
+    config: dict[str, object] = json.loads((PUBLISHED / f"{model}.json").read_text())
+    return config
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ __all__ = [
     "DECODER_POSITIONS",
     "ENCODER_POSITIONS",
     "FINAL_BIAS",
+    "GLOBAL_TOKENS",
     "POSITIONS",
     "TOKEN_TABLES",
     "is_norm",
@@ -23,6 +24,8 @@ ENCODER_POSITIONS = "model.encoder.embed_positions.weight"
 DECODER_POSITIONS = "model.decoder.embed_positions.weight"
 POSITIONS = (ENCODER_POSITIONS, DECODER_POSITIONS)
 """Matrices with a row for each place in a text."""
+GLOBAL_TOKENS = "model.encoder.embed_global.weight"
+"""A row for each global token of PEGASUS-X."""
 FINAL_BIAS = "final_logits_bias"
 
 

@@ -15,7 +15,9 @@ TinyBundle = Callable[..., Path]
 
 
 PEGASUS, BIGBIRD = "PegasusForConditionalGeneration", "BigBirdPegasusForConditionalGeneration"
+PEGASUS_X = "PegasusXForConditionalGeneration"
 BUNDLES = [(PEGASUS, "int8"), (PEGASUS, "int4"), (BIGBIRD, "int8"), (BIGBIRD, "int4")]
+BUNDLES += [(PEGASUS_X, "int8"), (PEGASUS_X, "int4")]
 
 
 @pytest.fixture(params=BUNDLES, ids=lambda bundle: "-".join(bundle))
@@ -44,9 +46,21 @@ def test_a_document_alone_gives_the_same_whatever_ran_before(summarizer: Summari
     assert summarizer.generate(batch[:1], OPTIONS) == first
 
 
+def test_a_batch_gives_what_its_documents_give_alone(summarizer: Summarizer) -> None:
+    batch = sources(summarizer)
+    alone = [summarizer.generate([source], OPTIONS)[0] for source in batch]
+    together = summarizer.generate(batch, OPTIONS)
+    assert [[x.token_ids for x in each] for each in together] == [
+        [x.token_ids for x in each] for each in alone
+    ]
+
+
 def test_the_embedding_is_mapped_once_for_both_graphs(summarizer: Summarizer) -> None:
     tables = summarizer.bundle.manifest.tables
-    assert set(tables) == {"model.shared.int8", "model.shared.scale"}
+    # of PEGASUS-X the positions, too, which are computed and the same in both
+    is_local = summarizer.bundle.manifest.architecture.attention_type == "block_local"
+    positions = {"model.decoder.embed_positions.weight"} if is_local else set()
+    assert set(tables) == {"model.shared.int8", "model.shared.scale"} | positions
     assert all(table.graphs == ("encoder", "decoder_step") for table in tables.values())
     facts = summarizer.bundle.manifest.architecture
     rows = map_tables(summarizer.bundle)["model.shared.int8"].array

@@ -1,4 +1,4 @@
-"""Tiny random PEGASUS and BigBirdPegasus checkpoints, as transformers and the hub write them."""
+"""Tiny random checkpoints of all architectures, as transformers and the hub write them."""
 
 import json
 import os
@@ -30,6 +30,8 @@ ARCHITECTURES = (
     "BigBirdPegasusForSequenceClassification",
     "BigBirdPegasusForQuestionAnswering",
     "BigBirdPegasusForCausalLM",
+    "PegasusXForConditionalGeneration",
+    "PegasusXModel",
 )
 UNK = 105  # in both vocabularies
 ID_OFFSET = 103  # model id = sentencepiece id + 103 for sentencepiece ids above 1
@@ -127,6 +129,8 @@ def _random_model(
     fields = _config_fields()
     if architecture.startswith("BigBird"):
         config = library.BigBirdPegasusConfig(**(fields | BIGBIRD_FIELDS | config_overrides))
+    elif architecture.startswith("PegasusX"):
+        config = library.PegasusXConfig(**(fields | PEGASUS_X_FIELDS | config_overrides))
     else:
         config = library.PegasusConfig(**(fields | config_overrides))
     model = getattr(library, architecture)(config)
@@ -153,6 +157,12 @@ BIGBIRD_FIELDS: dict[str, Any] = {
     "block_size": 4,
     "num_random_blocks": 2,
     "use_bias": False,
+}
+
+PEGASUS_X_FIELDS: dict[str, Any] = {
+    "block_size": 8,
+    "num_global_tokens": 3,
+    "stagger_local_blocks": True,
 }
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.trait import BIGBIRD, Trait, in_config, in_generation
+from zoo.trait import BIGBIRD, PEGASUS_X, Trait, in_config, in_generation
 
 __all__ = ["CONFIGURATIONS"]
 
@@ -27,6 +27,24 @@ _ACTIVATIONS = (
     "swish",
     "tanh",
 )
+
+
+_PEGASUS_X: dict[str, dict[str, object]] = {
+    "one global token, blocks of an odd size that are not staggered": {
+        "block_size": 5,
+        "num_global_tokens": 1,
+        "stagger_local_blocks": False,
+    },
+    "a head of its own, sizes that differ, few positions": {
+        "tie_word_embeddings": False,
+        "activation_function": "gelu_new",
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 1,
+        "encoder_ffn_dim": 20,
+        "scale_embedding": False,
+        "max_position_embeddings": 24,
+    },
+}
 
 
 def _settings_in_config_alone(folder: Path) -> None:
@@ -185,8 +203,46 @@ CONFIGURATIONS: tuple[Trait, ...] = (
             drop=("scale_embedding", "activation_function", "use_bias", "decoder_start_token_id")
         ),
     ),
+    *(
+        Trait(
+            name=f"PEGASUS-X, {name}",
+            architecture=PEGASUS_X,
+            own_tokenizer=False,
+            config={"encoder_layers": 2, "decoder_layers": 1, **config},
+        )
+        for name, config in _PEGASUS_X.items()
+    ),
+    Trait(
+        name="PEGASUS-X, config.json of class defaults",
+        architecture=PEGASUS_X,
+        own_tokenizer=False,
+        config={
+            "block_size": 512,
+            "num_global_tokens": 32,
+            "activation_function": "gelu",
+            "decoder_layers": 1,
+        },
+        change=in_config(
+            drop=(
+                *("block_size", "num_global_tokens", "stagger_local_blocks", "scale_embedding"),
+                *("activation_function", "decoder_start_token_id"),
+            )
+        ),
+    ),
+    Trait(
+        name="PEGASUS-X, staggered by half of an odd block",
+        architecture=PEGASUS_X,
+        change=in_config(block_size=7),
+        refused="block_size is 7",
+    ),
+    Trait(
+        name="PEGASUS-X, no global tokens",
+        architecture=PEGASUS_X,
+        change=in_config(num_global_tokens=0),
+        refused="num_global_tokens is 0",
+    ),
     Trait(name="a BART", change=in_config(model_type="bart"), refused="bart"),
-    Trait(name="a PEGASUS-X", change=in_config(model_type="pegasus_x"), refused="pegasus_x"),
+    Trait(name="model_type of a PEGASUS-X", change=in_config(model_type="pegasus_x"), refused="X"),
     Trait(name="a width that heads do not divide", change=in_config(d_model=33), refused="d_model"),
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "BIGBIRD",
     "PEGASUS",
+    "PEGASUS_X",
     "Change",
     "Trait",
     "edit_json",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 PEGASUS = "PegasusForConditionalGeneration"
+PEGASUS_X = "PegasusXForConditionalGeneration"
 BIGBIRD = "BigBirdPegasusForConditionalGeneration"
 
 Change = Callable[[Path], object]
@@ -45,7 +47,8 @@ class Trait:
     twin: Change | None = None
     has_twin: bool = False
     own_tokenizer: bool = True
-    """Whether transformers reads the folder's tokenizer rightly: of BigBirdPegasus it does not."""
+    """Whether transformers reads the folder's tokenizer rightly: of BigBirdPegasus it does not, and
+    PEGASUS-X's spiece.model alone not at all."""
     refused: str | None = None
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.trait import BIGBIRD, Trait, edit_weights, in_config
+from zoo.trait import BIGBIRD, PEGASUS_X, Trait, edit_weights, in_config
 
 __all__ = ["WEIGHTS"]
 
@@ -196,6 +196,12 @@ WEIGHTS: tuple[Trait, ...] = (
         architecture=BIGBIRD,
         own_tokenizer=False,
         written={"dtype": "float16"},
+    ),
+    Trait(
+        name="PEGASUS-X in bfloat16",
+        architecture=PEGASUS_X,
+        own_tokenizer=False,
+        written={"dtype": "bfloat16"},
     ),
     Trait(
         name="LoRA",

@@ -38,6 +38,8 @@ _NORMS: Mapping[str, Sequence[str]] = {
     "final_layer_norm": ("fc1",),
 }
 """LayerNorm of a layer -> what reads it there."""
+_BESIDE: Mapping[str, str] = {"self_attn_layer_norm": "global_self_attn_layer_norm"}
+"""LayerNorm of a layer -> the one of other rows that the same modules read, in PEGASUS-X."""
 _SOURCE_NORM = "model.encoder.layer_norm"
 _SOURCE_READER = re.compile(r"model\.decoder\.layers\.\d+\.encoder_attn\.[kv]_proj$")
 _DEVIATIONS = np.float32(4)
@@ -138,13 +140,22 @@ def find_equalisation(
     writers = {reader: writer for writer, found in readers.items() for reader in found}
     for writer, found in readers.items():
         seen = [largest[each] for each in found if each in largest]
-        activations = np.max([_expected(weights, writer, writers), *seen], axis=0)
+        together = [writer, *_beside(weights, writer)]
+        expected = [_expected(weights, each, writers) for each in together]
+        activations = np.max([*expected, *seen], axis=0)
         columns = np.max([_columns(weights[f"{each}.weight"]) for each in found], axis=0)
         factor = _factor(activations, columns)
         if (factor != 1).any():
-            divided[writer] = factor
+            divided |= dict.fromkeys(together, factor)
             multiplied |= dict.fromkeys(found, factor)
     return Equalisation(divided=divided, multiplied=multiplied)
+
+
+def _beside(weights: Collection[str], writer: str) -> list[str]:
+    """What else the readers of a module read, so that it has the same factors."""
+    parent, _, kind = writer.rpartition(".")
+    name = f"{parent}.{_BESIDE.get(kind)}"
+    return [name] if f"{name}.weight" in weights else []
 
 
 def _expected(weights: Mapping[str, Float32], writer: str, writers: Mapping[str, str]) -> Float32:

@@ -3,9 +3,10 @@
 "FP16 is not supported", says the model's own documentation: the residual stream of its encoder
 exceeds 65504, the largest number of fp16. But whatever reads that stream reads it through a
 LayerNorm, which does not see a factor. So everything that writes into the stream is scaled by 2^-k:
-embedding (by the graph's factor, its table is the head's too), positions, and weights and biases of
-out_proj and fc2; and the LayerNorms' eps by 2^-2k. A power of two changes no digit of a floating
-point number: in fp32 the function is the same, bit by bit, and in fp16 nothing overflows.
+embedding (by the graph's factor, its table is the head's too), positions, global tokens, and
+weights and biases of out_proj and fc2; and the LayerNorms' eps by 2^-2k. A power of two changes no
+digit of a floating point number: in fp32 the function is the same, bit by bit, and in fp16 nothing
+overflows.
 
 What becomes of a graph is in `passes/shift_residual.py`, which also looks whether what these names
 say is what the graph does.
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_engines.network import POSITIONS
+from pegasus_engines.network import GLOBAL_TOKENS, POSITIONS
 
 __all__ = ["NO_SHIFT", "ResidualShift", "writes_residual"]
 
@@ -29,7 +30,7 @@ Float32 = npt.NDArray[np.float32]
 
 def writes_residual(name: str) -> bool:
     """Whether what this weight computes is added to the residual stream."""
-    return name in POSITIONS or name.rpartition(".")[0].endswith(_WRITERS)
+    return name in (*POSITIONS, GLOBAL_TOKENS) or name.rpartition(".")[0].endswith(_WRITERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

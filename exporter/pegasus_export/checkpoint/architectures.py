@@ -10,7 +10,7 @@ from pegasus_runtime.bundle import Task
 
 __all__ = ["ARCHITECTURES", "ModelType", "Parts", "find_architecture"]
 
-ModelType: TypeAlias = Literal["pegasus", "bigbird_pegasus"]
+ModelType: TypeAlias = Literal["pegasus", "bigbird_pegasus", "pegasus_x"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,10 @@ ARCHITECTURES: Final[Mapping[str, Parts]] = {
         lm_head=True,
         may_tie=False,
     ),
+    "PegasusXForConditionalGeneration": Parts(
+        model_type="pegasus_x", tasks=("summarization", "feature-extraction"), lm_head=True
+    ),
+    "PegasusXModel": Parts(model_type="pegasus_x", tasks=("feature-extraction",)),
 }
 """By class name, as config.json has it; of each model_type, the first is its usual one."""
 
@@ -72,7 +76,6 @@ _OTHER_MODELS: Final[Mapping[str, str]] = {
     "marian": "Marian",
     "mbart": "mBART",
     "mt5": "mT5",
-    "pegasus_x": "PEGASUS-X, another network than PEGASUS",
     "prophetnet": "ProphetNet",
     "t5": "T5",
     "umt5": "UMT5",
@@ -89,7 +92,8 @@ def find_architecture(fields: Mapping[str, Any], path: Path) -> tuple[str, list[
     model_type, names = fields.get("model_type"), fields.get("architectures")
     offered = [name for name, parts in ARCHITECTURES.items() if parts.model_type == model_type]
     if not offered:
-        expected = " or ".join(dict.fromkeys(repr(x.model_type) for x in ARCHITECTURES.values()))
+        *others, last = dict.fromkeys(repr(x.model_type) for x in ARCHITECTURES.values())
+        expected = f"{', '.join(others)} or {last}"
         known = _OTHER_MODELS.get(model_type) if isinstance(model_type, str) else None
         is_a = f", which is {known}," if known else ","
         raise UnsupportedError(

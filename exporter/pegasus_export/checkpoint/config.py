@@ -1,4 +1,4 @@
-"""The facts about a PEGASUS or BigBirdPegasus network that its config.json states.
+"""The facts about a network of the PEGASUS family that its config.json states.
 
 What it leaves out is what transformers' class has (`config_fields`), with a note.
 """
@@ -18,6 +18,7 @@ from pegasus_runtime.bundle.block_sparse import longest_full
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "BlockLocal",
     "BlockSparse",
     "PegasusConfig",
     "read_config",
@@ -40,6 +41,9 @@ _TOKEN_IDS: Final = ("pad_token_id", "decoder_start_token_id", "eos_token_id")
 _REQUIRED: Final = (*_SIZES, "activation_function", "scale_embedding", *_TOKEN_IDS)
 _BIGBIRD: Final = "bigbird_pegasus"
 _BIGBIRD_REQUIRED: Final = ("attention_type", "block_size", "num_random_blocks", "use_bias")
+_PEGASUS_X: Final = "pegasus_x"
+_PEGASUS_X_REQUIRED: Final = ("block_size", "num_global_tokens", "stagger_local_blocks")
+_LEAST_SINUSOID: Final = 4  # d_model: wavelengths go from one to another
 _ATTENTION_TYPES: Final = ("block_sparse", "original_full")
 _MOST_BLOCKS: Final = 100_000
 _MOST_LABELS: Final = 100_000
@@ -59,13 +63,24 @@ class BlockSparse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLocal:
+    """The block-local attention of a PEGASUS-X encoder; `block_size` is in tokens."""
+
+    block_size: int
+    num_global_tokens: int
+    staggers: bool
+    """Whether the blocks of every other layer begin with half a block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PegasusConfig:
     """Shape and arithmetic of one network of the PEGASUS family, as its checkpoint states them.
 
     Sizes are counts. `max_position_embeddings` is in tokens; sinusoids go on beyond it, learned
     positions do not. `scale_embedding` multiplies embeddings by sqrt(d_model). With
-    `tie_word_embeddings` the output projection is the embedding matrix. `block_sparse` is None
-    where the encoder attends in full. `labels` are those of a classifier, in order.
+    `tie_word_embeddings` the output projection is the embedding matrix. `block_sparse` and
+    `block_local` are None where the encoder attends in full. `labels` are those of a classifier, in
+    order.
     """
 
     vocab_size: int
@@ -86,6 +101,7 @@ class PegasusConfig:
     attention_bias: bool = True
     learned_positions: bool = False
     block_sparse: BlockSparse | None = None
+    block_local: BlockLocal | None = None
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     token_problems: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -110,7 +126,7 @@ def read_config(path: Path) -> PegasusConfig:
             f"{path} does not describe a PEGASUS network: {'; '.join(problems)}; "
             "correct it, or download the checkpoint again"
         )
-    is_bigbird = _is_bigbird(fields)
+    is_bigbird, is_pegasus_x = _is_bigbird(fields), _is_pegasus_x(fields)
     return PegasusConfig(
         **{name: fields[name] for name in _SIZES},
         activation_function=ACTIVATIONS[fields["activation_function"]],
@@ -119,9 +135,10 @@ def read_config(path: Path) -> PegasusConfig:
         eos_token_ids=_eos_token_ids(fields),
         decoder_start_token_id=_start(fields),
         tie_word_embeddings=_tie_word_embeddings(fields),
-        attention_bias=fields["use_bias"] if is_bigbird else True,
+        attention_bias=fields["use_bias"] if is_bigbird else not is_pegasus_x,
         learned_positions=is_bigbird,
         block_sparse=_block_sparse(fields) if is_bigbird else None,
+        block_local=_block_local(fields) if is_pegasus_x else None,
         labels=_labels(fields),
         problem_type=fields.get("problem_type"),
         token_problems=_find_no_tokens(fields),
@@ -131,6 +148,18 @@ def read_config(path: Path) -> PegasusConfig:
 
 def _is_bigbird(fields: Mapping[str, Any]) -> bool:
     return fields.get("model_type") == _BIGBIRD
+
+
+def _is_pegasus_x(fields: Mapping[str, Any]) -> bool:
+    return fields.get("model_type") == _PEGASUS_X
+
+
+def _block_local(fields: Mapping[str, Any]) -> BlockLocal:
+    return BlockLocal(
+        block_size=fields["block_size"],
+        num_global_tokens=fields["num_global_tokens"],
+        staggers=fields["stagger_local_blocks"],
+    )
 
 
 def _block_sparse(fields: Mapping[str, Any]) -> BlockSparse | None:
@@ -168,7 +197,11 @@ def _is_classifier(fields: Mapping[str, Any]) -> bool:
 def _find_problems(fields: Mapping[str, Any]) -> list[str]:
     """Everything wrong with the fields, in words."""
     present = {name: value for name, value in fields.items() if value is not None}
-    required = (*_REQUIRED, *_BIGBIRD_REQUIRED) if _is_bigbird(fields) else _REQUIRED
+    required: tuple[str, ...] = _REQUIRED
+    if _is_bigbird(fields):
+        required += _BIGBIRD_REQUIRED
+    elif _is_pegasus_x(fields):
+        required += _PEGASUS_X_REQUIRED
     missing = [name for name in required if name not in present]
     problems = [f"{', '.join(missing)} missing"] if missing else []
     problems += _find_contradictions(present)
@@ -183,6 +216,22 @@ def _find_problems(fields: Mapping[str, Any]) -> list[str]:
     problems += _find_label_problems(present)
     if _is_bigbird(fields):
         problems += _find_sparse_problems(present)
+    elif _is_pegasus_x(fields):
+        problems += _find_local_problems(present)
+    return problems
+
+
+def _find_local_problems(present: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{name} is {_show(present[name])}, expected an integer from 1 to {_MOST_BLOCKS}"
+        for name in ("block_size", "num_global_tokens")
+        if name in present and not _is_integer(present[name], 1, _MOST_BLOCKS)
+    ]
+    staggers, size = present.get("stagger_local_blocks", False), present.get("block_size")
+    if not isinstance(staggers, bool):
+        problems.append(f"stagger_local_blocks is {_show(staggers)}, expected true or false")
+    elif staggers and _is_integer(size, 1, _MOST_BLOCKS) and size % 2:
+        problems.append(f"block_size is {size}, expected an even number, to stagger blocks by half")
     return problems
 
 
@@ -254,6 +303,8 @@ def _find_width_problems(present: Mapping[str, Any]) -> list[str]:
     problems = []
     if d_model % 2 and not _is_bigbird(present):
         problems.append(f"d_model is {d_model}, expected an even number, for sines and cosines")
+    if _is_pegasus_x(present) and d_model < _LEAST_SINUSOID:
+        problems.append(f"d_model is {d_model}, expected at least {_LEAST_SINUSOID} of PEGASUS-X")
     for name in ("encoder_attention_heads", "decoder_attention_heads"):
         heads = present.get(name)
         if _is_integer(heads, 1, _SIZES[name]) and d_model % heads:

@@ -1,6 +1,7 @@
 """The fields of a config.json under the names that the network goes by, as transformers reads it.
 
-Source: transformers 5.23, PreTrainedConfig (attribute_map), PegasusConfig, BigBirdPegasusConfig.
+Source: transformers 5.23, PreTrainedConfig (attribute_map), PegasusConfig, BigBirdPegasusConfig,
+PegasusXConfig.
 """
 
 from collections.abc import Mapping
@@ -51,11 +52,24 @@ _CLASS_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "num_random_blocks": 3,
         "use_bias": False,
     },
+    "pegasus_x": {
+        **_SHARED_DEFAULTS,
+        "vocab_size": 96103,
+        "encoder_layers": 16,
+        "decoder_layers": 16,
+        "max_position_embeddings": 16384,
+        "activation_function": "gelu",
+        "scale_embedding": True,
+        "block_size": 512,
+        "num_global_tokens": 32,
+        "stagger_local_blocks": True,
+    },
 }
 # Of these a note would say nothing: generation goes by its own settings.
 _TOKEN_DEFAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "pegasus": {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0},
     "bigbird_pegasus": {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 2},
+    "pegasus_x": {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0},
 }
 
 

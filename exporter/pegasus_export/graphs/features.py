@@ -39,12 +39,13 @@ def feature_graphs(
 ) -> list[GraphDefinition]:
     """The one graph; the encoder's attention is in the target's dialect."""
     d_model = pegasus.config.d_model
+    sizes = _SIZES | {_SOURCE[1]: whole.trace_length(pegasus)}
     model = GraphDefinition(
         name="model",
         module=FeaturesModel(pegasus, attend_padded),
         arguments=(
-            integers("input_ids", _SOURCE, _SIZES),
-            integers("attention_mask", _SOURCE, _SIZES),
+            integers("input_ids", _SOURCE, sizes),
+            integers("attention_mask", _SOURCE, sizes),
             integers("decoder_input_ids", _TARGET, _SIZES),
         ),
         outputs={

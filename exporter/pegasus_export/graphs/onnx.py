@@ -92,6 +92,7 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
     """encoder_model, decoder_model and decoder_with_past_model."""
     d_model = pegasus.config.d_model
     source = (_BATCH, _SOURCE)
+    sizes = _SIZES | {_SOURCE: whole.trace_length(pegasus)}
     encoded = GraphInput(
         name="encoder_hidden_states",
         example=torch.zeros(_SIZES[_BATCH], _SIZES[_SOURCE], d_model),
@@ -105,8 +106,8 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
             name="encoder_model",
             module=EncoderModel(pegasus),
             arguments=(
-                integers("input_ids", source, _SIZES),
-                integers("attention_mask", source, _SIZES),
+                integers("input_ids", source, sizes),
+                integers("attention_mask", source, sizes),
             ),
             outputs={"last_hidden_state": (_BATCH, _SOURCE, d_model)},
             attention=sparse_attention(pegasus, STANDARD),

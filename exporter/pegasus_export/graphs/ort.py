@@ -130,14 +130,15 @@ class PrefillGraph(nn.Module):
 def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
     """Encoder and decoder step of a PegasusForConditionalGeneration."""
     source = ("batch", "source")
+    sizes = _SIZES | {"source": whole.trace_length(pegasus)}
     cross_keys = _per_layer(pegasus, "cross_key", ("batch", "source"))
     cross_values = _per_layer(pegasus, "cross_value", ("batch", "source"))
     encoder = GraphDefinition(
         name="encoder",
         module=CrossEncoderGraph(pegasus, ort.attend_padded),
         arguments=(
-            integers("input_ids", source, _SIZES),
-            integers("attention_mask", source, _SIZES),
+            integers("input_ids", source, sizes),
+            integers("attention_mask", source, sizes),
         ),
         outputs={x.name: x.shape for x in cross_keys + cross_values},
         attention=sparse_attention(pegasus, ORT),

@@ -130,9 +130,10 @@ def seq2seq_graphs(
 def _encoder(pegasus: Pegasus, with_plugin: bool) -> GraphDefinition:
     source = ("batch", "source")
     attention = sparse_attention(pegasus, TRT)
+    sizes = _SIZES | {"source": whole.trace_length(pegasus)}
     arguments = [
-        integers("input_ids", source, _SIZES),
-        integers("attention_mask", source, _SIZES),
+        integers("input_ids", source, sizes),
+        integers("attention_mask", source, sizes),
     ]
     module: nn.Module = CrossEncoderGraph(pegasus, standard.attend_padded)
     if attention is not None and with_plugin:

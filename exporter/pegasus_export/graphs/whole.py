@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pegasus_export.dialects import block_sparse, standard
+from pegasus_export.dialects.block_local import LocalPattern, attend_block_local
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "cross_keys",
     "decode",
     "encode",
+    "local_pattern",
     "sparse_pattern",
+    "trace_length",
 ]
 
 AttendPadded = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
@@ -61,8 +64,15 @@ def encode(
 ) -> Tensor:
     """input_ids, attention_mask [B, S] -> last hidden state [B, S, D]."""
     heads = pegasus.config.encoder_attention_heads
+    if pegasus.config.block_local is not None:  # whose shapes are those of one input
+        attention_mask = attention_mask.reshape(input_ids.shape)
 
     def self_attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        local = local_pattern(pegasus, layer)
+        if local is not None:
+            return attend_block_local(
+                query, key, value, attention_mask, heads, local, attend_padded
+            )
         query, key, value = (batched(x, input_ids) for x in (query, key, value))
         pattern = sparse_pattern(pegasus, layer)
         if pattern is None:
@@ -84,6 +94,27 @@ def sparse_pattern(pegasus: Pegasus, layer: int) -> block_sparse.SparsePattern |
         longest_full=config.longest_full,
         random_blocks=encoder.random_blocks(layer),
     )
+
+
+def local_pattern(pegasus: Pegasus, layer: int) -> LocalPattern | None:
+    """What a token sees in an encoder layer of PEGASUS-X; None in other networks."""
+    config = pegasus.config.block_local
+    if config is None:
+        return None
+    return LocalPattern(
+        block_size=config.block_size,
+        num_global_tokens=config.num_global_tokens,
+        is_staggered=config.staggers and layer % 2 == 1,
+    )
+
+
+def trace_length(pegasus: Pegasus) -> int:
+    """Tokens of the source that an encoder is traced with: no size in it may be 0 or 1.
+
+    That of one block would be: how blocks and documents are one dimension could not be told.
+    """
+    local = pegasus.config.block_local
+    return 5 if local is None else 2 * local.block_size + 5
 
 
 def cross_keys(pegasus: Pegasus, encoded: Tensor, attention_mask: Tensor) -> CrossKeys:

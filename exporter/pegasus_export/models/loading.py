@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from pegasus_engines.network import FINAL_BIAS, POSITIONS
 from pegasus_engines.precision.equalisation import Equalisation
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
+from pegasus_export.checkpoint.config import PegasusConfig
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.read_tensors import read_tensors
 from pegasus_export.checkpoint.weights import fit_tensors, keeps_copies_apart
 from pegasus_export.errors import CheckpointError
 from pegasus_export.models.bigbird_pegasus import checkpoint_name, seeded_blocks
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.models.pegasus_x import exponential_positions
 
 __all__ = [
     "equalise_source_values",
@@ -51,14 +53,16 @@ def load_pegasus(
     weights = _fit(checkpoint, found, pegasus)
     for name in POSITIONS:
         if name in pegasus.state_dict() and name not in weights:
-            weights[name] = sinusoidal_positions(config.max_position_embeddings, config.d_model)
+            weights[name] = _computed_positions(config, config.max_position_embeddings)
     weights.setdefault(FINAL_BIAS, torch.zeros(1, config.vocab_size))
     pegasus.load_state_dict(weights, strict=True, assign=True)
     encoder = pegasus.model.encoder
     if encoder is not None and max_source_tokens is not None:
-        positions = _resize(encoder.embed_positions.weight.detach(), max_source_tokens)
+        positions = _resize(config, encoder.embed_positions.weight.detach(), max_source_tokens)
         embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
         encoder.embed_positions = embedding(positions)
+    if config.block_local is not None:
+        _share_positions(pegasus)
     _drop_zero_biases(pegasus)
     if encoder is None:
         _drop_cross_attention(pegasus)
@@ -74,8 +78,12 @@ def _fit(
     is_bigbird = checkpoint.model_type == "bigbird_pegasus"
     names = {checkpoint_name(name) if is_bigbird else name: name for name in pegasus.state_dict()}
     expected = {theirs: tuple(pegasus.state_dict()[ours].shape) for theirs, ours in names.items()}
-    if not ARCHITECTURES[checkpoint.architecture].encoder:
-        del expected[FINAL_BIAS]  # transformers' decoders alone have none, whatever the file has
+    is_pegasus_x = checkpoint.config.block_local is not None
+    if not ARCHITECTURES[checkpoint.architecture].encoder or is_pegasus_x:
+        del expected[FINAL_BIAS]  # transformers has none there, whatever the file has
+    if is_pegasus_x:
+        for name in POSITIONS:  # nor these: it computes them
+            del expected[name]
     computed = () if checkpoint.config.learned_positions else POSITIONS
     weights = fit_tensors(checkpoint, found, expected, optional=(*computed, FINAL_BIAS))
     return {names[theirs]: tensor for theirs, tensor in weights.items()}
@@ -121,18 +129,31 @@ def sinusoidal_positions(count: int, d_model: int) -> Tensor:
     return torch.from_numpy(np.concatenate(halves, axis=1).astype(np.float32))
 
 
-def _resize(positions: Tensor, count: int) -> Tensor:
+def _computed_positions(config: PegasusConfig, count: int) -> Tensor:
+    compute = sinusoidal_positions if config.block_local is None else exponential_positions
+    return compute(count, config.d_model)
+
+
+def _resize(config: PegasusConfig, positions: Tensor, count: int) -> Tensor:
     """The first `count` positions, computed anew where the checkpoint has fewer."""
-    known, d_model = positions.shape
+    known = len(positions)
     if count <= known:
         return positions[:count]
-    longer = sinusoidal_positions(count, d_model)
+    longer = _computed_positions(config, count)
     if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
         raise CheckpointError(
             f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
             f"sinusoidal and cannot be continued: ask for at most {known}"
         )
     return torch.cat([positions, longer[known:]])
+
+
+def _share_positions(pegasus: Pegasus) -> None:
+    """One table for both stacks, where one has all rows of the other: 16384 of them take 64 MiB."""
+    encoder, decoder = pegasus.model.encoder, pegasus.model.decoder
+    assert encoder is not None
+    if len(encoder.embed_positions.weight) >= len(decoder.embed_positions.weight):
+        decoder.embed_positions = encoder.embed_positions
 
 
 def _drop_cross_attention(pegasus: Pegasus) -> None:

@@ -1,7 +1,8 @@
 """PEGASUS as a small torch module whose attention is left open: the seams are arguments.
 
 BigBirdPegasus is the same network with learned positions, sparse attention in its encoder and
-other names (`models/bigbird_pegasus.py`), so this is its module too.
+other names (`models/bigbird_pegasus.py`), and PEGASUS-X with global tokens (`models/pegasus_x.py`),
+so this is their module too.
 
 The modules hold weights and do everything that is the same in every target. What a target spells
 in its own way (attention over padding, over a cache, over the encoder) arrives as a function, so
@@ -23,14 +24,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pegasus_engines.network import ENCODER_POSITIONS
 from pegasus_export.checkpoint.architectures import Parts
 from pegasus_export.checkpoint.config import PegasusConfig
 from pegasus_export.models.activations import ACTIVATIONS
+from pegasus_export.models.pegasus_x import join_global_tokens, normalise_both
 
 __all__ = ["CrossAttend", "Pegasus", "SelfAttend"]
 
 SelfAttend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""(layer, query, key, value), each [N, D] -> [N, D]."""
+"""(layer, query, key, value), each [N, D] -> [N, D]; in an encoder with global tokens, these come
+first."""
 CrossAttend = Callable[[int, Tensor], Tensor]
 """(layer, query [N, D]) -> [N, D]."""
 
@@ -62,7 +66,7 @@ class Pegasus(nn.Module):
         assert encoder is not None
         positions = encoder.embed_positions(torch.arange(input_ids.shape[1]))
         hidden = self._embed(input_ids, encoder.embed_tokens) + positions  # [B, S, D] + [S, D]
-        return encoder.forward(hidden.flatten(0, 1), self_attend)  # [B, S, D] -> [B*S, D]
+        return encoder.forward(hidden, self_attend)
 
     def decode(
         self,
@@ -90,8 +94,14 @@ class Pegasus(nn.Module):
         return functional.linear(hidden, weight, self.final_logits_bias)
 
     def unused_names(self) -> set[str]:
-        """Weights that no graph reads: the shared embedding where each stack has its own."""
-        return set() if self.config.tie_word_embeddings else {"model.shared.weight"}
+        """Weights that no graph reads by that name: the shared embedding where each stack has its
+        own, and the encoder's positions where both stacks have one table, the decoder's to torch.
+        """
+        names = set() if self.config.tie_word_embeddings else {"model.shared.weight"}
+        encoder, decoder = self.model.encoder, self.model.decoder
+        if encoder is not None and encoder.embed_positions is decoder.embed_positions:
+            names.add(ENCODER_POSITIONS)
+        return names
 
     def _embed(self, input_ids: Tensor, own: nn.Embedding | None) -> Tensor:
         embedded: Tensor = (self.model.shared if own is None else own)(input_ids)
@@ -147,12 +157,24 @@ class EncoderLayer(nn.Module):
         self.fc2 = nn.Linear(config.encoder_ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model)
         self.activation = ACTIVATIONS[config.activation_function]
+        has_global = config.block_local is not None
+        self.global_self_attn_layer_norm = nn.LayerNorm(config.d_model) if has_global else None
         self.random_blocks: Tensor | None
         self.register_buffer("random_blocks", None, persistent=False)
 
-    def forward(self, index: int, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
-        hidden = hidden + _self_attention(self, index, hidden, self_attend)
+    def forward(
+        self, index: int, hidden: Tensor, self_attend: SelfAttend, num_global: int
+    ) -> Tensor:
+        normalised = self._normalise(hidden, num_global)
+        hidden = hidden + _self_attention(self, index, normalised, self_attend)
         return hidden + _feed_forward(self, hidden)
+
+    def _normalise(self, hidden: Tensor, num_global: int) -> Tensor:
+        of_global = self.global_self_attn_layer_norm
+        if of_global is not None:
+            return normalise_both(hidden, num_global, of_global, self.self_attn_layer_norm)
+        normalised: Tensor = self.self_attn_layer_norm(hidden)
+        return normalised
 
 
 class DecoderLayer(nn.Module):
@@ -176,7 +198,8 @@ class DecoderLayer(nn.Module):
         self_attend: SelfAttend,
         cross_attend: CrossAttend | None,
     ) -> Tensor:
-        hidden = hidden + _self_attention(self, index, hidden, self_attend)
+        normalised = self.self_attn_layer_norm(hidden)
+        hidden = hidden + _self_attention(self, index, normalised, self_attend)
         if cross_attend is not None:
             query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(hidden))
             hidden = hidden + self.encoder_attn.out_proj(cross_attend(index, query))
@@ -184,11 +207,14 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The stack of encoder layers and its final LayerNorm: [N, D] -> [N, D]."""
+    """The stack of encoder layers and its final LayerNorm: [B, S, D] -> [B*S, D]."""
 
     def __init__(self, config: PegasusConfig) -> None:
         super().__init__()
         self.embed_tokens = _own_embedding(config)
+        local = config.block_local
+        count = 0 if local is None else local.num_global_tokens
+        self.embed_global = nn.Embedding(count, config.d_model) if count else None
         self.embed_positions = nn.Embedding(config.max_position_embeddings, config.d_model)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.layer_norm = nn.LayerNorm(config.d_model)
@@ -197,10 +223,14 @@ class Encoder(nn.Module):
         """The table of a layer's seeded sparse attention, [H, M, r] int64, if it has one."""
         return cast(EncoderLayer, self.layers[layer]).random_blocks
 
-    def forward(self, hidden: Tensor, self_attend: SelfAttend) -> Tensor:
+    def forward(self, tokens: Tensor, self_attend: SelfAttend) -> Tensor:
+        hidden, num_global = tokens.flatten(0, 1), 0
+        if self.embed_global is not None:
+            hidden = join_global_tokens(tokens, self.embed_global)
+            num_global = tokens.shape[0] * self.embed_global.num_embeddings
         for index, layer in enumerate(self.layers):
-            hidden = layer(index, hidden, self_attend)
-        normalised: Tensor = self.layer_norm(hidden)
+            hidden = layer(index, hidden, self_attend, num_global)
+        normalised: Tensor = self.layer_norm(hidden[num_global:] if num_global else hidden)
         return normalised
 
 
@@ -229,10 +259,9 @@ def _own_embedding(config: PegasusConfig) -> nn.Embedding | None:
 
 
 def _self_attention(
-    layer: EncoderLayer | DecoderLayer, index: int, hidden: Tensor, self_attend: SelfAttend
+    layer: EncoderLayer | DecoderLayer, index: int, normalised: Tensor, self_attend: SelfAttend
 ) -> Tensor:
     attention = layer.self_attn
-    normalised = layer.self_attn_layer_norm(hidden)
     query, key, value = (
         attention.q_proj(normalised),
         attention.k_proj(normalised),

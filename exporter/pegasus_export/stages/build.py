@@ -174,6 +174,8 @@ def _architecture(checkpoint: Checkpoint, random_blocks: str) -> Architecture:
     config = checkpoint.config
     has_encoder = ARCHITECTURES[checkpoint.architecture].encoder
     sparse = config.block_sparse if has_encoder else None
+    local = config.block_local
+    blocks = sparse or local
     return Architecture(
         model_type=checkpoint.model_type,
         architecture=checkpoint.architecture,
@@ -185,10 +187,11 @@ def _architecture(checkpoint: Checkpoint, random_blocks: str) -> Architecture:
         decoder_heads=config.decoder_attention_heads,
         head_dim=config.d_model // config.decoder_attention_heads,
         max_position_embeddings=config.max_position_embeddings,
-        attention_type="full" if sparse is None else "block_sparse",
-        block_size=None if sparse is None else sparse.block_size,
+        attention_type="block_sparse" if sparse else "block_local" if local else "full",
+        block_size=None if blocks is None else blocks.block_size,
         num_random_blocks=None if sparse is None else sparse.num_random_blocks,
         random_blocks=None if sparse is None else random_blocks,
+        num_global_tokens=None if local is None else local.num_global_tokens,
     )
 
 

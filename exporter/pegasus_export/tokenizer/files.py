@@ -49,11 +49,19 @@ class TokenizerFiles:
             return "randeng"
         if self.is_vocab_alone:  # AutoTokenizer needs the class for it
             return "bert"
-        if self.model_type == "bigbird_pegasus":
+        if self.model_type == "bigbird_pegasus" or (self.model_type == "pegasus_x" and self.json):
             return "file"
         if self.class_name is None and self.has_wordpiece_json:
             return "file"
         return "pegasus" if self.class_name is None else _CLASSES.get(self.class_name)
+
+    @property
+    def is_of_pegasus(self) -> bool:
+        """Whether pieces of spiece.model are numbered as PegasusTokenizer numbers them.
+
+        PEGASUS-X has PEGASUS's tokenizer; transformers 5.23 reads no spiece.model of it alone.
+        """
+        return self.model_type != "bigbird_pegasus"
 
     @property
     def has_wordpiece_json(self) -> bool:

@@ -33,7 +33,7 @@ class MaskIds:
 def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpec:
     """How the checkpoint numbers the pieces of its spiece.model. Raises: CheckpointError."""
     spec = PUBLISHED_TOKENIZERS[files.model_type]
-    if files.model_type == "pegasus":
+    if files.is_of_pegasus:
         shift = _offset(files) - spec.offset
         spec = replace(
             spec,
@@ -44,8 +44,7 @@ def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpe
     ids = published_ids(files, spec, pieces)
     spec = replace(spec, suffix_ids=(_eos(files, spec, ids),))
     # transformers 5.23 cannot read BigBirdPegasus's spiece.model, and nobody has seen its ids.
-    is_pegasus = files.model_type == "pegasus"
-    tokens = find_added_tokens(files, ids, listed_only=not is_pegasus)
+    tokens = find_added_tokens(files, ids, listed_only=not files.is_of_pegasus)
     return replace(
         spec,
         added_tokens=tuple(token for token in tokens if not _is_own(token, spec, ids)),

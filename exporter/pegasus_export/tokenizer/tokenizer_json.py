@@ -50,9 +50,8 @@ def _of_spiece(files: TokenizerFiles) -> MadeTokenizer:
     masks = mask_ids(files) if spec.offset else MaskIds(names=())
     vocabulary = _numbered(files, pieces, masks.names, spec.offset)
     ids = {token: number for number, (token, _) in enumerate(vocabulary)}
-    is_pegasus = files.model_type == "pegasus"
-    added = find_added_tokens(files, ids, listed_only=not is_pegasus)
-    if is_pegasus:
+    added = find_added_tokens(files, ids, listed_only=not files.is_of_pegasus)
+    if files.is_of_pegasus:
         own = _unnamed(files, spec.offset)
     else:  # what no text may spell, as the bundle's own tokenizer has it
         own = [

@@ -43,7 +43,7 @@ def verify_device(bundle: Bundle, reference: Reference) -> list[Measured]:
             measure(graph, _cross_pairs(engine, sources), precision)
             for graph, sources in (
                 ("encoder", reference.short),
-                ("encoder, sparse", reference.long),
+                (f"encoder, {_kind(bundle)}", reference.long),
             )
             if sources is not None
         ]
@@ -64,6 +64,10 @@ def open_on_host(bundle: Bundle) -> Iterator[DeviceEngine]:
     with _emulated(bundle) as emulated:
         graphs = load_host_graphs(emulated, pack_weights=False)
         yield DeviceEngine(emulated, HostDevice(), graphs)
+
+
+def _kind(bundle: Bundle) -> str:
+    return bundle.manifest.architecture.attention_type.removeprefix("block_")
 
 
 def _at_any_size(bundle: Bundle, reference: Reference) -> Bundle:

@@ -90,13 +90,19 @@ def _short_lengths(pegasus: Pegasus) -> tuple[int, int]:
 
 
 def _long_lengths(pegasus: Pegasus) -> tuple[int, ...]:
-    """A document of some more blocks than full attention takes, the last of them not full."""
+    """A document of some more blocks than full attention takes, the last of them not full.
+
+    Local attention has blocks at any length, and one of these is enough to tell them apart.
+    """
     pattern, encoder = whole.sparse_pattern(pegasus, 0), pegasus.model.encoder
-    if pattern is None or encoder is None:
+    local = pegasus.config.block_local
+    blocks = local or pattern
+    if blocks is None or encoder is None:
         return ()
-    length = pattern.longest_full + pattern.block_size + pattern.block_size // 2 + 1
+    longest_full = 0 if pattern is None else pattern.longest_full
+    length = longest_full + blocks.block_size + blocks.block_size // 2 + 1
     length = min(length, encoder.embed_positions.num_embeddings)
-    return (length,) if length > pattern.longest_full else ()
+    return (length,) if length > longest_full else ()
 
 
 def _draw(pegasus: Pegasus, rng: np.random.Generator, lengths: Sequence[int]) -> list[list[int]]:

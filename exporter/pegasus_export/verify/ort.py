@@ -35,7 +35,9 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
         pairs = _cross_pairs(bundle, source, reference.short)
         measured.append(measure("encoder", pairs, precision))
         if reference.long is not None:
-            for graph, whole_blocks in (("block-sparse", True), ("padded", False)):
+            is_local = bundle.manifest.architecture.attention_type == "block_local"
+            ways = (("block-sparse", True), ("padded", False))
+            for graph, whole_blocks in (("block-local", False),) if is_local else ways:
                 found = encoder.encode(reference.long.token_ids, whole_blocks=whole_blocks)
                 pairs = _cross_pairs(bundle, found, reference.long)
                 measured.append(measure(f"encoder, {graph}", pairs, precision))

@@ -103,11 +103,12 @@ class TableSpec:
 class Architecture:
     """The facts about the network that a runtime needs, in Hugging Face's terms.
 
-    model_type: config.json's ("pegasus", "bigbird_pegasus"); architecture: the class name.
-    head_dim: of the decoder, d_model / decoder_heads. encoder_layers and encoder_heads are 0 where
-    there is no encoder, as decoder_layers and decoder_heads are where there is no decoder.
-    attention_type: "full" or "block_sparse"; for the latter, block_size and num_random_blocks are
-    set, and random_blocks names the pattern ("hf-eval" or "seeded").
+    model_type: config.json's ("pegasus", "bigbird_pegasus", "pegasus_x"); architecture: the class
+    name. head_dim: of the decoder, d_model / decoder_heads. encoder_layers and encoder_heads are 0
+    where there is no encoder, as decoder_layers and decoder_heads are where there is no decoder.
+    attention_type: of the encoder: "full", "block_sparse" or "block_local"; block_size is set for
+    the latter two. num_random_blocks is set for "block_sparse", and random_blocks names its pattern
+    ("hf-eval" or "seeded"); num_global_tokens is set for "block_local".
     """
 
     model_type: str
@@ -124,6 +125,7 @@ class Architecture:
     block_size: int | None = None
     num_random_blocks: int | None = None
     random_blocks: str | None = None
+    num_global_tokens: int | None = None
 
     @property
     def longest_full(self) -> int | None:

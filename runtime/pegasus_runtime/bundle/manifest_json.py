@@ -54,6 +54,13 @@ DTYPES = (
 
 
 _MOST_LAYERS = 1024
+_OF_ATTENTION = {
+    "block_size": ("block_sparse", "block_local"),
+    "num_random_blocks": ("block_sparse",),
+    "random_blocks": ("block_sparse",),
+    "num_global_tokens": ("block_local",),
+}
+"""Field of an architecture -> the types of attention that have it."""
 _TABLE_ITEM_BYTES: Mapping[str, int] = {"int8": 1, "float16": 2, "float32": 4}
 
 
@@ -130,10 +137,11 @@ def _check_schema_version(root: JsonNode) -> None:
 
 def _read_architecture(node: JsonNode) -> Architecture:
     node.expect_fields_of(Architecture)
-    is_sparse = node.child("attention_type").value == "block_sparse"
-    for name in ("block_size", "num_random_blocks", "random_blocks"):
-        if (node.child(name).value is not None) != is_sparse:
-            raise node.child(name).error("a value for block-sparse attention, null otherwise")
+    attention_type = node.child("attention_type").choice(("full", "block_sparse", "block_local"))
+    for name, kinds in _OF_ATTENTION.items():
+        if (node.child(name).value is not None) != (attention_type in kinds):
+            of = " or ".join(kind.replace("_", "-") for kind in kinds)
+            raise node.child(name).error(f"a value for {of} attention, null otherwise")
     return Architecture(
         model_type=node.child("model_type").text(),
         architecture=node.child("architecture").text(),
@@ -145,10 +153,11 @@ def _read_architecture(node: JsonNode) -> Architecture:
         decoder_heads=node.child("decoder_heads").count(),
         head_dim=node.child("head_dim").positive(),
         max_position_embeddings=node.child("max_position_embeddings").optional(JsonNode.positive),
-        attention_type=node.child("attention_type").choice(("full", "block_sparse")),
+        attention_type=attention_type,
         block_size=node.child("block_size").optional(JsonNode.positive),
         num_random_blocks=node.child("num_random_blocks").optional(JsonNode.count),
         random_blocks=node.child("random_blocks").optional(_read_pattern),
+        num_global_tokens=node.child("num_global_tokens").optional(JsonNode.positive),
     )
 
 

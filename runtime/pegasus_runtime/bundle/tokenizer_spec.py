@@ -86,5 +86,6 @@ class TokenizerSpec:
 PUBLISHED_TOKENIZERS: Mapping[str, TokenizerSpec] = {
     "pegasus": TokenizerSpec(file="spiece.model"),
     "bigbird_pegasus": TokenizerSpec(file="spiece.model", offset=0),
+    "pegasus_x": TokenizerSpec(file="spiece.model"),
 }
 """model_type -> what the published checkpoints have."""

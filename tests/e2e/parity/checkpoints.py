@@ -53,6 +53,9 @@ def make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str
         config |= _sparse_config(rng)
         if target == "trt":
             config |= _plugin_config(rng, config["encoder_attention_heads"])
+    elif family == "pegasus_x":
+        weights = "safetensors"
+        config |= _local_config(rng)
     generation = {"eos_token_id": [1, 110]} if rng.random() < 0.2 else None
     write_tiny_checkpoint(
         folder / "checkpoint",
@@ -100,6 +103,16 @@ def _sparse_config(rng: np.random.Generator) -> dict[str, Any]:
         "num_random_blocks": num_random_blocks,
         "max_position_embeddings": 24 + 2 * longest_full + int(rng.integers(8 * block_size)),
         "use_bias": bool(rng.random() < 0.3),
+    }
+
+
+def _local_config(rng: np.random.Generator) -> dict[str, Any]:
+    """Blocks so small that most documents have several."""
+    staggers = bool(rng.random() < 0.8)
+    return {
+        "block_size": 2 * int(rng.integers(1, 13)) + (0 if staggers else int(rng.integers(2))),
+        "num_global_tokens": int(rng.integers(1, 9)),
+        "stagger_local_blocks": staggers,
     }
 
 

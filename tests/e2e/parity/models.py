@@ -8,6 +8,7 @@ MODELS = {
     "bigbird": "BigBirdPegasusForConditionalGeneration",
     "causal": "PegasusForCausalLM",
     "bigbird-causal": "BigBirdPegasusForCausalLM",
+    "pegasus_x": "PegasusXForConditionalGeneration",
 }
 CAUSAL = ("causal", "bigbird-causal")
 """Decoders alone, of target ort."""

@@ -83,6 +83,17 @@ def test_what_was_seen_counts_where_it_is_more() -> None:
     assert found.divided[NORM][1] > 16 * plain[1]
 
 
+def test_norms_that_the_same_layers_read_have_the_same_factors() -> None:
+    """As in PEGASUS-X, of its tokens and its global tokens; the larger of both counts."""
+    weights, norm = network(), f"{ENCODER}.global_self_attn_layer_norm"
+    plain = find_equalisation(weights, {}, through_activation=True).divided.get(NORM, np.ones(4))
+    weights |= {f"{norm}.{kind}": weights[f"{NORM}.{kind}"].copy() for kind in ("weight", "bias")}
+    weights[f"{norm}.weight"][1] *= 1e4
+    found = find_equalisation(weights, {}, through_activation=True).divided
+    np.testing.assert_array_equal(found[norm], found[NORM])
+    assert found[NORM][1] > 16 * plain[1]
+
+
 def test_the_function_is_the_same_to_the_bit() -> None:
     plain = network()
     found = find_equalisation(plain, {}, through_activation=True)

@@ -148,6 +148,19 @@ _BIGBIRD: Final[Mapping[str, Any]] = {
 }
 
 
+_PEGASUS_X: Final[Mapping[str, Any]] = {
+    **_PEGASUS,
+    "architectures": ["PegasusXForConditionalGeneration"],
+    "block_size": 512,
+    "length_penalty": 0.8,
+    "max_length": 16384,
+    "max_position_embeddings": 16384,
+    "model_type": "pegasus_x",
+    "num_global_tokens": 128,
+    "stagger_local_blocks": True,
+}
+
+
 def _described(name: str, task: str, **changes: Any) -> Published:
     """Fine-tuned or cut from google/pegasus-{task}."""
     config = {**_PEGASUS, **_settings(task), **changes}
@@ -178,6 +191,29 @@ PUBLISHED: Final[tuple[Published, ...]] = (
             name=f"google/bigbird-pegasus-large-{task}", source="described", config=dict(_BIGBIRD)
         )
         for task in ("arxiv", "pubmed", "bigpatent")
+    ),
+    *(
+        Published(name=name, source="described", config={**_PEGASUS_X, **changes})
+        for name, changes in (
+            ("google/pegasus-x-base", _BASE),
+            ("google/pegasus-x-large", {}),
+            ("pszemraj/pegasus-x-large-book-summary", {}),
+        )
+    ),
+    *(
+        Published(name=name, source="stored", config={**_PEGASUS_X, **changes})
+        for name, changes in (
+            ("zphang/pegasus-x-base", _BASE),
+            ("UNIST-Eunchan/pegasus-x-booksum-chapter", {}),
+            (
+                "bunbohue/pegasus-x-base_readme_summarization",
+                {**_BASE, "max_length": 1024, "max_position_embeddings": 1024},
+            ),
+            (
+                "satjawat/pegasus-x-thai-sum",
+                {**_BASE, "activation_function": "gelu", "num_beams": 6},
+            ),
+        )
     ),
     _described(
         "sshleifer/distill-pegasus-xsum-16-4",

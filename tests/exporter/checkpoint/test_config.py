@@ -9,7 +9,7 @@ import transformers
 from transformers.activations import ACT2CLS
 
 from pegasus_export.checkpoint.activation_names import WITH_WEIGHTS
-from pegasus_export.checkpoint.config import ACTIVATIONS, PegasusConfig, read_config
+from pegasus_export.checkpoint.config import ACTIVATIONS, BlockLocal, PegasusConfig, read_config
 from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.errors import CheckpointError
 
@@ -277,6 +277,42 @@ def test_an_impossible_value_is_refused(
     tmp_path: Path, changes: dict[str, Any], expected: str
 ) -> None:
     assert expected in _problem(tmp_path, **changes)
+
+
+PEGASUS_X: dict[str, Any] = {
+    "model_type": "pegasus_x",
+    "architectures": ["PegasusXForConditionalGeneration"],
+    "block_size": 512,
+    "num_global_tokens": 128,
+    "stagger_local_blocks": True,
+}
+
+
+def test_a_pegasus_x_has_local_attention_without_biases(tmp_path: Path) -> None:
+    config = read_config(_write(tmp_path, **PEGASUS_X))
+    local = BlockLocal(block_size=512, num_global_tokens=128, staggers=True)
+    assert (config.block_local, config.block_sparse) == (local, None)
+    assert (config.attention_bias, config.learned_positions) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"block_size": 0}, "block_size is 0, expected an integer from 1 to 100000"),
+        ({"num_global_tokens": 0}, "num_global_tokens is 0, expected an integer from 1 to"),
+        ({"num_global_tokens": None}, "num_global_tokens missing"),
+        ({"block_size": 511}, "block_size is 511, expected an even number, to stagger blocks"),
+        ({"stagger_local_blocks": 1}, "stagger_local_blocks is 1, expected true or false"),
+        (
+            {"d_model": 2, "encoder_attention_heads": 1, "decoder_attention_heads": 1},
+            "d_model is 2, expected at least 4 of PEGASUS-X",
+        ),
+    ],
+)
+def test_an_impossible_pegasus_x_is_refused(
+    tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    assert expected in _problem(tmp_path, **{**PEGASUS_X, **changes})
 
 
 def test_one_message_lists_every_problem(tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def test_settings_of_pegasus_larges_tasks_run(tmp_path: Path, task: str) -> None
 def _row(folder: Path, published: Published) -> str:
     config, defaults, notes = _read(_write(folder, published))
     layers = f"{config.encoder_layers} + {config.decoder_layers}"
-    attention = "full" if config.block_sparse is None else "block-sparse"
+    kinds = {"block-sparse": config.block_sparse, "block-local": config.block_local}
+    attention = next((name for name, found in kinds.items() if found), "full")
     lengths = f"{defaults.get('min_length', 0)} to {defaults['max_length']}"
     cells = [
         published.name,

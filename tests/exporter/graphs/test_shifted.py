@@ -24,6 +24,7 @@ CASES = [
     ("PegasusForConditionalGeneration", "trt"),
     ("PegasusForCausalLM", "onnx"),
     ("BigBirdPegasusForQuestionAnswering", "onnx"),  # both stacks in one graph
+    ("PegasusXForConditionalGeneration", "trt"),
 ]
 RNG = np.random.default_rng(0)
 Feeds = Mapping[str, np.ndarray]

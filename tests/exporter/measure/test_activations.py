@@ -15,7 +15,11 @@ from pegasus_export.models.loading import equalise_source_values
 from pegasus_export.models.pegasus import Pegasus
 
 TinyPegasus = Callable[[str], Pegasus]
-ARCHITECTURES = ("PegasusForConditionalGeneration", "BigBirdPegasusForConditionalGeneration")
+ARCHITECTURES = (
+    "PegasusForConditionalGeneration",
+    "BigBirdPegasusForConditionalGeneration",
+    "PegasusXForConditionalGeneration",
+)
 SOURCES = [[110, 120, 130, 1], [140, 150, *range(106, 160), 1]]
 SUMMARIES = [(120, 1), (150, 140, 130, 1)]
 
@@ -47,7 +51,9 @@ def test_every_linear_layer_and_the_head_are_watched(
     half = found.rows_to_round_by["model.shared"], found.rows_to_judge_by["model.shared"]
     assert sum(map(len, half)) == len(found.rows["model.shared"])
     read = [len(x) for x in rows["model.encoder.layers.0.fc1"]]
-    assert read == [len(source) for source in SOURCES]
+    local = pegasus.config.block_local
+    beside = 0 if local is None else local.num_global_tokens  # which go through every layer, too
+    assert read == [beside + len(source) for source in SOURCES]
     assert [len(x) for x in rows["model.shared"]] == [len(summary) for summary in SUMMARIES]
 
 
@@ -86,6 +92,8 @@ def test_equalisation_keeps_the_function_to_the_bit(
     seams = 3 * config.encoder_layers + 5 * config.decoder_layers + 1
     if is_relu:
         seams += config.encoder_layers + config.decoder_layers
+    if config.block_local is not None:  # a norm beside another, with its factors
+        seams += config.encoder_layers
     assert len(found.divided) == seams
     assert found.channels > seams
     layers = config.decoder_layers

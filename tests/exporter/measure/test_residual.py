@@ -23,6 +23,7 @@ ARCHITECTURES = [
     "PegasusForConditionalGeneration",
     "BigBirdPegasusForConditionalGeneration",
     "PegasusForCausalLM",
+    "PegasusXForConditionalGeneration",
 ]
 SOURCES = [[7, 120, 33, 1], [15, 16, 17, 18, 19, 20, 1]]
 

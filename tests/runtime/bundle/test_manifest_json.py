@@ -84,6 +84,13 @@ sparse_architectures = st.builds(
     num_random_blocks=st.integers(0, 9),
     random_blocks=st.sampled_from(["hf-eval", "seeded"]),
 )
+local_architectures = st.builds(
+    replace,
+    full_architectures,
+    attention_type=st.just("block_local"),
+    block_size=positives,
+    num_global_tokens=positives,
+)
 added_tokens = st.builds(
     AddedToken, content=names, token_id=st.integers(0, 10**6), special=st.booleans()
 )
@@ -93,7 +100,7 @@ manifests = st.builds(
     target=st.sampled_from(["onnx", "ort"]),
     precision=names,
     recipe=free_mappings,
-    architecture=full_architectures | sparse_architectures,
+    architecture=full_architectures | sparse_architectures | local_architectures,
     graphs=st.dictionaries(
         names,
         st.builds(GraphSpec, file=paths, inputs=tensors, outputs=tensors),
@@ -504,8 +511,34 @@ def test_the_facts_of_sparse_attention_are_there_if_it_is(manifest: Manifest, na
     )
     value = getattr(sparse, name)
     for bad in (replace(sparse, **{name: None}), replace(full, **{name: value})):
-        with pytest.raises(BundleError, match=f"architecture.{name}: .* block-sparse attention, n"):
+        with pytest.raises(BundleError, match=f"architecture.{name}: .* block-sparse.* attention,"):
             dump_manifest(replace(manifest, architecture=bad))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_global_tokens": None},
+        {"block_size": None},
+        {"attention_type": "full", "block_size": None},
+        {"num_random_blocks": 3},
+        {"random_blocks": "hf-eval"},
+    ],
+    ids=str,
+)
+def test_the_facts_of_local_attention_are_there_if_it_is(
+    manifest: Manifest, changes: dict[str, Any]
+) -> None:
+    local = replace(
+        manifest.architecture,
+        attention_type="block_local",
+        num_random_blocks=None,
+        random_blocks=None,
+        num_global_tokens=32,
+    )
+    dump_manifest(replace(manifest, architecture=local))
+    with pytest.raises(BundleError, match=r"architecture\..* attention, null otherwise"):
+        dump_manifest(replace(manifest, architecture=replace(local, **changes)))
 
 
 def with_plans(manifest: Manifest) -> dict[str, Any]:

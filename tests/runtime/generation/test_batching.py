@@ -137,3 +137,12 @@ def test_a_block_sparse_encoder_works_in_what_grows_with_the_source() -> None:
     assert (
         once < encoder_bytes(seeded, source_tokens=4096) < encoder_bytes(FACTS, source_tokens=4096)
     )
+
+
+def test_a_block_local_encoder_works_in_what_grows_with_the_source() -> None:
+    local = replace(FACTS, attention_type="block_local", block_size=512, num_global_tokens=128)
+    once, twice = (encoder_bytes(local, source_tokens=tokens) for tokens in (8192, 16384))
+    beside = encoder_bytes(local, source_tokens=512)  # global tokens, and one block
+    assert twice - once < 2 * once - beside
+    assert once < encoder_bytes(FACTS, source_tokens=8192)
+    assert encoder_bytes(local, source_tokens=1) == beside  # a block is filled up

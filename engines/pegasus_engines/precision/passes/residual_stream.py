@@ -16,6 +16,9 @@ from pegasus_engines.precision.residual_shift import writes_residual
 __all__ = ["Lookup", "ResidualStream", "find_stream"]
 
 _NORM = "LayerNormalization"
+_JOINS = ("Add", "Concat")
+_VIEWS = ("Reshape", "Slice")
+"""Of the stream, whose first rows may be global tokens, with LayerNorms of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,9 +74,12 @@ def _follow(
         node = value.producer()
         if node is None:
             raise ValueError(f"the input {value.name} is added to the residual stream")
-        if node.op_type in ("Add", "Reshape"):
+        if node.op_type in _JOINS:
             between.add(node)
-            found += node.inputs if node.op_type == "Add" else node.inputs[:1]
+            found += node.inputs
+        elif node.op_type in _VIEWS:
+            between.add(node)
+            found += node.inputs[:1]
         else:
             writers.append(node)
     return values, between, writers

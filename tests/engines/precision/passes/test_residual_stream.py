@@ -35,6 +35,19 @@ def test_a_stream_may_be_reshaped() -> None:
     assert len(find_stream(model.graph).lookups) == 1
 
 
+def test_a_stream_may_be_parted_and_joined() -> None:
+    """As in PEGASUS-X, whose global tokens have a LayerNorm of their own."""
+    model = stream_model()
+    first = nodes_of(model, "LayerNormalization")[0]
+    numbers = [ir.node("Constant", [], {"value_ints": [n]}) for n in (0, 2, 2**62)]
+    zero, two, end = (node.outputs[0] for node in numbers)
+    parts = [ir.node("Slice", [first.inputs[0], *ends, zero]) for ends in ((zero, two), (two, end))]
+    joined = ir.node("Concat", [part.outputs[0] for part in parts], {"axis": 0})
+    model.graph.insert_before(first, [*numbers, *parts, joined])
+    first.replace_input_with(0, joined.outputs[0])
+    assert len(find_stream(model.graph).lookups) == 1
+
+
 def write_an_input(model: ir.Model) -> None:
     given = graph_input("given", ir.DataType.FLOAT, ("tokens", 8))
     model.graph.inputs.append(given)
