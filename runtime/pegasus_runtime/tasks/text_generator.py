@@ -239,6 +239,10 @@ class TextGenerator(Closing["Engine"]):
         )
         return [each for each in found if not isinstance(each, Failure)]
 
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
+        """Token ids of a prompt, of any length; see `generate`. Raises: InputError."""
+        return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+
     def resolve(
         self, options: GenerationOptions | None = None, *, prompt_tokens: int = 1
     ) -> SearchSettings:
@@ -255,7 +259,7 @@ class TextGenerator(Closing["Engine"]):
         self, options: GenerationOptions | None, add_special_tokens: bool, text: str
     ) -> _Prompt:
         """Raises: InputError."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        encoding = self.encode(text, add_special_tokens=add_special_tokens)
         self._check_room(options, len(encoding.token_ids))
         return _Prompt(text=text, encoding=encoding)
 
