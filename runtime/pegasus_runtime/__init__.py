@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PegasusError,
     )
     from pegasus_runtime.generation.failure import Failure
+    from pegasus_runtime.pipelines.open_pipeline import pipeline
     from pegasus_runtime.search.options import GenerationOptions
     from pegasus_runtime.search.score import Hypothesis
     from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
@@ -45,6 +46,7 @@ __all__ = [
     "Summary",
     "TextClassifier",
     "__version__",
+    "pipeline",
 ]
 
 _HOMES = {
@@ -63,6 +65,7 @@ _HOMES = {
     "Summarizer": "tasks.summarizer",
     "Summary": "tasks.summary",
     "TextClassifier": "tasks.text_classifier",
+    "pipeline": "pipelines.open_pipeline",
 }
 
 

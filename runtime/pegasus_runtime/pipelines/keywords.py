@@ -1,0 +1,36 @@
+"""The keywords of a pipeline, sorted by what they are for."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.spelling import did_you_mean
+
+__all__ = ["check_known", "drop_none", "is_truncating"]
+
+_CUTS = (True, "longest_first")
+_LEAVES = (False, "do_not_truncate")
+
+
+def drop_none(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given: None is none of them, but for `top_k`, where it means all."""
+    return {name: value for name, value in keywords.items() if value is not None or name == "top_k"}
+
+
+def check_known(task: str, keywords: Collection[str], known: Collection[str]) -> None:
+    """Raises: OptionsError that names the nearest known one."""
+    for name in keywords:
+        if name not in known:
+            near = did_you_mean(name, sorted(known)) or f": {task} takes {', '.join(sorted(known))}"
+            raise OptionsError(f"{name} is no option of this pipeline{near}")
+
+
+def is_truncating(value: object) -> bool:
+    """transformers' `truncation` as whether to cut a text that is over the limit.
+
+    Raises: OptionsError.
+    """
+    for values, cuts in ((_CUTS, True), (_LEAVES, False)):
+        if any(value is each or (isinstance(each, str) and value == each) for each in values):
+            return cuts
+    raise OptionsError(f"truncation is {value!r}, expected True, False or 'longest_first'")
