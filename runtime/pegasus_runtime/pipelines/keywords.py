@@ -17,11 +17,17 @@ def drop_none(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in keywords.items() if value is not None or name == "top_k"}
 
 
-def check_known(task: str, keywords: Collection[str], known: Collection[str]) -> None:
-    """Raises: OptionsError that names the nearest known one."""
+def check_known(
+    keywords: Collection[str], own: Collection[str], others: Collection[str] = ()
+) -> None:
+    """own: the pipeline's. others: options of generation, which it takes, too.
+
+    Raises: OptionsError that names the nearest of them.
+    """
     for name in keywords:
-        if name not in known:
-            near = did_you_mean(name, sorted(known)) or f": {task} takes {', '.join(sorted(known))}"
+        if name not in own and name not in others:
+            such = f": it takes {', '.join(own)}" + (" and options of generation" if others else "")
+            near = did_you_mean(name, [*own, *sorted(others)]) or such
             raise OptionsError(f"{name} is no option of this pipeline{near}")
 
 

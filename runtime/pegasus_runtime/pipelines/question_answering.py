@@ -92,7 +92,7 @@ class QuestionAnsweringPipeline:
     def _call(self, keywords: dict[str, Any]) -> _Call:
         given = {**self._keywords, **{k: v for k, v in keywords.items() if v is not None}}
         given = {k: v for k, v in drop_none(given).items() if v is not None}
-        check_known(self.task, given, _OWN)
+        check_known(given, _OWN)
         for name in ("top_k", "max_answer_len", "max_seq_len"):
             if not isinstance(given.get(name, 1), int) or given.get(name, 1) < 1:
                 raise OptionsError(f"{name} is {given[name]!r}, expected at least 1")

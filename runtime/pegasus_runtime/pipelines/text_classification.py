@@ -86,7 +86,7 @@ class TextClassificationPipeline:
 
     def _call(self, keywords: dict[str, Any]) -> _Call:
         given = drop_none({**self._keywords, **drop_none(keywords)})
-        check_known(self.task, given, _OWN)
+        check_known(given, _OWN)
         sorts = "top_k" in given
         top_k = _checked_top_k(given.get("top_k", 1))
         if "return_all_scores" in given and not sorts:

@@ -104,7 +104,7 @@ class TextToTextPipeline:
 
     def _call(self, keywords: dict[str, Any]) -> _Call:
         given = drop_none({**self._keywords, **drop_none(keywords)})
-        check_known(self.task, given, {*_OWN, *GENERATION_KEYWORDS})
+        check_known(given, _OWN, GENERATION_KEYWORDS)
         own = {name: given.pop(name) for name in _OWN if name in given}
         return _Call(
             options=generation_options(self.model.bundle.manifest, self.task, _DEFAULTS, given),
