@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from pegasus_runtime.pipelines.open_pipeline import pipeline
     from pegasus_runtime.search.options import GenerationOptions
     from pegasus_runtime.search.score import Hypothesis
+    from pegasus_runtime.tasks.feature_extractor import FeatureExtractor, Features
+    from pegasus_runtime.tasks.generation import Generation
     from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
     from pegasus_runtime.tasks.summarizer import Summarizer
     from pegasus_runtime.tasks.summary import Summary
     from pegasus_runtime.tasks.text_classifier import Classification, TextClassifier
+    from pegasus_runtime.tasks.text_generator import TextGenerator
 
 __all__ = [
     "Answer",
@@ -35,6 +38,9 @@ __all__ = [
     "Classification",
     "EngineError",
     "Failure",
+    "FeatureExtractor",
+    "Features",
+    "Generation",
     "GenerationInterrupted",
     "GenerationOptions",
     "Hypothesis",
@@ -45,6 +51,7 @@ __all__ = [
     "Summarizer",
     "Summary",
     "TextClassifier",
+    "TextGenerator",
     "__version__",
     "pipeline",
 ]
@@ -55,6 +62,9 @@ _HOMES = {
     "Classification": "tasks.text_classifier",
     "EngineError": "errors",
     "Failure": "generation.failure",
+    "FeatureExtractor": "tasks.feature_extractor",
+    "Features": "tasks.feature_extractor",
+    "Generation": "tasks.generation",
     "GenerationInterrupted": "errors",
     "GenerationOptions": "search.options",
     "Hypothesis": "search.score",
@@ -65,6 +75,7 @@ _HOMES = {
     "Summarizer": "tasks.summarizer",
     "Summary": "tasks.summary",
     "TextClassifier": "tasks.text_classifier",
+    "TextGenerator": "tasks.text_generator",
     "pipeline": "pipelines.open_pipeline",
 }
 

@@ -7,7 +7,12 @@ decoder_step   one token per row [B*K, 1], its position, the cross keys once per
 
 `log_probs` is for search options that need every token's score. `log_normalizer` turns it back
 into logits, on which Hugging Face's greedy search and sampling apply their penalties.
-A PegasusForCausalLM has a decoder_step without anything that concerns a source.
+A PegasusForCausalLM has a decoder_step without anything that concerns a source, and
+
+prefill        tokens that nobody chooses, as a prompt's: input_ids [B, N], keys and values of P
+               tokens before them [B, H, P, Dh] -> those of all P + N, last_hidden_state [B, N, D]
+
+Nobody needs the last hidden states but the checks: with them, each layer is whole in both graphs.
 """
 
 from typing import NamedTuple
@@ -17,6 +22,7 @@ from torch import Tensor, nn
 
 from pegasus_export.dialects import ort
 from pegasus_export.dialects.ort_block_sparse import ORT
+from pegasus_export.graphs import whole
 from pegasus_export.graphs.cross_encoder import CrossEncoderGraph
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput, Shape, integers
 from pegasus_export.graphs.sparse_attention import sparse_attention
@@ -24,7 +30,8 @@ from pegasus_export.models.pegasus import CrossAttend, Pegasus
 
 __all__ = ["causal_graphs", "seq2seq_graphs"]
 
-_SIZES = {"batch": 2, "beams": 3, "rows": 6, "source": 5, "time": 7}
+_SIZES = {"batch": 2, "beams": 3, "rows": 6, "source": 5, "time": 7, "past": 7, "new": 3}
+_SIZES |= {"past + new": 10}
 _INDIRECTION = ("batch", "beams", "time")
 
 
@@ -105,6 +112,21 @@ class CausalStepGraph(nn.Module):
         return _decode_step(self.pegasus, inputs, None)
 
 
+class PrefillGraph(nn.Module):
+    """Tokens [B, N] after P others, without scores of what may follow."""
+
+    def __init__(self, pegasus: Pegasus) -> None:
+        super().__init__()
+        self.pegasus = pegasus
+
+    def forward(
+        self, input_ids: Tensor, past_self_keys: list[Tensor], past_self_values: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        past = whole.SelfKeys(keys=past_self_keys, values=past_self_values)
+        hidden, present = whole.decode(self.pegasus, input_ids, None, past)
+        return present.keys, present.values, hidden
+
+
 def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
     """Encoder and decoder step of a PegasusForConditionalGeneration."""
     source = ("batch", "source")
@@ -135,14 +157,31 @@ def seq2seq_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
 
 
 def causal_graphs(pegasus: Pegasus) -> list[GraphDefinition]:
-    """The decoder step of a PegasusForCausalLM."""
+    """Prefill and decoder step of a PegasusForCausalLM."""
+    present = [
+        *_per_layer(pegasus, "present_self_key", ("batch", "past + new")),
+        *_per_layer(pegasus, "present_self_value", ("batch", "past + new")),
+    ]
+    prefill = GraphDefinition(
+        name="prefill",
+        module=PrefillGraph(pegasus),
+        arguments=(
+            integers("input_ids", ("batch", "new"), _SIZES),
+            _per_layer(pegasus, "past_self_key", ("batch", "past")),
+            _per_layer(pegasus, "past_self_value", ("batch", "past")),
+        ),
+        outputs={
+            **{x.name: x.shape for x in present},
+            "last_hidden_state": ("batch", "new", pegasus.config.d_model),
+        },
+    )
     step = GraphDefinition(
         name="decoder_step",
         module=CausalStepGraph(pegasus),
         arguments=_step_arguments(pegasus),
         outputs=_step_outputs(pegasus),
     )
-    return [step]
+    return [prefill, step]
 
 
 def _decode_step(

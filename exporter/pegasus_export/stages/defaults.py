@@ -150,11 +150,15 @@ def _check_length_penalty(name: str, settings: SearchSettings) -> None:
 def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:
     config = checkpoint.config
     used = _USED_IDS.get(task, ())
+    notes = config.notes
     if problems := [config.token_problems[name] for name in used if name in config.token_problems]:
         raise CheckpointError(
             f"{checkpoint.folder / 'config.json'} has ids that {task} goes by, and that are no "
             f"token: {'; '.join(problems)}: correct it"
         )
+    if "decoder_start_token_id" in config.token_problems:  # which a caller may replace
+        problem = config.token_problems["decoder_start_token_id"]
+        notes = (*notes, f"{problem}: decoders start with {config.decoder_start_token_id}")
     return SettledDefaults(
         checkpoint=checkpoint,
         original=checkpoint.generation,
@@ -163,7 +167,7 @@ def _unchanged(checkpoint: Checkpoint, task: Task) -> SettledDefaults:
             eos_token_ids=config.eos_token_ids,
             decoder_start_token_id=config.decoder_start_token_id,
         ),
-        notes=config.notes,
+        notes=notes,
     )
 
 

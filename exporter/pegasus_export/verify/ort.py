@@ -1,6 +1,7 @@
 """Target `ort` through the runtime's own sessions: what was verified is what will run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.protocol import Decoding, StepScores
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder, OrtSource
+from pegasus_runtime.sessions.ort.prefill import OrtPrefill
 
 __all__ = ["check_candidates", "decode_reference", "score_pairs", "verify_ort"]
 
@@ -20,7 +22,7 @@ _NUM_CANDIDATES = 6
 
 
 def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
-    """Encoder, and every decoder step over cache and beams that change places.
+    """Encoder or prefill, and every decoder step over cache and beams that change places.
 
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
@@ -38,7 +40,11 @@ def verify_ort(bundle: Bundle, reference: Reference) -> list[Measured]:
                 pairs = _cross_pairs(bundle, found, reference.long)
                 measured.append(measure(f"encoder, {graph}", pairs, precision))
         del encoder
+    read = None if source else _prefill(bundle, reference.histories[:, :-1])
     decoder = OrtDecoder(bundle)
+    if read is not None:
+        pairs = _prefill_pairs(read, decoder, reference)
+        measured.append(measure("prefill", pairs, precision))
     num_steps, batch, rows = reference.parents.shape
     decoding = decoder.start(source, batch=batch, rows_per_document=rows, max_length=num_steps)
     steps = decode_reference(decoding, reference)
@@ -55,6 +61,43 @@ def _cross_pairs(
     names = bundle.manifest.architecture.cross_names
     got = [expected.keys_of_tokens(source[name].array) for name in names]
     return list(zip(got, expected.cross_keys, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Read:
+    """What a prefill makes of tokens [N, P]."""
+
+    keys: Mapping[str, npt.NDArray[np.float32]]
+    """N of [H, P, Dh] each."""
+    hidden: npt.NDArray[np.float32]
+    """[N, P, D]"""
+
+
+def _prefill(bundle: Bundle, tokens: npt.NDArray[np.int64]) -> _Read:
+    """In two runs, the second of which has a past."""
+    prefill = OrtPrefill(bundle)
+    facts = bundle.manifest.architecture
+    empty = np.zeros((len(tokens), facts.decoder_heads, 0, facts.head_dim), np.float32)
+    keys, hidden = dict.fromkeys(prefill.names, empty), []
+    for part in np.array_split(tokens, 2, axis=1):
+        keys, states = prefill.run(part, keys)
+        hidden.append(states)
+    return _Read(keys=keys, hidden=np.concatenate(hidden, axis=1))
+
+
+def _prefill_pairs(
+    read: _Read, decoder: OrtDecoder, reference: Reference
+) -> list[tuple[Array, Expected]]:
+    """Its hidden states, and what a step behind its keys gives."""
+    rows, length = reference.histories.shape
+    decoding = decoder.start({}, batch=rows, rows_per_document=1, max_length=length)
+    decoding.fill(read.keys)
+    scores = decoding.step(reference.histories[:, -1], None, num_candidates=1, full=True)
+    assert scores.log_probs is not None
+    return [
+        (read.hidden, reference.last_hidden.at(np.s_[:, :-1])),
+        (scores.log_probs, reference.step_log_probs[-1]),
+    ]
 
 
 def decode_reference(decoding: Decoding, reference: Reference) -> list[StepScores]:

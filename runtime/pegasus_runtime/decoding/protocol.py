@@ -69,4 +69,6 @@ class Engine(Protocol):
         """Encodes documents (token ids with EOS, unequal lengths) and readies the decoder.
 
         `max_length` is the largest number of tokens a row will hold, start token included.
+        A model without an encoder continues its documents, which are of one length: it reads all
+        but their last tokens, and the first call of `step` is for these.
         """

@@ -26,7 +26,7 @@ from pegasus_runtime.search.departure import (
     take_samples,
 )
 from pegasus_runtime.search.draws import seed_generators
-from pegasus_runtime.search.prefix import prefix_inputs
+from pegasus_runtime.search.prefix import prefix_inputs, row_starts
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.sources import index_source
@@ -46,6 +46,8 @@ def generate(
 ) -> list[list[Hypothesis]]:
     """Generates from documents (token ids with EOS): one list per document, best first.
 
+    Where the settings say that rows continue the documents, these are of that one length.
+
     `on_step(length)` is called before each step with the tokens that rows hold, start token
     included; what it raises ends the generation. Raises OptionsError where the options leave no
     token possible, EngineError where the engine breaks its Protocol or returns NaN.
@@ -63,13 +65,15 @@ def _search_beams(
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, 1) if settings.do_sample else []
     found: dict[int, list[Hypothesis]] = {}
-    state = beam.initial_state(len(sources), settings)
+    state = beam.initial_state(row_starts(sources, settings), settings)
     while len(state.documents):
         on_step(state.length)
         plan = plan_step(
-            beam.row_history(state), [indexed[each] for each in state.documents], settings
+            beam.row_history(state, settings),
+            [indexed[each] for each in state.documents],
+            settings,
         )
-        scores = _run_model(decoding, beam.row_inputs(state), plan, settings)
+        scores = _run_model(decoding, beam.row_inputs(state, settings), plan, settings)
         continuations = _continue_beams(state, plan, scores, generators, settings)
         state = beam.step(state, continuations, settings)
         if state.done.any():
@@ -99,7 +103,7 @@ def _sample_rows(
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, settings.rows_per_document)
     found: dict[int, list[Hypothesis]] = {}
-    state = sampling.initial_samples(len(sources), settings)
+    state = sampling.initial_samples(row_starts(sources, settings), settings)
     while len(state.documents):
         on_step(state.length)
         drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]

@@ -21,6 +21,7 @@ __all__ = [
     "GENERATION_KEYWORDS",
     "PipelineDefaults",
     "generation_options",
+    "own_max_length",
     "task_settings",
 ]
 
@@ -66,12 +67,26 @@ def task_settings(manifest: Manifest, task: str) -> dict[str, Any]:
     return dict(settings) if isinstance(settings, Mapping) else {}
 
 
+def own_max_length(manifest: Manifest, given: Mapping[str, Any]) -> int | None:
+    """What the caller set, or else the checkpoint."""
+    if given.get("max_length") is not None:
+        return int(given["max_length"])
+    own: Any = manifest.generation.get("max_length")
+    return None if own in (None, DEFAULT_MAX_LENGTH) else int(own)
+
+
 def generation_options(
-    manifest: Manifest, task: str, defaults: PipelineDefaults, given: Mapping[str, Any]
+    manifest: Manifest,
+    task: str,
+    defaults: PipelineDefaults,
+    given: Mapping[str, Any],
+    *,
+    prompt_tokens: int = 1,
 ) -> GenerationOptions:
     """The options of one call; what they leave open, the bundle's own defaults fill.
 
     given: of `GENERATION_KEYWORDS`. With `generation_config`, the pipeline's defaults have no part.
+    prompt_tokens: that a row begins with.
     Raises: OptionsError.
     """
     given = _without_what_is_so_anyway(manifest, given)
@@ -82,8 +97,11 @@ def generation_options(
         entry = task_settings(manifest, task)
         _check_offered(task, entry)
         values = {**_fitting(defaults, manifest), **{k: entry[k] for k in entry if k in _OPTIONS}}
-        if not _sets_length(manifest, given):
-            values["max_new_tokens"] = _new_tokens(defaults, manifest, given)
+        if own_max_length(manifest, given) is None and "max_new_tokens" not in given:
+            prompt = prompt_tokens + len(given.get("decoder_input_ids") or ())
+            # As many as the bundle takes, where transformers would fail when it gets there.
+            room = max(1, manifest.limits.max_target_tokens - prompt)
+            values["max_new_tokens"] = min(defaults.max_new_tokens, room)
     return GenerationOptions(**_without_idle_sampling(values | given, manifest, given))
 
 
@@ -93,19 +111,6 @@ def _fitting(defaults: PipelineDefaults, manifest: Manifest) -> dict[str, Any]:
     if "num_beams" in values:
         values["num_beams"] = min(values["num_beams"], manifest.limits.max_beams)
     return values
-
-
-def _sets_length(manifest: Manifest, given: Mapping[str, Any]) -> bool:
-    own = manifest.generation.get("max_length")
-    return own not in (None, DEFAULT_MAX_LENGTH) or bool(
-        {"max_length", "max_new_tokens"} & {*given}
-    )
-
-
-def _new_tokens(defaults: PipelineDefaults, manifest: Manifest, given: Mapping[str, Any]) -> int:
-    """As many as the bundle takes, where those are fewer: transformers fails when it gets there."""
-    prompt = 1 + len(given.get("decoder_input_ids") or ())
-    return max(1, min(defaults.max_new_tokens, manifest.limits.max_target_tokens - prompt))
 
 
 def _without_what_is_so_anyway(manifest: Manifest, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ _CUTS = (True, "longest_first")
 _LEAVES = (False, "do_not_truncate")
 
 
-def drop_none(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that were given: None is none of them, but for `top_k`, where it means all."""
-    return {name: value for name, value in keywords.items() if value is not None or name == "top_k"}
+def drop_none(keywords: Mapping[str, Any], *, but: Collection[str] = ()) -> dict[str, Any]:
+    """Those that were given: None is none of them. but: names of which None means something."""
+    return {name: value for name, value in keywords.items() if value is not None or name in but}
 
 
 def check_known(

@@ -8,13 +8,17 @@ from typing import Any, Literal, overload
 
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.pipelines.constructor_arguments import without_constructor_arguments
+from pegasus_runtime.pipelines.feature_extraction import FeatureExtractionPipeline
 from pegasus_runtime.pipelines.question_answering import QuestionAnsweringPipeline
 from pegasus_runtime.pipelines.text_classification import TextClassificationPipeline
+from pegasus_runtime.pipelines.text_generation import TextGenerationPipeline
 from pegasus_runtime.pipelines.text_to_text import TextToTextPipeline, TextToTextTask
 from pegasus_runtime.spelling import did_you_mean
+from pegasus_runtime.tasks.feature_extractor import FeatureExtractor
 from pegasus_runtime.tasks.question_answerer import QuestionAnswerer
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.text_classifier import TextClassifier
+from pegasus_runtime.tasks.text_generator import TextGenerator
 
 __all__ = ["pipeline"]
 
@@ -32,6 +36,8 @@ _KINDS: Mapping[str, _Kind] = {
     "text2text-generation": _Kind(model=Summarizer, make=TextToTextPipeline),
     "text-classification": _Kind(model=TextClassifier, make=TextClassificationPipeline),
     "question-answering": _Kind(model=QuestionAnswerer, make=QuestionAnsweringPipeline),
+    "feature-extraction": _Kind(model=FeatureExtractor, make=FeatureExtractionPipeline),
+    "text-generation": _Kind(model=TextGenerator, make=TextGenerationPipeline),
 }
 _ALIASES = {"sentiment-analysis": "text-classification"}
 
@@ -56,12 +62,25 @@ def pipeline(
 ) -> QuestionAnsweringPipeline: ...
 
 
+@overload
+def pipeline(
+    task: Literal["feature-extraction"], model: Path | str | FeatureExtractor, **keywords: Any
+) -> FeatureExtractionPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["text-generation"], model: Path | str | TextGenerator, **keywords: Any
+) -> TextGenerationPipeline: ...
+
+
 def pipeline(task: str, model: Any = None, **keywords: Any) -> Any:
     """What transformers 4's `pipeline` was, for the tasks and models that run here.
 
-    task: "summarization", "text2text-generation", "text-classification" (or "sentiment-analysis")
-    or "question-answering". model: what `load` of the task's class takes (`Summarizer`,
-    `TextClassifier`, `QuestionAnswerer`), or one that is loaded.
+    task: "summarization", "text2text-generation", "text-classification" (or "sentiment-analysis"),
+    "question-answering", "feature-extraction" or "text-generation". model: what `load` of the
+    task's class takes (`Summarizer`, `TextClassifier`, `QuestionAnswerer`, `FeatureExtractor`,
+    `TextGenerator`), or one that is loaded.
     keywords: of `load`, by its names; of every call, unless the call has them too, by those of the
     pipeline that is returned, and of `GenerationOptions`; and those of transformers' `pipeline`
     (device, framework, torch_dtype, tokenizer, …) where they ask for what is done anyway.

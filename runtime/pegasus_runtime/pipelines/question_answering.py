@@ -90,8 +90,7 @@ class QuestionAnsweringPipeline:
         return results[0] if len(results) == 1 else results
 
     def _call(self, keywords: dict[str, Any]) -> _Call:
-        given = {**self._keywords, **{k: v for k, v in keywords.items() if v is not None}}
-        given = {k: v for k, v in drop_none(given).items() if v is not None}
+        given = drop_none({**self._keywords, **drop_none(keywords)})
         check_known(given, _OWN)
         for name in ("top_k", "max_answer_len", "max_seq_len"):
             if not isinstance(given.get(name, 1), int) or given.get(name, 1) < 1:

@@ -85,7 +85,7 @@ class TextClassificationPipeline:
         return list(found) if isinstance(inputs, list) else found
 
     def _call(self, keywords: dict[str, Any]) -> _Call:
-        given = drop_none({**self._keywords, **drop_none(keywords)})
+        given = drop_none({**self._keywords, **drop_none(keywords, but=("top_k",))}, but=("top_k",))
         check_known(given, _OWN)
         sorts = "top_k" in given
         top_k = _checked_top_k(given.get("top_k", 1))

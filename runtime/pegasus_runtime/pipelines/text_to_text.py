@@ -8,9 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS
 from pegasus_runtime.pipelines.generation_keywords import (
@@ -21,6 +18,7 @@ from pegasus_runtime.pipelines.generation_keywords import (
     task_settings,
 )
 from pegasus_runtime.pipelines.keywords import check_known, drop_none, is_truncating
+from pegasus_runtime.pipelines.padded_rows import pad_rows
 from pegasus_runtime.pipelines.pipeline_inputs import check_texts
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -158,25 +156,14 @@ class TextToTextPipeline:
         found = [summary.token_ids, *(each.token_ids for each in summary.alternatives)]
         key = _KEYS[self.task]
         if call.as_tensors:
-            return [{f"{key}_token_ids": row} for row in self._padded(found, call.options)]
+            settings = self.model.resolve(call.options)
+            start = settings.tokens.decoder_start
+            rows = pad_rows([(start, *ids) for ids in found], settings)
+            return [{f"{key}_token_ids": row} for row in rows]
         return [
             {f"{key}_text": self.model.decode(ids, clean_up_spaces=call.clean_up_spaces)}
             for ids in found
         ]
-
-    def _padded(
-        self, found: Sequence[Sequence[int]], options: GenerationOptions
-    ) -> npt.NDArray[np.int64]:
-        """[sequences, tokens of the longest, start included], filled as generate fills them."""
-        tokens = self.model.resolve(options).tokens
-        beams = self.model.resolve(options).num_beams
-        # With beams, generate takes a pad of 0 for none, and fills with EOS.
-        fill = tokens.pad or (tokens.eos or (-1,))[0] if beams > 1 else tokens.pad
-        rows = np.full((len(found), 1 + max(map(len, found))), fill, np.int64)
-        rows[:, 0] = tokens.decoder_start
-        for row, ids in zip(rows, found, strict=True):
-            row[1 : 1 + len(ids)] = ids
-        return rows
 
 
 def _are_single(results: Sequence[Records]) -> bool:

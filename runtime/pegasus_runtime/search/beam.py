@@ -58,11 +58,12 @@ class _Extended:
     ends: npt.NDArray[np.bool_]  # [B, C] EOS, or max_length reached
 
 
-def initial_state(num_documents: int, settings: SearchSettings) -> BeamState:
-    """One real row per document, and K-1 that no continuation is taken from."""
+def initial_state(starts: npt.NDArray[np.int64], settings: SearchSettings) -> BeamState:
+    """One real row per document, and K-1 that no continuation is taken from; starts: [B, P]."""
+    num_documents = len(starts)
     shape = (num_documents, settings.num_beams)
     sequences = np.full((*shape, settings.max_length), settings.tokens.pad, np.int64)
-    sequences[:, :, : settings.prompt_length] = settings.prompt
+    sequences[:, :, : settings.prompt_length] = starts[:, None]
     token_scores = np.zeros(
         (*shape, settings.max_length if settings.token_scores else 0), np.float32
     )
@@ -84,18 +85,19 @@ def initial_state(num_documents: int, settings: SearchSettings) -> BeamState:
     )
 
 
-def row_history(state: BeamState) -> npt.NDArray[np.int64]:
-    """The rows of the next model call, [B, 1] of the start token alone and [B*K, L] after."""
-    rows = state.sequences[:, : 1 if state.length == 1 else None, : state.length]
+def row_history(state: BeamState, settings: SearchSettings) -> npt.NDArray[np.int64]:
+    """The rows of the next model call, [B, L] at the first and [B*K, L] after."""
+    is_first = state.length == settings.first_length
+    rows = state.sequences[:, : 1 if is_first else None, : state.length]
     return rows.reshape(-1, state.length)  # [B, K, L] -> [B*K, L]
 
 
 def row_inputs(
-    state: BeamState,
+    state: BeamState, settings: SearchSettings
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
     """Tokens and parents of the next model call."""
-    tokens = row_history(state)[:, -1]
-    return tokens, None if state.length == 1 else state.parents
+    tokens = row_history(state, settings)[:, -1]
+    return tokens, None if state.length == settings.first_length else state.parents
 
 
 def step(state: BeamState, continuations: Continuations, settings: SearchSettings) -> BeamState:
@@ -150,7 +152,8 @@ def _keep_running(state: BeamState, extended: _Extended, settings: SearchSetting
     scores = _rule_out(extended.scores, extended.ends)
     best = np.argsort(-scores, axis=1, kind="stable")[:, : settings.num_beams]  # [B, K]
     # After the first call of the model there is one row per document to continue.
-    parents = np.zeros_like(best) if state.length == 1 else _gather(extended.parents, best)
+    is_first = state.length == settings.first_length
+    parents = np.zeros_like(best) if is_first else _gather(extended.parents, best)
     return replace(
         state,
         length=state.length + 1,
@@ -239,8 +242,9 @@ def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSetti
     length = state.finished_lengths[document, row]
     generated = slice(settings.prompt_length, length)
     scores = state.finished_token_scores[document, row, generated]
+    tokens = state.finished_sequences[document, row, settings.first_length : length]
     return Hypothesis(
-        token_ids=tuple(state.finished_sequences[document, row, 1:length].tolist()),
+        token_ids=tuple(tokens.tolist()),
         score=float(state.finished_scores[document, row]),
         token_scores=tuple(scores.tolist()) if settings.token_scores else None,
     )

@@ -1,15 +1,23 @@
-"""The caller's prefix, fed to the model token by token before the search begins."""
+"""What rows begin with: a caller's prefix, fed to the model token by token before the search, or a
+document's own tokens, which the engine has read by then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.search.settings import SearchSettings
 
-__all__ = ["prefix_inputs"]
+__all__ = ["prefix_inputs", "row_starts"]
 
 Int64 = npt.NDArray[np.int64]
+
+
+def row_starts(sources: Sequence[Sequence[int]], settings: SearchSettings) -> Int64:
+    """[B, P] what the rows of each document begin with."""
+    if settings.continued_tokens:
+        return np.array(sources, np.int64).reshape(-1, settings.continued_tokens)
+    return np.tile(np.array(settings.prompt, np.int64), (len(sources), 1))
 
 
 def prefix_inputs(

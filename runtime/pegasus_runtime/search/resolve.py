@@ -30,7 +30,9 @@ _NEUTRAL_FOR_SAMPLING = {
 """Besides 1, what a caller may say without sampling, as it is no request."""
 
 
-def resolve_for_manifest(options: GenerationOptions, manifest: Manifest) -> SearchSettings:
+def resolve_for_manifest(
+    options: GenerationOptions, manifest: Manifest, *, continued_tokens: int = 0
+) -> SearchSettings:
     """`resolve_options` with a bundle's defaults, special tokens and limits.
 
     Raises: OptionsError.
@@ -47,6 +49,7 @@ def resolve_for_manifest(options: GenerationOptions, manifest: Manifest) -> Sear
             vocab_size=manifest.architecture.vocab_size,
             max_beams=limits.max_beams,
         ),
+        continued_tokens=continued_tokens,
     )
 
 
@@ -55,16 +58,23 @@ def resolve_options(
     defaults: Mapping[str, object],
     tokens: SpecialTokens,
     limits: SearchLimits,
+    *,
+    continued_tokens: int = 0,
 ) -> SearchSettings:
     """Merges options over the checkpoint's generation config over transformers' own defaults.
 
     `defaults` has generation-config names; those without effect beside the options are ignored
-    (see `effective_defaults`). Raises OptionsError for what cannot be met.
+    (see `effective_defaults`). continued_tokens: how many each document has, where rows continue
+    it. Raises OptionsError for what cannot be met.
     """
     explicit = _explicit(options)
+    if continued_tokens and options.decoder_input_ids:
+        raise OptionsError(
+            "decoder_input_ids is how summaries begin, and this continues prompts: leave it out"
+        )
     _check_not_overruled(explicit, defaults)
     merged = _merge(explicit, effective_defaults(defaults, explicit), limits)
-    settings = _settings_from_options(merged, tokens, limits)
+    settings = _settings_from_options(merged, tokens, limits, continued_tokens)
     _check_offered(settings, defaults)
     _check_strategy(settings, options, limits)
     _check_lengths(settings, limits)
@@ -126,12 +136,13 @@ def _check_offered(settings: SearchSettings, defaults: Mapping[str, object]) -> 
 
 
 def _settings_from_options(
-    merged: GenerationOptions, tokens: SpecialTokens, limits: SearchLimits
+    merged: GenerationOptions, tokens: SpecialTokens, limits: SearchLimits, continued_tokens: int
 ) -> SearchSettings:
-    prompt = _prompt(merged.decoder_input_ids or (), tokens)
-    max_length, min_length = _resolve_lengths(merged, len(prompt), limits)
-    # A BOS is forced after the start token alone.
-    begin_length = len(prompt) + (len(prompt) == 1 and merged.forced_bos_token_id is not None)
+    prompt = _prompt(merged.decoder_input_ids or (), tokens) if not continued_tokens else ()
+    start = continued_tokens or len(prompt)
+    max_length, min_length = _resolve_lengths(merged, start, limits)
+    # A BOS is forced after one token alone.
+    begin_length = start + (start == 1 and merged.forced_bos_token_id is not None)
     suppressed = set(merged.suppress_tokens or ())
     if begin_length == max_length - 1:
         suppressed |= set(merged.begin_suppress_tokens or ())
@@ -140,6 +151,7 @@ def _settings_from_options(
     decay = merged.exponential_decay_length_penalty
     return SearchSettings(
         prompt=prompt,
+        continued_tokens=continued_tokens,
         num_beams=merged.num_beams or 1,
         max_length=max_length,
         min_length=min_length,
@@ -150,7 +162,7 @@ def _settings_from_options(
         repetition_penalty=float(merged.repetition_penalty or 1.0),
         encoder_repetition_penalty=float(merged.encoder_repetition_penalty or 1.0),
         sequence_bias=_biases(merged.sequence_bias or ()),
-        exponential_decay=(len(prompt) + int(decay[0]), float(decay[1])) if decay else None,
+        exponential_decay=(start + int(decay[0]), float(decay[1])) if decay else None,
         remove_invalid_values=bool(merged.remove_invalid_values),
         renormalize_logits=bool(merged.renormalize_logits),
         bad_words_ids=tuple(
@@ -199,7 +211,7 @@ def _biases(given: Mapping[tuple[int, ...], float] | Sequence[Sequence[Any]]) ->
 def _resolve_lengths(
     merged: GenerationOptions, prompt_length: int, limits: SearchLimits
 ) -> tuple[int, int]:
-    """max_length and min_length, start token and prefix included."""
+    """max_length and min_length, all that rows begin with included."""
     if merged.max_new_tokens is not None:
         max_length = prompt_length + merged.max_new_tokens
     elif merged.max_length is not None:
@@ -244,13 +256,17 @@ def _check_strategy(
 
 
 def _check_lengths(settings: SearchSettings, limits: SearchLimits) -> None:
+    start = "prompt" if settings.continued_tokens else "start token"
     if settings.max_length > limits.max_target_tokens:
         raise OptionsError(
-            f"max_length is {settings.max_length} tokens with the start token, the bundle takes "
+            f"max_length is {settings.max_length} tokens with the {start}, the bundle takes "
             f"{limits.max_target_tokens}: lower max_length or max_new_tokens"
         )
     if settings.prompt_length >= settings.max_length:
+        tokens = f"{settings.prompt_length} tokens"
+        has = f"decoder_input_ids has {tokens} with the start token"
+        if settings.continued_tokens:
+            has = f"the prompt has {tokens}"
         raise OptionsError(
-            f"decoder_input_ids has {settings.prompt_length} tokens with the start token, "
-            f"max_length is {settings.max_length}: raise max_length, or set max_new_tokens"
+            f"{has}, max_length is {settings.max_length}: raise max_length, or set max_new_tokens"
         )

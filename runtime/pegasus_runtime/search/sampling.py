@@ -50,11 +50,12 @@ class Choice:
     """Its log-probability after processors and warpers, where it was asked for."""
 
 
-def initial_samples(num_documents: int, settings: SearchSettings) -> SampleState:
-    """R rows per document that hold the prompt."""
+def initial_samples(starts: Tokens, settings: SearchSettings) -> SampleState:
+    """R rows per document that hold what they begin with; starts: [B, P]."""
+    num_documents = len(starts)
     num_rows = num_documents * settings.rows_per_document
     sequences = np.full((num_rows, settings.max_length), settings.tokens.pad, np.int64)
-    sequences[:, : settings.prompt_length] = settings.prompt
+    sequences[:, : settings.prompt_length] = np.repeat(starts, settings.rows_per_document, axis=0)
     scored = settings.max_length if settings.token_scores else 0
     return SampleState(
         length=settings.prompt_length,
@@ -68,18 +69,18 @@ def initial_samples(num_documents: int, settings: SearchSettings) -> SampleState
 
 
 def sample_history(state: SampleState, settings: SearchSettings) -> Tokens:
-    """The rows of the next model call, [B, 1] of the start token alone and [B*R, L] after."""
-    every = settings.rows_per_document if state.length == 1 else 1
+    """The rows of the next model call, [B, L] at the first and [B*R, L] after."""
+    every = settings.rows_per_document if state.length == settings.first_length else 1
     return state.sequences[::every, : state.length]
 
 
 def sample_inputs(state: SampleState, settings: SearchSettings) -> tuple[Tokens, Tokens | None]:
     """Tokens and parents of the next model call."""
     tokens = sample_history(state, settings)[:, -1]
-    if state.length == 1:
+    if state.length == settings.first_length:
         return tokens, None
     shape = (-1, settings.rows_per_document)
-    if state.length == 2:
+    if state.length == settings.first_length + 1:
         return tokens, np.zeros_like(tokens).reshape(shape)  # [B*R] -> [B, R]
     return tokens, np.tile(np.arange(shape[1]), (len(tokens) // shape[1], 1))
 
@@ -172,7 +173,7 @@ def finalize_samples(state: SampleState, settings: SearchSettings) -> list[list[
     scores = penalize_length(state.log_probs, generated, settings.length_penalty)
     hypotheses = [
         Hypothesis(
-            token_ids=tuple(state.sequences[row, 1:length].tolist()),
+            token_ids=tuple(state.sequences[row, settings.first_length : length].tolist()),
             score=float(scores[row]),
             token_scores=(
                 tuple(state.token_scores[row, settings.prompt_length : length].tolist())

@@ -13,7 +13,8 @@ class Hypothesis:
     """One generated sequence."""
 
     token_ids: tuple[int, ...]
-    """Without start token and padding; EOS is kept, also when it was forced, and so is a prefix."""
+    """Without start token, prompt and padding; EOS is kept, also when it was forced, and so is a
+    summary's prefix."""
     score: float
     """Sum of log-probabilities / generated tokens ** length_penalty, EOS counted.
 

@@ -35,7 +35,10 @@ class SearchSettings:
     """Everything a search needs, concrete and checked; made by `resolve_options`."""
 
     prompt: tuple[int, ...]
-    """What every row begins with: the start token, and the caller's prefix."""
+    """What every row begins with: the start token, and the caller's prefix; () where the rows of a
+    document continue its own tokens (text generation)."""
+    continued_tokens: int
+    """How many tokens each document has where its rows continue them; else 0."""
     num_beams: int
     max_length: int
     """Most tokens in a row, start token included."""
@@ -81,7 +84,12 @@ class SearchSettings:
     @property
     def prompt_length(self) -> int:
         """Tokens that every row begins with."""
-        return len(self.prompt)
+        return self.continued_tokens or len(self.prompt)
+
+    @property
+    def first_length(self) -> int:
+        """Tokens in the rows of the model's first call, which has one row per document."""
+        return self.continued_tokens or 1
 
     @property
     def looks_at_scores(self) -> bool:

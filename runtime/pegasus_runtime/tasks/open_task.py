@@ -20,6 +20,8 @@ _MADE_BY = {
     "summarization": "Summarizer",
     "text-classification": "TextClassifier",
     "question-answering": "QuestionAnswerer",
+    "feature-extraction": "FeatureExtractor",
+    "text-generation": "TextGenerator",
 }
 
 

@@ -1,4 +1,4 @@
-"""Token ids as a document: what is refused before an engine sees it."""
+"""Token ids of a caller: what is refused before an engine sees it."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -8,7 +8,7 @@ from pegasus_runtime.errors import InputError
 from pegasus_runtime.tokenization.limits import over_limit
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
-__all__ = ["check_encoding", "check_source"]
+__all__ = ["check_encoding", "check_prompt", "check_source", "check_target"]
 
 
 def check_source(number: int, source: Sequence[int], manifest: Manifest) -> None:
@@ -21,9 +21,22 @@ def check_encoding(encoding: Encoding, manifest: Manifest) -> None:
     _check_token_ids("encoding", encoding.token_ids, manifest)
 
 
-def _check_token_ids(name: str, source: Sequence[int], manifest: Manifest) -> None:
-    """Checks the ids of one document; name: what to call it."""
-    limit, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
+def check_prompt(number: int, prompt: Sequence[int], manifest: Manifest) -> None:
+    """Checks the ids of one prompt, `number` from 0 up. Raises: InputError."""
+    _check_token_ids(f"prompt {number}", prompt, manifest)
+
+
+def check_target(target: Sequence[int], manifest: Manifest) -> None:
+    """Checks what a decoder is to read. Raises: InputError."""
+    limit = manifest.limits.max_target_tokens
+    _check_token_ids("decoder_input_ids", target, manifest, limit=limit)
+
+
+def _check_token_ids(
+    name: str, source: Sequence[int], manifest: Manifest, *, limit: int | None = None
+) -> None:
+    """Checks the ids of one document; name: what to call it; limit: other than a document's."""
+    limit, vocab_size = limit or manifest.limits.max_source_tokens, manifest.architecture.vocab_size
     if not isinstance(source, Sequence) or not all(isinstance(token, Integral) for token in source):
         raise InputError(
             f"{name} is no sequence of integers: give one list of token ids per document"

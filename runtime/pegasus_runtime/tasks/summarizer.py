@@ -24,7 +24,7 @@ from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.tasks.check_summarizer import check_summarizer
+from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
@@ -79,7 +79,7 @@ class Summarizer(Closing["Engine"]):
         from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
 
         def load(bundle: Bundle) -> Engine:
-            check_summarizer(bundle)
+            check_generating(bundle, {"encoder", "decoder_step"})
             return open_engine(
                 bundle,
                 provider=provider,

@@ -182,16 +182,20 @@ class Tokenizer:
         max_tokens: int | None = None,
         truncate: bool = False,
         positions: int | None = None,
+        add_special_tokens: bool = True,
     ) -> Encoding:
         """Encode one text, ending in EOS; with a pair, that stands between.
 
         max_tokens: the most ids allowed, EOS included; None for any number. Longer text raises, or
         with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
-        vocabularies take for a space. positions: see `over_limit`.
+        vocabularies take for a space. positions: see `over_limit`. add_special_tokens: False leaves
+        out EOS, and what else the tokenizer puts around a text.
         Raises: InputError if the text is no str, empty, or too long; OptionsError if max_tokens is
         below 2.
         """
         prefix, suffix = self._spec.prefix_ids, self._spec.suffix_ids
+        if not add_special_tokens:
+            prefix = suffix = ()
         around = len(prefix) + len(suffix)
         if max_tokens is not None and max_tokens <= around:
             raise OptionsError(

@@ -112,6 +112,39 @@ _SEVERAL: tuple[dict[str, Any], ...] = (
     {"question": list(QUESTIONS[:2]), "context": [SHORT, LONGER], "max_seq_len": 96},
     {"question": [QUESTIONS[0]], "context": [SHORT]},
 )
+_TOKENIZED: dict[str, Any] = {"tokenize_kwargs": {"truncation": True}}
+_FEATURES: list[tuple[Any, dict[str, Any]]] = [
+    *((text, {}) for text in tiny_sentences()[:12]),
+    *((text, {"return_tensors": True}) for text in (SHORT, LONGER)),
+    (list(tiny_sentences()[12:17]), {}),
+    (list(tiny_sentences()[17:20]), {"return_tensors": True}),
+    (SHORT, {"truncation": True}),
+    (LONGER, _TOKENIZED),
+    ([], {}),
+    ([SHORT], {}),
+]
+_PROMPTS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (SHORT, {}),
+    (SHORT, {"max_new_tokens": 9}),
+    ([SHORT, LONGER], {"max_new_tokens": 5}),
+    ([SHORT], {"max_new_tokens": 5}),
+    (SHORT, {"return_full_text": False}),
+    (SHORT, {"return_tensors": True}),
+    (SHORT, {"max_length": 60}),
+    (SHORT, {"max_length": 60, "num_beams": 1}),
+    (SHORT, {"num_return_sequences": 3, "max_new_tokens": 8}),
+    (SHORT, {"num_return_sequences": 3, "return_tensors": True}),
+    (SHORT, {"add_special_tokens": False}),
+    (LONGER, {"add_special_tokens": False, "max_new_tokens": 12, "num_beams": 2}),
+    (SHORT, {"prefix": "In March", "max_new_tokens": 6}),
+    (SHORT, {"prefix": "In March", "max_length": 50, "add_special_tokens": False}),
+    (LONG, {"handle_long_generation": "hole", "max_new_tokens": 10}),
+    (SHORT, {"handle_long_generation": "hole", "max_new_tokens": 70, "min_length": 80}),
+    (SHORT, {"clean_up_tokenization_spaces": False, "max_new_tokens": 20}),
+    (SHORT, {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2}),
+    (SHORT, {"min_new_tokens": 12, "max_new_tokens": 14, "length_penalty": 2.0}),
+    (SHORT, {"return_text": True, "truncation": True, "max_new_tokens": 3}),
+)
 OTHERS = {
     "BigBirdPegasusForSequenceClassification": Case(
         task="text-classification", calls=[((given,), keywords) for given, keywords in _LABELS]
@@ -122,6 +155,14 @@ OTHERS = {
             *(((), {"question": q, "context": c, **keywords}) for q, c, keywords in _ASKED),
             *(((), keywords) for keywords in _SEVERAL),
         ],
+    ),
+    "BigBirdPegasusModel": Case(
+        task="feature-extraction", calls=[((given,), keywords) for given, keywords in _FEATURES]
+    ),
+    "PegasusForCausalLM": Case(
+        task="text-generation",
+        constructor={"do_sample": False, "temperature": 1.0, "max_new_tokens": 30},
+        calls=[((given,), keywords) for given, keywords in _PROMPTS],
     ),
 }
 """architecture -> 20 calls."""

@@ -87,7 +87,21 @@ EXPECTED: dict[tuple[str, str], dict[str, tuple[Signature, Signature]]] = {
             STEP_OUTPUTS,
         ),
     },
-    (CAUSAL, "ort"): {"decoder_step": (STEP_INPUTS, STEP_OUTPUTS)},
+    (CAUSAL, "ort"): {
+        "prefill": (
+            [
+                *_ids("input_ids", "batch", "new"),
+                *_per_layer("past_self_key", "batch", "past"),
+                *_per_layer("past_self_value", "batch", "past"),
+            ],
+            [
+                *_per_layer("present_self_key", "batch", "past + new"),
+                *_per_layer("present_self_value", "batch", "past + new"),
+                ("last_hidden_state", "float32", ("batch", "new", D_MODEL)),
+            ],
+        ),
+        "decoder_step": (STEP_INPUTS, STEP_OUTPUTS),
+    },
     (MODEL, "ort"): {"model": FEATURES},
     (MODEL, "onnx"): {"model": FEATURES},
     (SEQ2SEQ, "onnx"): {
@@ -199,7 +213,7 @@ def test_target_onnx_has_standard_operators_only(
             },
         ),
         (MODEL, {"model": {"MultiHeadAttention": LAYERS}}),
-        (CAUSAL, {"decoder_step": {"DecoderMaskedMultiHeadAttention": LAYERS}}),
+        (CAUSAL, {"prefill": {}, "decoder_step": {"DecoderMaskedMultiHeadAttention": LAYERS}}),
     ],
 )
 def test_target_ort_attends_with_its_own_operators(

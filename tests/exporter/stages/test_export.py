@@ -158,6 +158,7 @@ def test_force_replaces_and_text_generation_needs_no_tokenizer(
     assert sorted(path.name for path in output.iterdir()) == [
         "decoder_step.onnx",
         "manifest.json",
+        "prefill.onnx",
         "weights.bin",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "checkpoint"]

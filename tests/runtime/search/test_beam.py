@@ -11,6 +11,7 @@ from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search import beam
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.prefix import row_starts
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState
@@ -129,7 +130,7 @@ def test_equal_scores_are_taken_by_beam_and_then_by_token() -> None:
 def first_step(scores: list[float], settings: SearchSettings) -> BeamState:
     ids = np.argsort(-np.array(scores), kind="stable")[None, : settings.num_candidates]
     values = np.array([scores], np.float32)[:, ids[0]]
-    state = beam.initial_state(1, settings)
+    state = beam.initial_state(row_starts([[2]], settings), settings)
     ranked = beam.rank_candidates(state, Candidates(scores=values, ids=ids), settings)
     return beam.step(state, ranked, settings)
 
@@ -144,10 +145,11 @@ def test_only_the_best_k_continuations_may_finish() -> None:
 
 
 def test_a_row_that_ends_leaves_its_place_to_the_next() -> None:
-    state = first_step([-9, -1, -2, -3, -4, -9], settings_of(6, num_beams=2, max_length=9))
+    settings = settings_of(6, num_beams=2, max_length=9)
+    state = first_step([-9, -1, -2, -3, -4, -9], settings)
     np.testing.assert_array_equal(state.sequences[0, :, 1], [2, 3])
     np.testing.assert_array_equal(state.parents, [[0, 0]])
-    tokens, parents = beam.row_inputs(state)
+    tokens, parents = beam.row_inputs(state, settings)
     np.testing.assert_array_equal(tokens, [2, 3])
     assert parents is state.parents
 

@@ -17,6 +17,7 @@ from pegasus_runtime.search.departure import (
     take_samples,
 )
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.prefix import row_starts
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState, SampleState
 from runtime.search.oracle import settings_for
@@ -68,8 +69,15 @@ def fill(state: Any) -> Any:
     return type(state)(**arrays)
 
 
+def initial_samples() -> SampleState:
+    """Of three documents with two rows each."""
+    settings = settings_of(do_sample=True, num_return_sequences=2)
+    return sampling.initial_samples(row_starts([[2]] * 3, settings), settings)
+
+
 def test_beams_are_taken_with_all_that_is_known_of_their_documents() -> None:
-    state: BeamState = fill(beam.initial_state(4, settings_of(num_beams=3)))
+    settings = settings_of(num_beams=3)
+    state: BeamState = fill(beam.initial_state(row_starts([[2]] * 4, settings), settings))
     taken = take_beams(state, np.array([3, 1]))
     assert taken.length == state.length
     for field in fields(state):
@@ -79,9 +87,7 @@ def test_beams_are_taken_with_all_that_is_known_of_their_documents() -> None:
 
 
 def test_samples_are_taken_with_all_rows_of_their_documents() -> None:
-    state: SampleState = fill(
-        sampling.initial_samples(3, settings_of(do_sample=True, num_return_sequences=2))
-    )
+    state: SampleState = fill(initial_samples())
     taken = take_samples(state, np.array([2, 0]))
     assert taken.length == state.length
     assert taken.documents.tolist() == [2, 0]
@@ -95,14 +101,14 @@ def test_samples_are_taken_with_all_rows_of_their_documents() -> None:
 def test_no_document_leaves_an_empty_state(take: Any) -> None:
     settings = settings_of(num_beams=2 if take is take_beams else 1)
     initial = beam.initial_state if take is take_beams else sampling.initial_samples
-    state: Any = initial(2, settings)
+    state: Any = initial(row_starts([[2]] * 2, settings), settings)
     taken = take(state, np.array([], np.int64))
     assert len(taken.documents) == 0
     assert len(taken.done) == 0
 
 
 def test_a_document_has_ended_when_all_its_rows_have() -> None:
-    state = sampling.initial_samples(3, settings_of(do_sample=True, num_return_sequences=2))
+    state = initial_samples()
     state.done[[0, 2, 3]] = True
     assert done_documents(state).tolist() == [False, True, False]
 

@@ -16,6 +16,7 @@ from pegasus_runtime.search import sampling, warpers
 from pegasus_runtime.search.candidates import plan_step
 from pegasus_runtime.search.draws import seed_generators
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.prefix import row_starts
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.sources import index_source
 from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
@@ -152,7 +153,7 @@ def test_options_that_leave_no_token_are_an_error(options: dict[str, Any]) -> No
 
 def test_an_engine_without_log_normalizer_cannot_sample() -> None:
     settings = settings_of(do_sample=True)
-    state = sampling.initial_samples(1, settings)
+    state = sampling.initial_samples(row_starts([[2]], settings), settings)
     plan = plan_step(
         sampling.sample_history(state, settings), [index_source([2], settings)], settings
     )

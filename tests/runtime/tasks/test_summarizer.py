@@ -837,12 +837,18 @@ def test_a_bundle_for_another_target_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"task": "text-generation"}, {"task": "feature-extraction"}, {"tokenizer": None}]
+    ("changes", "advice"),
+    [
+        ({"task": "text-generation"}, r"open it with TextGenerator$"),
+        ({"task": "feature-extraction"}, r"open it with FeatureExtractor$"),
+        ({"tokenizer": None}, "export a checkpoint with --task summ"),
+    ],
 )
-def test_a_bundle_for_another_task_is_refused(copied: Path, changes: dict[str, Any]) -> None:
+def test_a_bundle_for_another_task_is_refused(
+    copied: Path, changes: dict[str, Any], advice: str
+) -> None:
     edit_manifest(copied, **changes)
-    message = "this needs 'summarization' and a tokenizer: export a checkpoint with --task summ"
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(BundleError, match=f"this needs 'summarization' and a tokenizer: {advice}"):
         Summarizer.load(copied)
 
 

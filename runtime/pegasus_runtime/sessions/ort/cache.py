@@ -8,7 +8,7 @@ Dimensions: B documents, R rows per document, S source, T positions there is roo
 far, H heads, Dh head dim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -53,6 +53,19 @@ class TargetCache:
     def capacity(self) -> int:
         """Tokens that there is room for."""
         return len(self.indirection[0, 0])
+
+    def fill(self, keys: Mapping[str, Float32]) -> None:
+        """Takes the keys and values [B, H, P, Dh] of tokens that others have read.
+
+        Called before the first token, while there is one row per document. Raises: EngineError.
+        """
+        (length,) = {array.shape[2] for array in keys.values()}
+        if length > self.capacity:
+            chunks = -(-length // CHUNK_TOKENS)
+            self._resize(self.rows_per_document, min(chunks * CHUNK_TOKENS, self.max_length))
+        for name, array in keys.items():
+            self.arrays[name][:, :, :length] = array
+        self.length = length
 
     def follow(self, parents: Int64) -> None:
         """Lets each row continue the history of its parent [B, R], without moving anything."""

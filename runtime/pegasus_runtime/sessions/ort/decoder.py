@@ -5,6 +5,7 @@ Dimensions: B documents, R rows per document, N = B*R, C candidates, V vocabular
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,11 @@ class OrtDecoding:
         self._bind_input("position", share(self.position))
         self._bind_input("num_candidates", share(self.num_candidates))
         self._bind_source()
+        self._bind_rows()
+
+    def fill(self, keys: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """See `TargetCache.fill`."""
+        self.cache.fill(keys)
         self._bind_rows()
 
     def step(

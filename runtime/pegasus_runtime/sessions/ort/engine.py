@@ -2,6 +2,7 @@
 
 - encoder.py   documents to what the decoder attends to
 - decoder.py   one token after another
+- prefill.py   the tokens of a prompt at once
 - cache.py     the keys and values of these tokens, which the decoder writes in place
 - graph.py     one graph: loaded, checked, run
 """
@@ -15,6 +16,7 @@ from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 from pegasus_runtime.sessions.ort.graph import map_tables
+from pegasus_runtime.sessions.ort.prefill import OrtPrefill
 
 __all__ = ["PROVIDERS", "OrtEngine"]
 
@@ -24,8 +26,8 @@ PROVIDERS = ("auto", "cpu")
 class OrtEngine:
     """A bundle loaded into ONNX Runtime; safe to use from several threads.
 
-    A bundle without an encoder (task text-generation) is decoded without sources: of those that
-    `start` takes, only their number counts.
+    A bundle without an encoder (task text-generation) continues its sources, which are of one
+    length: `start` reads all but their last tokens, which are the first step's.
     """
 
     def __init__(
@@ -46,15 +48,21 @@ class OrtEngine:
         tables = map_tables(bundle)
         has_encoder = "encoder" in bundle.manifest.graphs
         self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None
+        self.prefill = None
+        if not has_encoder:
+            self.prefill = OrtPrefill(bundle, threads=threads, tables=tables)
         self.decoder = OrtDecoder(bundle, threads=threads, tables=tables)
 
     def start(
         self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
     ) -> OrtDecoding:
         """See `Engine.start`."""
-        return self.decoder.start(
+        decoding = self.decoder.start(
             {} if self.encoder is None else self.encoder.encode(sources),
             batch=len(sources),
             rows_per_document=rows_per_document,
             max_length=max_length,
         )
+        if self.prefill is not None and len(sources[0]) > 1:
+            decoding.fill(self.prefill.read([source[:-1] for source in sources]))
+        return decoding

@@ -1,0 +1,161 @@
+"""Texts to last hidden states, from a bundle of task feature-extraction.
+
+Dimensions: S tokens of the text, T tokens that the decoder reads, D model dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import InputError
+from pegasus_runtime.sessions.ort.features import HiddenStates, OrtFeatures
+from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.encode_documents import check_several
+from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.source import check_target
+from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
+
+__all__ = ["FeatureExtractor", "Features"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Features:
+    """What encoder and decoder make of one text."""
+
+    last_hidden_state: npt.NDArray[np.float32]
+    """[T, D] of the decoder: what transformers' feature-extraction pipeline returns."""
+    encoder_last_hidden_state: npt.NDArray[np.float32]
+    """[S, D] of the encoder, one row per token of the text, EOS included."""
+    token_ids: tuple[int, ...]
+    """S of the text."""
+    decoder_input_ids: tuple[int, ...]
+    """T that the decoder read."""
+    truncated: bool
+    """Whether the end of the text was cut off, as it was over the bundle's limit."""
+    unknown_share: float = 0.0
+    """Of the text's characters that were read, those that the tokenizer does not know, 0 to 1."""
+
+
+class FeatureExtractor(Closing[OrtFeatures]):
+    """A loaded feature-extraction bundle; one may be used from several threads.
+
+    >>> with FeatureExtractor.load("features") as extractor:     # doctest: +SKIP
+    ...     print(extractor.extract("A long text ...").encoder_last_hidden_state.mean(axis=0))
+    """
+
+    def __init__(self, bundle: Bundle, model: OrtFeatures, tokenizer: Tokenizer) -> None:
+        super().__init__(bundle, model)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        threads: int | None = None,
+        check_hashes: bool = False,
+        manifest_sha256: str | None = None,
+    ) -> FeatureExtractor:
+        """Loads a bundle that pegasus-export wrote for target `ort`.
+
+        threads: of the engine; None for one per core. check_hashes: reads every file and compares
+        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError,
+        OptionsError for impossible threads.
+        """
+        opened = open_task(
+            folder,
+            "feature-extraction",
+            lambda bundle: OrtFeatures(bundle, threads=threads),
+            check_hashes=check_hashes,
+            manifest_sha256=manifest_sha256,
+        )
+        return cls(opened.bundle, opened.model, opened.tokenizer)
+
+    @overload  # a str is an Iterable[str] too; the first match is the one that counts
+    def extract(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        *,
+        truncate: bool = False,
+        decoder_input_ids: Sequence[int] | None = None,
+    ) -> Features: ...
+
+    @overload
+    def extract(
+        self,
+        texts: Iterable[str],
+        *,
+        truncate: bool = False,
+        decoder_input_ids: Sequence[int] | None = None,
+    ) -> list[Features]: ...
+
+    def extract(
+        self,
+        texts: str | Iterable[str],
+        *,
+        truncate: bool = False,
+        decoder_input_ids: Sequence[int] | None = None,
+    ) -> Features | list[Features]:
+        """The hidden states of one text, or of each of several, which are those of it alone.
+
+        truncate: cuts a text that is over the bundle's limit, rather than raising.
+        decoder_input_ids: what the decoder reads, the same for all texts. None is the text itself
+        one place behind: the start token, then all tokens but the last. So does transformers'
+        BigBirdPegasusModel; its PegasusModel has no default, and its pipeline fails with it.
+        Raises: InputError, EngineError.
+        """
+        model = self._open_engine()
+        check_several("texts", texts)
+        target = None if decoder_input_ids is None else self._check_target(decoder_input_ids)
+        encodings = [
+            self._encode(number, text, truncate=truncate)
+            for number, text in enumerate([texts] if isinstance(texts, str) else texts)
+        ]
+        targets = [target or self._shift_right(each.token_ids) for each in encodings]
+        order = sorted(range(len(encodings)), key=lambda each: -len(encodings[each].token_ids))
+        found = model.run(
+            [encodings[each].token_ids for each in order], [targets[each] for each in order]
+        )
+        by_number = dict(zip(order, found, strict=True))
+        results = [
+            _features(by_number[number], encoding, targets[number])
+            for number, encoding in enumerate(encodings)
+        ]
+        return results[0] if isinstance(texts, str) else results
+
+    def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
+        limit = self.bundle.manifest.limits.max_source_tokens
+        try:
+            positions = self.bundle.manifest.architecture.max_position_embeddings
+            return self._tokenizer.encode(
+                text, max_tokens=limit, truncate=truncate, positions=positions
+            )
+        except InputError as err:
+            raise InputError(f"text {number}: {err}") from err
+
+    def _check_target(self, ids: Sequence[int]) -> tuple[int, ...]:
+        check_target(ids, self.bundle.manifest)
+        return tuple(int(token) for token in ids)
+
+    def _shift_right(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Source: transformers, `shift_tokens_right`."""
+        return (self.bundle.manifest.token_ids.decoder_start_token_id, *token_ids[:-1])
+
+
+def _features(hidden: HiddenStates, encoding: Encoding, target: tuple[int, ...]) -> Features:
+    decoded, encoded = hidden
+    return Features(
+        last_hidden_state=decoded,
+        encoder_last_hidden_state=encoded,
+        token_ids=encoding.token_ids,
+        decoder_input_ids=target,
+        truncated=encoding.truncated,
+        unknown_share=encoding.unknown_share,
+    )

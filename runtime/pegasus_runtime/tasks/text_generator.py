@@ -1,0 +1,368 @@
+"""Prompts to what follows them, from a bundle of task text-generation."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.errors import InputError, OptionsError
+from pegasus_runtime.generation.batching import Plan, plan_batches
+from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
+from pegasus_runtime.generation.loop import Hypothesis, generate
+from pegasus_runtime.generation.stream import (
+    WINDOW_DOCUMENTS,
+    check_count,
+    collect_results,
+    run_stream,
+)
+from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
+from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.check_generating import check_generating
+from pegasus_runtime.tasks.closing import Closing
+from pegasus_runtime.tasks.encode_documents import check_several
+from pegasus_runtime.tasks.generation import Generation
+from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.source import check_prompt
+from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
+
+if TYPE_CHECKING:
+    from pegasus_runtime.decoding.protocol import Engine
+
+__all__ = ["TextGenerator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prompt:
+    text: str
+    encoding: Encoding
+
+
+class TextGenerator(Closing["Engine"]):
+    """A loaded text-generation bundle; one may be used from several threads.
+
+    >>> with TextGenerator.load("stories") as generator:     # doctest: +SKIP
+    ...     print(generator.generate("Once upon a time").text)
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, tokenizer: Tokenizer) -> None:
+        super().__init__(bundle, engine)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        threads: int | None = None,
+        check_hashes: bool = False,
+        manifest_sha256: str | None = None,
+        newlines: Newlines = "hf",
+        parse_special_tokens: bool = False,
+    ) -> TextGenerator:
+        """Loads a bundle that pegasus-export wrote for target `ort`.
+
+        Arguments and errors are those of `Summarizer.load`.
+        """
+        from pegasus_runtime.sessions.open_engine import open_engine  # when it is needed
+
+        def load(bundle: Bundle) -> Engine:
+            check_generating(bundle, {"prefill", "decoder_step"})
+            return open_engine(bundle, threads=threads)
+
+        opened = open_task(
+            folder,
+            "text-generation",
+            load,
+            check_hashes=check_hashes,
+            manifest_sha256=manifest_sha256,
+            newlines=newlines,
+            parse_special_tokens=parse_special_tokens,
+        )
+        return cls(opened.bundle, opened.model, opened.tokenizer)
+
+    @overload  # a str is an Iterable[str] too; the first match is the one that counts
+    def generate(  # type: ignore[overload-overlap]
+        self,
+        prompts: str,
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        errors: Literal["raise"] = "raise",
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Generation: ...
+
+    @overload
+    def generate(
+        self,
+        prompts: Iterable[str],
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        errors: Literal["raise"] = "raise",
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Generation]: ...
+
+    @overload
+    def generate(
+        self,
+        prompts: str | Iterable[str],
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        errors: Errors,
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Generation | Failure | list[Generation | Failure]: ...
+
+    def generate(
+        self,
+        prompts: str | Iterable[str],
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        errors: Errors = "raise",
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Generation | Failure | Sequence[Generation | Failure]:
+        """What follows a prompt, or each of several, in their order; that of it alone.
+
+        Tokens are those of transformers' `generate` on what its tokenizer makes of the prompt. So
+        max_length and min_length count the prompt, and n-grams and repetitions of it count, too.
+        add_special_tokens: as there, a prompt ends in EOS; False leaves that out.
+        The other arguments, and what is raised, are those of `Summarizer.summarize`; a prompt that
+        leaves no room for a token is an InputError.
+        """
+        check_errors(errors)
+        check_several("prompts", prompts, expected="a prompt or several")
+        self.resolve(options)  # what is wrong with any prompt is an OptionsError
+        read = partial(self._read, options, add_special_tokens)
+        items: list[_Prompt | Failure] = []
+        if isinstance(prompts, str) and errors == "raise":
+            items.append(read(prompts))
+        else:
+            given = [prompts] if isinstance(prompts, str) else prompts
+            for item in _read_each(read, given, errors):
+                if isinstance(item, Failure) and errors == "raise":
+                    raise item.error
+                items.append(item)
+        watch = Watch(len(items), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        found = collect_results(self._run(items, options, errors, watch), len(items))
+        return found[0] if isinstance(prompts, str) else found
+
+    def generate_each(
+        self,
+        prompts: Iterable[str],
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        errors: Errors = "raise",
+        batch_size: int | None = None,
+        window: int = WINDOW_DOCUMENTS,
+        on_progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Generation | Failure]:
+        """What follows any number of prompts, in order, each as soon as it is there.
+
+        Prompts of as many tokens run together, of the `window` that are read ahead. Arguments and
+        errors are those of `Summarizer.summarize_each` and of `generate`.
+        """
+        check_errors(errors)
+        if isinstance(prompts, str):
+            raise OptionsError("prompts is one text, expected several: call generate, or [text]")
+        check_several("prompts", prompts, expected="several prompts")
+        check_count("batch_size", 1 if batch_size is None else batch_size)
+        check_count("window", window)
+        self.resolve(options)
+        total = len(prompts) if isinstance(prompts, Sized) else None
+        watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        read = partial(self._read, options, add_special_tokens)
+        items = _read_each(read, watch.see(prompts), errors)
+        return self._run(
+            items,
+            options,
+            errors,
+            watch,
+            on_read=watch.check,
+            batch_size=batch_size,
+            window=window,
+        )
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        options: GenerationOptions | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Token ids to those that follow: one list of hypotheses per prompt, best first.
+
+        prompts: of any lengths, without padding, each continued as it is.
+        Raises: InputError, OptionsError, EngineError.
+        """
+        check_several("prompts", prompts, expected="one list of token ids per prompt")
+        self.resolve(options)
+        engine = self._open_engine()
+        for number, prompt in enumerate(prompts):
+            check_prompt(number, prompt, self.bundle.manifest)
+            try:
+                self._check_room(options, len(prompt))
+            except InputError as err:
+                raise InputError(f"prompt {number}: {err}") from err
+
+        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
+            return generate(engine, batch, self.resolve(options, prompt_tokens=len(batch[0])))
+
+        found: Iterator[list[Hypothesis] | Failure] = run_stream(
+            prompts,
+            run,
+            self._planner(options),
+            length=len,
+            errors="raise",
+            on_done=lambda count: None,
+        )
+        return [each for each in found if not isinstance(each, Failure)]
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
+        """Token ids of a prompt, as `generate` reads it. Raises: InputError."""
+        return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+
+    def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:
+        """Text of token ids; see `Summarizer.decode`."""
+        return self._tokenizer.decode(token_ids, clean_up_spaces=clean_up_spaces)
+
+    def resolve(
+        self, options: GenerationOptions | None = None, *, prompt_tokens: int = 1
+    ) -> SearchSettings:
+        """The options over the checkpoint's defaults, concrete and checked, for a prompt.
+
+        prompt_tokens: how many it has. Raises: OptionsError.
+        """
+        check_count("prompt_tokens", prompt_tokens)
+        return resolve_for_manifest(
+            options or GenerationOptions(), self.bundle.manifest, continued_tokens=prompt_tokens
+        )
+
+    def _read(
+        self, options: GenerationOptions | None, add_special_tokens: bool, text: str
+    ) -> _Prompt:
+        """Raises: InputError."""
+        encoding = self.encode(text, add_special_tokens=add_special_tokens)
+        self._check_room(options, len(encoding.token_ids))
+        return _Prompt(text=text, encoding=encoding)
+
+    def _check_room(self, options: GenerationOptions | None, prompt_tokens: int) -> None:
+        """Whether any token may follow so many. Raises: InputError."""
+        limit = self.bundle.manifest.limits.max_target_tokens
+        if prompt_tokens >= limit:
+            raise InputError(
+                f"the prompt has {prompt_tokens} tokens, the bundle takes {limit} with those that "
+                "follow: shorten it"
+            )
+        try:
+            self.resolve(options, prompt_tokens=prompt_tokens)
+        except OptionsError as err:
+            raise InputError(str(err)) from err
+
+    def _run(
+        self,
+        prompts: Iterable[_Prompt | Failure],
+        options: GenerationOptions | None,
+        errors: Errors,
+        watch: Watch,
+        *,
+        on_read: Callable[[], None] = lambda: None,
+        batch_size: int | None = None,
+        window: int = WINDOW_DOCUMENTS,
+    ) -> Iterator[Generation | Failure]:
+        engine = self._open_engine()
+
+        def run(batch: Sequence[_Prompt]) -> list[Generation]:
+            watch.check()  # before the prompts are read
+            start = time.perf_counter()
+            sources = [each.encoding.token_ids for each in batch]
+            settings = self.resolve(options, prompt_tokens=len(sources[0]))
+            found = generate(engine, sources, settings, on_step=watch.check_step)
+            seconds = (time.perf_counter() - start) / len(batch)
+            return [self._generation(*each, seconds) for each in zip(found, batch, strict=True)]
+
+        return run_stream(
+            prompts,
+            run,
+            self._planner(options, batch_size),
+            length=lambda prompt: len(prompt.encoding.token_ids),
+            errors=errors,
+            on_done=watch.count,
+            on_read=on_read,
+            window=window,
+        )
+
+    def _planner(self, options: GenerationOptions | None, batch_size: int | None = None) -> Plan:
+        """Batches of one length each: the network knows no padding before a prompt."""
+        manifest = self.bundle.manifest
+
+        def plan(lengths: Mapping[int, int]) -> list[list[int]]:
+            batches = []
+            for length in sorted(set(lengths.values()), reverse=True):
+                settings = self.resolve(options, prompt_tokens=length)
+                batches += plan_batches(
+                    {number: length for number, each in lengths.items() if each == length},
+                    manifest.architecture,
+                    rows=settings.rows_per_document,
+                    max_length=settings.max_length,
+                    max_documents=manifest.limits.max_batch,
+                    batch_size=batch_size,
+                )
+            return batches
+
+        return plan
+
+    def _generation(
+        self, hypotheses: Sequence[Hypothesis], prompt: _Prompt, seconds: float
+    ) -> Generation:
+        prompt_ids = prompt.encoding.token_ids
+        # Alone, what follows would lose the space before it. transformers' pipeline cuts so, too.
+        skipped = len(self._tokenizer.decode(prompt_ids))
+        best, *others = [
+            Generation(
+                prompt=prompt.text,
+                text=self._tokenizer.decode((*prompt_ids, *hypothesis.token_ids))[skipped:],
+                prompt_ids=prompt_ids,
+                token_ids=hypothesis.token_ids,
+                score=hypothesis.score,
+                token_scores=hypothesis.token_scores,
+                unknown_share=prompt.encoding.unknown_share,
+            )
+            for hypothesis in hypotheses
+        ]
+        return dataclasses.replace(best, seconds=seconds, alternatives=tuple(others))
+
+
+def _read_each(
+    read: Callable[[str], _Prompt], prompts: Iterable[str], errors: Errors
+) -> Iterator[_Prompt | Failure]:
+    """One after another, when asked for; what cannot be read is a failure."""
+    for number, text in enumerate(prompts):
+        try:
+            prompt = read(text)
+        except InputError as err:
+            named = InputError(f"prompt {number}: {err}") if errors == "raise" else err
+            yield record_failure(number, named)
+        except MemoryError:
+            yield record_failure(
+                number, InputError(f"prompt {number}: not enough memory to encode it: shorten it")
+            )
+        else:
+            yield prompt
