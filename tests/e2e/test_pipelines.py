@@ -31,8 +31,10 @@ task, folder, constructor, calls = request
 config = transformers.AutoConfig.from_pretrained(folder)
 is_bigbird = config.model_type == "bigbird_pegasus"
 tokenizer = transformers.AutoTokenizer.from_pretrained(
-    folder, **({"mask_token_sent": None, "bos_token": "<s>"} if is_bigbird else {})
+    folder, **({"mask_token_sent": None} if is_bigbird else {})
 )
+if is_bigbird:
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
 tokenizer.model_max_length = config.max_position_embeddings
 pipe = transformers.pipeline(
     task, model=folder, tokenizer=tokenizer, device=-1, dtype=torch.float32, **constructor
