@@ -8,7 +8,10 @@ text (theirs stays with full attention from the first short text on).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +19,15 @@ import numpy as np
 import pytest
 
 from e2e.optimum_process import AskOptimum
-from e2e.pipelines.cases import GENERATING, OTHERS, Case, generating_cases, wire_texts
+from e2e.pipelines.cases import GENERATING, OTHERS, SHORT, Case, generating_cases, wire_texts
+from e2e.pipelines.page import THEIRS_ON_A_CPU, blocks_under, printed
+from peers import find_peer
 from pegasus_runtime import pipeline
 
 if TYPE_CHECKING:
     from made_once import MadeOnce
 
+BIGBIRD = "BigBirdPegasusForConditionalGeneration"
 CHECKPOINTS = Path(__file__).parents[2] / "examples" / "checkpoints"
 PEER = """
 import torch, transformers
@@ -52,6 +58,30 @@ def plain(value):
 
 answer = [plain(pipe(*given, **keywords)) for given, keywords in calls]
 """
+
+
+PUBLISHED = """
+import shutil, transformers
+source, folder = request
+shutil.copytree(source, folder)
+tokenizer = transformers.AutoTokenizer.from_pretrained(folder, mask_token_sent=None)
+tokenizer.add_special_tokens({"bos_token": "<s>"})
+tokenizer.save_pretrained(folder)
+answer = None
+"""
+PRINTED = """
+import contextlib, io
+out = io.StringIO()
+with contextlib.redirect_stdout(out):
+    exec(request[0], {"__name__": "__main__"})
+answer = out.getvalue()
+"""
+
+
+@pytest.fixture
+def whole(pytestconfig: pytest.Config) -> bool:
+    """Whether there are minutes for all of it."""
+    return bool(pytestconfig.getoption("--pipeline-texts") > 2)
 
 
 def plain(value: Any) -> Any:
@@ -99,9 +129,10 @@ def test_texts_are_those_of_transformers(
     ask_optimum: AskOptimum,
     made_once: MadeOnce,
     pytestconfig: pytest.Config,
+    whole: bool,
 ) -> None:
     count = pytestconfig.getoption("--pipeline-texts")
-    if count < 3 and (name == "bigbird-mini" or task != GENERATING[0]):
+    if not whole and (name == "bigbird-mini" or task != GENERATING[0]):
         pytest.skip("part of make pipelines")
     checkpoint = CHECKPOINTS / name
     bundle = made_once.export(model=str(checkpoint)).bundle.folder
@@ -119,3 +150,82 @@ def test_labels_and_answers_are_those_of_transformers(
     case = OTHERS[architecture]
     assert len(case.calls) == 20
     compare(case, tiny_checkpoint(architecture), tiny_bundle(architecture), ask_optimum)
+
+
+@pytest.fixture
+def page(
+    ask_optimum: AskOptimum,
+    made_once: MadeOnce,
+    tiny_checkpoint: Callable[..., Path],
+    tiny_bundle: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+) -> Mapping[str, str]:
+    """Bundles by the page's names, and what stands for its words: all are demo checkpoints where
+    there is time, else two are tiny ones."""
+    mini, big = CHECKPOINTS / "pegasus-mini", CHECKPOINTS / "bigbird-mini"
+    bundles = {"xsum": made_once.export(model=str(mini)).bundle.folder}
+    if whole:
+        bundles["arxiv"] = made_once.export(model=str(big)).bundle.folder
+        rounded = made_once.export(model=str(mini), precision="int4")
+        bundles["xsum-int4"] = rounded.bundle.folder
+    else:
+        big = tiny_checkpoint(BIGBIRD)
+        bundles["arxiv"] = tiny_bundle(BIGBIRD)
+        bundles["xsum-int4"] = tiny_bundle()
+    for name, folder in bundles.items():
+        (tmp_path / name).symlink_to(folder)
+    ask_optimum(PUBLISHED, [str(big), str(tmp_path / "big")])
+    monkeypatch.chdir(tmp_path)
+    return {
+        **THEIRS_ON_A_CPU,
+        "google/pegasus-xsum": str(mini),
+        "google/bigbird-pegasus-large-arxiv": str(tmp_path / "big"),
+        "text …": wire_texts(1)[0] if whole else SHORT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("heading", "their_transformers", "others"),
+    [
+        ("Pipeline", 4, 0),
+        ("AutoModel, and the static cache", 5, 1),
+        ("BigBirdPegasus", 5, 0),
+        ("Weights in int4", None, 0),
+    ],
+)
+def test_examples_of_the_documentation_print_the_same(
+    heading: str,
+    their_transformers: int | None,
+    others: int,
+    page: Mapping[str, str],
+    ask_optimum: AskOptimum,
+) -> None:
+    blocks = blocks_under(heading)
+    (theirs,) = [content for language, content in blocks if language == "py"]
+    ours = [printed(content, page) for language, content in blocks if language == "python"]
+    assert len(ours) == 1 + others
+    assert len(set(ours)) == 1
+    assert ours[0].strip()
+    for old, new in page.items():
+        theirs = theirs.replace(old, new)
+    if their_transformers == 4:
+        assert ask_optimum(PRINTED, [theirs]) == ours[0]
+    elif their_transformers == 5:
+        assert printed(theirs, {}) == ours[0]
+
+
+def test_the_command_line_prints_the_same(page: Mapping[str, str], whole: bool) -> None:
+    (theirs, ours) = [content for _, content in blocks_under("Command line")]
+    run = f"{sys.executable} -c 'from pegasus_runtime.scripts import summarize; summarize()'"
+    command = ours.replace("$ ", "", 1).replace("pegasus-summarize", f"{run} --num-beams 4")
+    mine = subprocess.check_output(["bash", "-c", command.replace("text …", page["text …"])])
+    assert mine.strip()
+    peer = find_peer("optimum")
+    if whole and peer is not None:
+        for old, new in page.items():
+            theirs = theirs.replace(old, new)
+        env = {**os.environ, "PATH": f"{peer.bin}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
+        output = subprocess.check_output(["bash", "-c", theirs], env=env, text=True)
+        assert repr(mine.decode().rstrip("\n")) in output

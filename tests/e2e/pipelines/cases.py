@@ -9,7 +9,7 @@ from typing import Any
 from exporter.tiny_checkpoint import tiny_sentences
 from wire_reports import HELD_OUT_SEEDS, generate_report
 
-__all__ = ["GENERATING", "OTHERS", "Case", "generating_cases", "wire_texts"]
+__all__ = ["GENERATING", "OTHERS", "SHORT", "Case", "generating_cases", "wire_texts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
