@@ -66,7 +66,7 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of four runs
+parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of six runs
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
 
 pipelines: $(TEST_READY) $(OPTIMUM_READY)  ## our pipelines against transformers 4.57's, TEXTS=40 with 10 sets of options each (10 min)

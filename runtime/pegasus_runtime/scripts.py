@@ -1,8 +1,8 @@
-"""pegasus-summarize, pegasus-classify and pegasus-answer, as a shell starts them."""
+"""The commands of the runtime, as a shell starts them."""
 
 from pegasus_runtime.command_line.script import run_script
 
-__all__ = ["answer", "classify", "summarize"]
+__all__ = ["answer", "classify", "features", "generate", "summarize"]
 
 
 def summarize() -> int:
@@ -18,3 +18,13 @@ def classify() -> int:
 def answer() -> int:
     """Runs pegasus-answer."""
     return run_script("pegasus-answer", "pegasus_runtime.commands.answer")
+
+
+def features() -> int:
+    """Runs pegasus-features."""
+    return run_script("pegasus-features", "pegasus_runtime.commands.features")
+
+
+def generate() -> int:
+    """Runs pegasus-generate."""
+    return run_script("pegasus-generate", "pegasus_runtime.commands.generate")

@@ -2,6 +2,7 @@
 
     pytest tests/e2e/test_parity.py --parity-cases 500 --parity-seed 7
     pytest tests/e2e/test_parity.py --parity-cases 100 --parity-target trt --parity-model bigbird
+    pytest tests/e2e/test_parity.py --parity-cases 100 --parity-model causal
 
 The figures are printed at the end.
 """

@@ -28,6 +28,8 @@ MODULES = {
     "pegasus-summarize": "pegasus_runtime.commands.summarize",
     "pegasus-classify": "pegasus_runtime.commands.classify",
     "pegasus-answer": "pegasus_runtime.commands.answer",
+    "pegasus-features": "pegasus_runtime.commands.features",
+    "pegasus-generate": "pegasus_runtime.commands.generate",
 }
 
 
@@ -58,7 +60,11 @@ def test_a_command_says_which_option_was_meant(command: str, capsys: Captured) -
 
 @pytest.mark.parametrize("command", SCRIPTS)
 def test_a_command_takes_no_abbreviations_of_options(command: str, capsys: Captured) -> None:
-    needed = {"pegasus-export": [], "pegasus-answer": ["bundle", "question"]}
+    needed = {
+        "pegasus-export": [],
+        "pegasus-answer": ["bundle", "question"],
+        "pegasus-features": ["bundle", "--output", "file"],
+    }
     with pytest.raises(SystemExit) as caught:
         find_main(command)([*needed.get(command, ["bundle"]), "--versio"])
     assert caught.value.code == 2

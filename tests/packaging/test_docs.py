@@ -18,7 +18,7 @@ from pegasus_engines.command import build
 from pegasus_engines.targets import check_available
 from pegasus_export.command import main as export_main
 from pegasus_runtime import Summarizer
-from pegasus_runtime.commands import answer, classify
+from pegasus_runtime.commands import answer, classify, features, generate
 from pegasus_runtime.commands.options import make_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -48,6 +48,8 @@ PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-summarize": make_parser,
     "pegasus-classify": classify._parser,
     "pegasus-answer": answer._parser,
+    "pegasus-features": features._parser,
+    "pegasus-generate": generate._parser,
 }
 FOREIGN_OPTIONS = {"--system-site-packages", "--help"}  # in running text, not ours or everybody's
 FOREIGN_COMMANDS = (
@@ -67,6 +69,8 @@ BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "arxiv": "BigBirdPegasusForConditionalGeneration",
     "topics": "BigBirdPegasusForSequenceClassification",
     "answers": "BigBirdPegasusForQuestionAnswering",
+    "features": "PegasusModel",
+    "stories": "PegasusForCausalLM",
 }
 NEEDS_GPU = "xsum-rtx"
 FOREIGN_MESSAGES = {  # CUDA's, and Linux's

@@ -98,6 +98,8 @@ def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
             "pegasus-build": "pegasus_engines.scripts:build",
             "pegasus-classify": "pegasus_runtime.scripts:classify",
             "pegasus-export": "pegasus_export.scripts:export",
+            "pegasus-features": "pegasus_runtime.scripts:features",
+            "pegasus-generate": "pegasus_runtime.scripts:generate",
             "pegasus-summarize": "pegasus_runtime.scripts:summarize",
         }
     }

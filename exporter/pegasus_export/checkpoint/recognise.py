@@ -31,6 +31,12 @@ _TOKENIZER: Final = frozenset(
         "added_tokens.json",
     }
 )
+_COMMANDS: Final = {
+    "text-classification": "pegasus-classify",
+    "question-answering": "pegasus-answer",
+    "feature-extraction": "pegasus-features",
+    "text-generation": "pegasus-generate",
+}
 _SAME_MODEL: Final = "of the model that it was trained from"
 
 
@@ -82,7 +88,8 @@ def _bundle(listing: _Listing) -> str | None:
     plans = fields.get("plans")
     if isinstance(plans, dict) and not plans.get("version"):
         return f"is a bundle of graphs: pegasus-build makes its plans{again}"
-    return f"is a bundle that pegasus-export wrote: pegasus-summarize runs it{again}"
+    command = _COMMANDS.get(str(fields.get("task")), "pegasus-summarize")
+    return f"is a bundle that pegasus-export wrote: {command} runs it{again}"
 
 
 def _adapter(listing: _Listing) -> str | None:

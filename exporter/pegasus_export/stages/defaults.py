@@ -25,9 +25,9 @@ from pegasus_runtime.search.resolve import resolve_options
 from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
 from pegasus_runtime.search.unsupported import unsupported_defaults
 
-__all__ = ["SettledDefaults", "fit_defaults", "settle_defaults"]
+__all__ = ["GENERATING", "SettledDefaults", "fit_defaults", "settle_defaults"]
 
-_GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
+GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
 _SHORTEST: Final = 2  # tokens: one, and EOS
 _LOG_NEVER: Final = math.log(1e9)
 # Of config.json itself.
@@ -56,7 +56,7 @@ def settle_defaults(
 
     Raises: CheckpointError, UnsupportedError.
     """
-    if task not in _GENERATING:
+    if task not in GENERATING:
         if task_params is not None:
             raise UnsupportedError(
                 f"--task-params is for tasks that generate, this one is {task}: leave it out"
@@ -102,7 +102,9 @@ def settle_defaults(
     )
 
 
-def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dict[str, Any]:
+def fit_defaults(
+    settled: SettledDefaults, task: Task, limits: Limits, *, clip: bool
+) -> dict[str, Any]:
     """The defaults within a bundle's limits, resolved and tried once, so that each bundle can run.
 
     clip: whether plans were asked for that hold less than the defaults. Raises: UnsupportedError.
@@ -131,6 +133,7 @@ def fit_defaults(settled: SettledDefaults, limits: Limits, *, clip: bool) -> dic
                 vocab_size=checkpoint.config.vocab_size,
                 max_beams=limits.max_beams,
             ),
+            continued_tokens=int(task == "text-generation"),  # the shortest prompt
         )
         _check_length_penalty(checkpoint.name, settings)
         try_settings(settings)

@@ -15,7 +15,7 @@ from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
 from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_task
-from pegasus_export.stages.defaults import fit_defaults, settle_defaults
+from pegasus_export.stages.defaults import GENERATING, fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_export.stages.tokenizer_files import write_tokenizer
@@ -79,8 +79,8 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     else:
         limits = any_size_limits(checkpoint, max_source_tokens)
     defaults: Mapping[str, object] = checkpoint.generation
-    if task == "summarization" and target != "onnx":  # which others run
-        defaults = fit_defaults(settled, limits, clip=has_plans)
+    if task in GENERATING and target != "onnx":  # which others run
+        defaults = fit_defaults(settled, task, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target)

@@ -50,7 +50,7 @@ from pegasus_runtime.bundle.manifest import (
     TokenIds,
 )
 from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
-from pegasus_runtime.bundle.replace_file import replace_file
+from pegasus_runtime.bundle.replace_file import replace_file, replacing_file
 from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
 from pegasus_runtime.bundle.tables import map_table
 from pegasus_runtime.bundle.tokenizer_spec import (
@@ -101,6 +101,7 @@ __all__ = [
     "parse_manifest",
     "read_held",
     "replace_file",
+    "replacing_file",
     "sha256_of_file",
     "write_bundle",
 ]

@@ -2,23 +2,33 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "replacing_file"]
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes a file beside `path`, of a name that nobody can guess, and gives it that name.
+    """See `replacing_file`; the file has this content. Raises: OSError."""
+    with replacing_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path` to write to, of a name that nobody can guess; at the end it gets `path`.
 
     A link of that name is replaced, not what it leads to. Raises: OSError, and leaves `path` as it
-    was.
+    was, as does whatever ends the block.
     """
     unfinished = path.with_name(f".{secrets.token_hex(8)}.pegasus-unfinished")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     flags |= getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(unfinished, flags, 0o666), "wb") as file:
-            file.write(data)
+            yield file
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The commands: pegasus-summarize, pegasus-classify and pegasus-answer."""
+"""The commands: pegasus-summarize, -classify, -answer, -features and -generate."""

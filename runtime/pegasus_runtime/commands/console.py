@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from pathlib import Path
 
 from pegasus_runtime.command_line import process
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
-from pegasus_runtime.command_line.messages import note
+from pegasus_runtime.command_line.messages import fail, note
 from pegasus_runtime.command_line.streams import write_result
 from pegasus_runtime.errors import BundleError, InputError, OptionsError, PegasusError
 
 __all__ = [
     "EXIT_ENGINE",
     "Document",
+    "Refused",
     "exit_code",
     "print_lines",
     "print_record",
@@ -36,6 +38,34 @@ class Document:
 
     name: str
     text: str
+
+
+class Refused:
+    """Documents of no use: reported at once, and remembered in the exit code."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.code = 0
+        self.before: Callable[[], None] = lambda: None
+        """Called before something is reported."""
+
+    def add(self, message: str, error: PegasusError) -> None:
+        self.before()
+        self.code = max(self.code, fail(self.command, message, exit_code(error)))
+
+    def read(self, name: str) -> Document | None:
+        """A document; None of one that cannot be read."""
+        try:
+            return read_document(self.command, name)
+        except InputError as err:
+            self.add(str(err), err)
+            return None
+
+    def is_missing(self, name: str) -> bool:
+        """Whether there is no such file, which is reported before the bundle is loaded."""
+        if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):  # Path's may raise
+            return False
+        return self.read(name) is None
 
 
 def run_command(command: str, run: Callable[[], int]) -> int:

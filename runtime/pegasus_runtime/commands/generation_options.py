@@ -1,4 +1,4 @@
-"""The generation options of pegasus-summarize: those of `GenerationOptions`, with dashes."""
+"""The generation options of commands: those of `GenerationOptions`, with dashes."""
 
 import argparse
 
@@ -15,8 +15,8 @@ def read_options(arguments: argparse.Namespace) -> GenerationOptions:
     return GenerationOptions(**given)
 
 
-def add_generation_options(parser: argparse.ArgumentParser) -> None:
-    """Adds them in groups."""
+def add_generation_options(parser: argparse.ArgumentParser, *, continues: bool = False) -> None:
+    """Adds them in groups; continues: prompts, which take the place of a prefix."""
     group = parser.add_argument_group(
         "generation options",
         "Those left out take the checkpoint's defaults; names and meanings are\nHugging Face's.",
@@ -29,22 +29,23 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
         "IDS is a list such as 413,615, of ids as --json prints them.",
     )
     _add_token_options(tokens)
-    _add_prefix_options(tokens)
+    if not continues:
+        _add_prefix_options(tokens)
 
 
 def _add_length_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--num-beams", type=int, metavar="N", help="beams, up to 32; 1 is greedy search")
-    add("--max-length", type=int, metavar="N", help="most tokens, start token included")
+    add("--max-length", type=int, metavar="N", help="most tokens, start token or prompt included")
     add("--max-new-tokens", type=int, metavar="N", help="most new tokens; beats --max-length")
-    add("--min-length", type=int, metavar="N", help="fewest tokens, start token included")
+    add("--min-length", type=int, metavar="N", help="fewest tokens, start token or prompt included")
     add("--min-new-tokens", type=int, metavar="N", help="fewest new tokens; beats --min-length")
-    add("--length-penalty", type=float, metavar="X", help="above 0 favours longer summaries")
+    add("--length-penalty", type=float, metavar="X", help="above 0 favours longer texts")
     add(
         "--early-stopping",
         type=_early_stopping,
         metavar="{true,false,never}",
-        help="stop at --num-beams finished summaries (true), when a better one is unlikely "
+        help="stop at --num-beams finished texts (true), when a better one is unlikely "
         "(false), or when none is possible (never)",
     )
 
@@ -80,7 +81,7 @@ def _add_score_options(group: argparse._ArgumentGroup) -> None:
         "--num-return-sequences",
         type=int,
         metavar="N",
-        help="summaries per document, best first, a line each: up to --num-beams, or samples",
+        help="texts per document, best first, a line each: up to --num-beams, or samples",
     )
     add(
         "--do-sample",
@@ -107,7 +108,7 @@ def _add_score_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--seed", type=int, metavar="N", help="the same seed, the same summaries")
+    add("--seed", type=int, metavar="N", help="the same seed, the same texts")
     add("--temperature", type=float, metavar="X", help="below 1 is less random")
     add("--top-k", type=int, metavar="N", help="the N likeliest tokens; 0 is all")
     add("--top-p", type=float, metavar="X", help="the likeliest tokens up to X together; 1 is all")

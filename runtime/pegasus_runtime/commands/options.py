@@ -10,9 +10,11 @@ from pegasus_runtime.sessions.ort.graph import MAX_THREADS
 
 __all__ = [
     "COMMAND",
+    "add_batch_size",
     "add_bundle",
     "add_documents",
     "add_engine_options",
+    "add_reading_options",
     "make_parser",
     "positive",
 ]
@@ -56,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         "shared out) and, with --token-scores, token_scores; with --num-return-sequences, "
         "alternatives",
     )
-    _add_reading_options(parser)
+    add_reading_options(parser)
     add_engine_options(parser)
     add(
         "--provider",
@@ -71,14 +73,19 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="keeps what TensorRT for RTX compiles at its first run, for the next one",
     )
-    add(
+    add_batch_size(parser)
+    add_generation_options(parser)
+    return parser
+
+
+def add_batch_size(parser: argparse.ArgumentParser) -> None:
+    """How many documents run together."""
+    parser.add_argument(
         "--batch-size",
         type=positive,
         metavar="N",
         help="documents run together at most (default: as many as memory allows, up to 16)",
     )
-    add_generation_options(parser)
-    return parser
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +93,8 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that pegasus-export wrote")
 
 
-def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:
-    """FILE ..., and how they are read and printed."""
+def add_documents(parser: argparse.ArgumentParser, *, json_fields: str | None = None) -> None:
+    """FILE ..., and how they are read and printed; json_fields: where they can be objects."""
     parser.add_argument(
         "files",
         nargs="*",
@@ -95,7 +102,8 @@ def add_documents(parser: argparse.ArgumentParser, *, json_fields: str) -> None:
         metavar="FILE",
         help="a document in UTF-8; - is standard input, and the default",
     )
-    parser.add_argument("--json", action="store_true", help=f"print objects with {json_fields}")
+    if json_fields is not None:
+        parser.add_argument("--json", action="store_true", help=f"print objects with {json_fields}")
     parser.add_argument(
         "--truncate",
         action="store_true",
@@ -123,7 +131,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """How a text becomes tokens."""
     add = parser.add_argument
     add(
         "--newlines",

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pegasus_runtime.command_line.messages import fail, note
+from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
-    Document,
-    exit_code,
+    Refused,
     print_lines,
     print_record,
-    read_document,
     run_command,
     warn_of_unknown,
 )
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
-from pegasus_runtime.errors import InputError, PegasusError
+from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -31,19 +28,6 @@ from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["main"]
-
-
-class _Refused:
-    """Documents that cannot be summarised: reported at once, and remembered in the exit code."""
-
-    def __init__(self) -> None:
-        self.code = 0
-        self.before: Callable[[], None] = lambda: None
-        """Called before something is reported."""
-
-    def add(self, message: str, error: PegasusError) -> None:
-        self.before()
-        self.code = max(self.code, fail(COMMAND, message, exit_code(error)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
-    refused = _Refused()
-    names = [name for name in arguments.files or ["-"] if not _is_missing(name, refused)]
+    refused = Refused(COMMAND)
+    names = [name for name in arguments.files or ["-"] if not refused.is_missing(name)]
     if not names:
         return refused.code
     with Summarizer.load(
@@ -83,26 +67,11 @@ def _encode_prefix(summarizer: Summarizer, text: str) -> tuple[int, ...]:
         raise InputError(f"--decoder-prefix: {err}") from err
 
 
-def _is_missing(name: str, refused: _Refused) -> bool:
-    """Whether there is no such file, which is reported before the bundle is loaded."""
-    if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):  # Path's may raise
-        return False
-    return _read(name, refused) is None
-
-
-def _read(name: str, refused: _Refused) -> Document | None:
-    try:
-        return read_document(COMMAND, name)
-    except InputError as err:
-        refused.add(str(err), err)
-        return None
-
-
 class _Documents:
     """Files, read and encoded one after another, as far ahead as the summarizer wants."""
 
     def __init__(
-        self, summarizer: Summarizer, names: Sequence[str], truncate: bool, refused: _Refused
+        self, summarizer: Summarizer, names: Sequence[str], truncate: bool, refused: Refused
     ) -> None:
         self.summarizer = summarizer
         self.names = names
@@ -121,7 +90,7 @@ class _Documents:
                 yield encoding
 
     def _encode(self, name: str) -> Encoding | None:
-        document = _read(name, self.refused)
+        document = self.refused.read(name)
         if document is None:
             return None
         try:
@@ -138,7 +107,7 @@ def _summarize_all(
     names: Sequence[str],
     options: GenerationOptions,
     arguments: argparse.Namespace,
-    refused: _Refused,
+    refused: Refused,
 ) -> None:
     """Prints each summary as soon as it and those before it are there."""
     progress = ProgressLine(len(names))

@@ -114,10 +114,10 @@ class FeatureExtractor(Closing[OrtFeatures]):
         model = self._open_engine()
         check_several("texts", texts)
         target = None if decoder_input_ids is None else self._check_target(decoder_input_ids)
-        encodings = [
-            self._encode(number, text, truncate=truncate)
-            for number, text in enumerate([texts] if isinstance(texts, str) else texts)
-        ]
+        if isinstance(texts, str):
+            encodings = [self._encode(texts, truncate=truncate)]
+        else:
+            encodings = self._encode_all(texts, truncate=truncate)
         targets = [target or self._shift_right(each.token_ids) for each in encodings]
         order = sorted(range(len(encodings)), key=lambda each: -len(encodings[each].token_ids))
         found = model.run(
@@ -130,15 +130,21 @@ class FeatureExtractor(Closing[OrtFeatures]):
         ]
         return results[0] if isinstance(texts, str) else results
 
-    def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
+    def _encode_all(self, texts: Iterable[str], *, truncate: bool) -> list[Encoding]:
+        encodings = []
+        for number, text in enumerate(texts):
+            try:
+                encodings.append(self._encode(text, truncate=truncate))
+            except InputError as err:
+                raise InputError(f"text {number}: {err}") from err
+        return encodings
+
+    def _encode(self, text: str, *, truncate: bool) -> Encoding:
         limit = self.bundle.manifest.limits.max_source_tokens
-        try:
-            positions = self.bundle.manifest.architecture.max_position_embeddings
-            return self._tokenizer.encode(
-                text, max_tokens=limit, truncate=truncate, positions=positions
-            )
-        except InputError as err:
-            raise InputError(f"text {number}: {err}") from err
+        positions = self.bundle.manifest.architecture.max_position_embeddings
+        return self._tokenizer.encode(
+            text, max_tokens=limit, truncate=truncate, positions=positions
+        )
 
     def _check_target(self, ids: Sequence[int]) -> tuple[int, ...]:
         check_target(ids, self.bundle.manifest)

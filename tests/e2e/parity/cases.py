@@ -26,6 +26,10 @@ BigBirdPegasus is asked one document at a time too, as its sparse attention depe
 batch decides by its longest document whether all of it is sparse, and the last block, which every
 query sees, is padding for all others. Before each, its encoder is set to block-sparse attention,
 for after a short document it stays with full attention for good.
+
+A decoder alone continues prompts, with and without EOS at their end, as long as positions are left
+for what follows. It is asked one at a time: its positions count padding, so that in a batch of
+transformers' own a shorter prompt is read as another one.
 """
 
 from __future__ import annotations
@@ -43,8 +47,15 @@ from e2e.parity.checkpoints import (
     export_checkpoint,
     make_checkpoint,
 )
+from e2e.parity.models import CAUSAL
 from e2e.parity.outcome import Outcome
-from pegasus_runtime import GenerationOptions, Hypothesis, OptionsError, Summarizer
+from pegasus_runtime import (
+    GenerationOptions,
+    Hypothesis,
+    OptionsError,
+    Summarizer,
+    TextGenerator,
+)
 from runtime.search.oracle import (
     draws_for,
     random_options,
@@ -56,6 +67,7 @@ from runtime.search.shared_draws import SharedDraws
 
 __all__ = ["Mismatch", "ask_transformers", "draw_options", "run_cases", "score_error"]
 
+Opened = Summarizer | TextGenerator
 SCORE_TOLERANCE = 1e-4
 ROUNDING = 5
 """Times transformers' own error in fp32, as in what an export lets through: a low temperature and
@@ -96,26 +108,31 @@ def run_cases(
         if case % CASES_PER_CHECKPOINT == 0:
             home = folder / str(case)
             model = make_checkpoint(home, seed, case, family, target)
-            summarizer = export_checkpoint(home, model.config.max_position_embeddings, target)
+            summarizer = export_checkpoint(
+                home, model.config.max_position_embeddings, target, causal=family in CAUSAL
+            )
         mismatches += _run_case(outcome, model, summarizer, seed=seed, case=case)
         outcome.cases += 1
     return outcome, mismatches
 
 
 def _run_case(
-    outcome: Outcome, model: Any, summarizer: Summarizer, *, seed: int, case: int
+    outcome: Outcome, model: Any, summarizer: Opened, *, seed: int, case: int
 ) -> list[Mismatch]:
     """Counts one batch, and returns the documents whose sequences differ."""
     rng = np.random.default_rng([seed, case])
     options = draw_options(rng, summarizer)
-    sources = _random_sources(rng, summarizer)
+    if isinstance(summarizer, TextGenerator):
+        options, sources = _random_prompts(rng, summarizer, options)
+    else:
+        sources = _random_sources(rng, summarizer)
     while True:
         theirs, is_close = ask_transformers(model, summarizer, sources, options)
         if not is_close:
             break
         assert options is not None
         options = replace(options, seed=int(rng.integers(1 << 30)))
-    ours = summarizer.generate(sources, options)
+    ours = _generate(summarizer, sources, options)
     mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
     for document, own in enumerate(ours):
         if score_error(own, theirs[document]) > SCORE_TOLERANCE:
@@ -123,7 +140,7 @@ def _run_case(
             (judged,), _ = ask_transformers(exact, summarizer, [source], options)
             allowed = max(SCORE_TOLERANCE, ROUNDING * _rounding(theirs[document], judged))
             outcome.score_mismatches += score_error(own, judged) > allowed
-    alone = [summarizer.generate([source], options)[0] for source in sources]
+    alone = [_generate(summarizer, [source], options)[0] for source in sources]
     outcome.batch_mismatches += sum(
         [x.token_ids for x in one] != [x.token_ids for x in batched]
         for one, batched in zip(alone, ours, strict=True)
@@ -131,10 +148,20 @@ def _run_case(
     return mismatches
 
 
-def draw_options(rng: np.random.Generator, summarizer: Summarizer) -> GenerationOptions | None:
+def _generate(
+    opened: Opened, sources: list[list[int]], options: GenerationOptions | None
+) -> list[list[Hypothesis]]:
+    if isinstance(opened, TextGenerator):
+        return opened.generate_ids(sources, options)
+    return opened.generate(sources, options)
+
+
+def draw_options(rng: np.random.Generator, summarizer: Opened) -> GenerationOptions | None:
     """Options that the bundle accepts: drawn again where they contradict its defaults."""
     while True:
         options = _random_options(rng, summarizer.bundle.manifest.architecture.vocab_size)
+        if options is not None and isinstance(summarizer, TextGenerator):
+            options = replace(options, decoder_input_ids=None)
         try:
             summarizer.resolve(options)
         except OptionsError:
@@ -163,9 +190,25 @@ def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[li
     return [[*rng.integers(2, vocab_size, length).tolist(), 1] for length in lengths]
 
 
+def _random_prompts(
+    rng: np.random.Generator, generator: TextGenerator, options: GenerationOptions | None
+) -> tuple[GenerationOptions | None, list[list[int]]]:
+    """Prompts that leave room, for options that count them or, in half of the cases, do not."""
+    manifest = generator.bundle.manifest
+    longest = generator.resolve(options).max_length
+    if options is not None and options.max_length is not None and rng.random() < 0.5:
+        options = replace(options, max_length=None, max_new_tokens=longest - 1)
+        longest = manifest.limits.max_target_tokens - longest + 1
+    vocab_size = manifest.architecture.vocab_size
+    lengths = rng.integers(1, longest, int(rng.integers(1, MAX_DOCUMENTS + 1)))
+    lengths[1:] = np.where(rng.random(len(lengths) - 1) < 0.5, lengths[0], lengths[1:])
+    prompts = [rng.integers(2, vocab_size, length).tolist() for length in lengths]
+    return options, [[*each[:-1], 1] if rng.random() < 0.5 else each for each in prompts]
+
+
 def ask_transformers(
     model: Any,
-    summarizer: Summarizer,
+    summarizer: Opened,
     sources: list[list[int]],
     options: GenerationOptions | None,
 ) -> tuple[list[list[tuple[tuple[int, ...], float]]], bool]:
@@ -174,7 +217,7 @@ def ask_transformers(
     asked = options or GenerationOptions()
     is_sparse = summarizer.bundle.manifest.architecture.attention_type == "block_sparse"
     sees_padding = asked.encoder_no_repeat_ngram_size or asked.encoder_repetition_penalty
-    one_by_one = is_sparse or sees_padding
+    one_by_one = is_sparse or sees_padding or isinstance(summarizer, TextGenerator)
     settings = summarizer.resolve(options)
     found, is_close = [], False
     for batch in [[x] for x in sources] if one_by_one else [sources]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from e2e.parity.models import MODELS
+from e2e.parity.models import CAUSAL, MODELS
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.request.export import PlanRequest
 from pegasus_export.stages.export import ExportRequest, export_bundle
-from pegasus_runtime import Summarizer
+from pegasus_runtime import Summarizer, TextGenerator
 
 __all__ = [
     "MAX_BEAMS",
@@ -46,7 +46,9 @@ def make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str
         "tie_word_embeddings": bool(rng.random() < 0.8),
     }
     weights: Any = str(rng.choice(WEIGHTS))
-    if family == "bigbird":
+    if family in CAUSAL:  # by encoder_layers transformers 5.23 makes the decoder's cache
+        config["encoder_layers"] = max(config["encoder_layers"], config["decoder_layers"])
+    if family.startswith("bigbird"):
         weights = "safetensors"
         config |= _sparse_config(rng)
         if target == "trt":
@@ -66,7 +68,9 @@ def make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str
     return model.eval()
 
 
-def export_checkpoint(folder: Path, positions: int, target: str) -> Summarizer:
+def export_checkpoint(
+    folder: Path, positions: int, target: str, *, causal: bool = False
+) -> Summarizer | TextGenerator:
     """The loaded bundle of a checkpoint; of plans, the graphs, with the limits of target ort."""
     plans = PlanRequest()
     if target != "ort":
@@ -82,6 +86,8 @@ def export_checkpoint(folder: Path, positions: int, target: str) -> Summarizer:
     export_bundle(
         ExportRequest(model=str(folder / "checkpoint"), output=output, target=target, plans=plans)
     )
+    if causal:
+        return TextGenerator.load(output, threads=1)
     return Summarizer.load(output, provider="cpu", threads=1)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.parity.models import MODELS, TARGETS
+from e2e.parity.models import CAUSAL, MODELS, TARGETS
 from e2e.parity.outcome import Outcome
 from harness.table import Column, Table
 
@@ -22,6 +22,8 @@ EXACTNESS = "exactness"
 USUAL_CASES = {
     ("pegasus", "ort"): 60,
     ("bigbird", "ort"): 20,
+    ("causal", "ort"): 6,
+    ("bigbird-causal", "ort"): 3,
     ("pegasus", "trt-rtx"): 2,
     ("bigbird", "trt-rtx"): 2,
 }
@@ -39,10 +41,10 @@ COLUMNS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity", "random checkpoints and options against transformers")
     add = group.addoption
-    add("--parity-cases", type=int, metavar="N", help="how many, in place of 60, 20, 2 and 2")
+    add("--parity-cases", type=int, metavar="N", help="how many, in place of 2 to 60")
     add("--parity-seed", type=int, default=7, metavar="S", help="of checkpoints and options")
     add("--parity-target", choices=TARGETS, help="default: ort and trt-rtx")
-    add("--parity-model", choices=tuple(MODELS), help="default: both")
+    add("--parity-model", choices=tuple(MODELS), help="default: all")
     add("--parity-json", type=Path, metavar="FILE", help="write the figures to FILE")
     help_full = "the block-sparse encoder at all block sizes and lengths (minutes)"
     add("--exactness-full", action="store_true", help=help_full)
@@ -53,7 +55,8 @@ def parity_runs(config: pytest.Config) -> list[tuple[str, str, int]]:
     target, model = config.getoption("--parity-target"), config.getoption("--parity-model")
     usual = USUAL_CASES
     if target is not None:
-        usual = {(each, target): USUAL_CASES.get((each, target), 2) for each in MODELS}
+        offered = [each for each in MODELS if target == "ort" or each not in CAUSAL]
+        usual = {(each, target): USUAL_CASES.get((each, target), 2) for each in offered}
     asked = config.getoption("--parity-cases")
     return [
         (each, where, asked or cases)

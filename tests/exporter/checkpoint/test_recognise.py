@@ -29,6 +29,10 @@ FOLDERS: dict[str, tuple[Entries, str]] = {
         {"manifest.json": _BUNDLE, "encoder.onnx": b"x"},
         r"is a bundle that pegasus-export wrote: pegasus-summarize runs it; .* \(google/pegasus-x",
     ),
+    "bundle-of-prompts": (
+        {"manifest.json": b'{"schema_version": 6, "task": "text-generation"}'},
+        r"is a bundle that pegasus-export wrote: pegasus-generate runs it; ",
+    ),
     "graphs": ({"manifest.json": _PLANS}, "is a bundle of graphs: pegasus-build makes its plans"),
     "adapter": ({"adapter_model.bin": b"x"}, r"weights without adapter_config\.json: complete"),
     "output_dir": (

@@ -1,6 +1,7 @@
 """What a bundle generates with: settled at export, as transformers has it, or refused by name."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -127,9 +128,12 @@ def test_what_cannot_run_is_refused_in_fp32_too_and_before_torch_is_loaded(
         (folder / "generation_config.json").unlink()
     limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
     with pytest.raises((CheckpointError, UnsupportedError), match=match):
-        fit_defaults(
-            settle_defaults(open_checkpoint(str(folder)), "summarization"), limits, clip=False
-        )
+        _settle_and_fit(folder, limits)
+
+
+def _settle_and_fit(folder: Path, limits: Limits) -> None:
+    settled = settle_defaults(open_checkpoint(str(folder)), "summarization")
+    fit_defaults(settled, "summarization", limits, clip=False)
 
 
 NEVER = [  # what every call of the bundle would refuse, and how the export does
@@ -210,7 +214,7 @@ def _fit(checkpoint: Path, changes: dict[str, Any], task_params: str | None = No
         open_checkpoint(str(checkpoint)), "summarization", task_params=task_params
     )
     limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
-    return settled, fit_defaults(settled, limits, clip=False)
+    return settled, fit_defaults(settled, "summarization", limits, clip=False)
 
 
 @pytest.mark.parametrize("task_params", [None, "own"])
@@ -281,10 +285,10 @@ def test_a_length_penalty_that_leaves_no_summary_is_refused(
     settled = settle_defaults(open_checkpoint(str(folder)), "summarization")
     limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
     if refused is None:
-        fit_defaults(settled, limits, clip=False)
+        fit_defaults(settled, "summarization", limits, clip=False)
         return
     with pytest.raises(UnsupportedError, match=refused):
-        fit_defaults(settled, limits, clip=False)
+        fit_defaults(settled, "summarization", limits, clip=False)
 
 
 def test_task_params_are_for_tasks_that_generate(tmp_path: Path) -> None:
@@ -293,6 +297,33 @@ def test_task_params_are_for_tasks_that_generate(tmp_path: Path) -> None:
         UnsupportedError, match="--task-params is for tasks that generate, this one"
     ):
         settle_defaults(open_checkpoint(str(folder)), "feature-extraction", task_params="x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"min_length": 30}, None),
+        ({"suppress_tokens": list(range(189))}, "forced_eos_token_id 1 is suppressed"),
+    ],
+)
+def test_settings_that_continue_no_prompt_are_refused(
+    tmp_path: Path, changes: dict[str, Any], refused: str | None
+) -> None:
+    folder = write_tiny_checkpoint(tmp_path, architecture="PegasusForCausalLM")
+    _edit(folder / "generation_config.json", **changes)
+    settled = settle_defaults(open_checkpoint(str(folder)), "text-generation")
+    limits = Limits(max_source_tokens=96, max_target_tokens=96, max_beams=32)
+    if refused is None:
+        fit_defaults(settled, "text-generation", limits, clip=False)
+        return
+    with pytest.raises(UnsupportedError, match=rf"generates with settings that cannot .*{refused}"):
+        fit_defaults(settled, "text-generation", limits, clip=False)
+
+
+def test_features_note_a_start_that_is_no_token(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(str(_checkpoint(tmp_path, config={"decoder_start_token_id": -1})))
+    (note,) = settle_defaults(checkpoint, "feature-extraction").notes
+    assert re.fullmatch(r"decoder_start_token_id is -1, expected .*: decoders start with 0", note)
 
 
 def test_a_task_that_is_not_there_is_refused_early(

@@ -24,10 +24,13 @@ def settings_for(
     vocab_size: int,
     eos: tuple[int, ...] = (EOS,),
     defaults: dict[str, object] | None = None,
+    continued_tokens: int = 0,
 ) -> SearchSettings:
     tokens = SpecialTokens(pad=PAD, eos=eos, decoder_start=START)
     limits = SearchLimits(max_target_tokens=64, vocab_size=vocab_size)
-    return resolve_options(options, defaults or {}, tokens, limits)
+    return resolve_options(
+        options, defaults or {}, tokens, limits, continued_tokens=continued_tokens
+    )
 
 
 def oracle_arguments(options: GenerationOptions) -> dict[str, Any]:
@@ -59,13 +62,17 @@ def run_oracle(
     *,
     eos: tuple[int, ...] = (EOS,),
 ) -> list[list[tuple[tuple[int, ...], float]]]:
-    """Tokens up to and including the first EOS, and scores (nan without beams), per document."""
+    """Tokens up to and including the first EOS, and scores (nan without beams), per document.
+
+    Without the start token, or the prompt of a decoder alone: then sources are of one length.
+    """
     output, prompt_length = ask(model, sources, options, eos=eos)
+    first = 1 if model.config.is_encoder_decoder else prompt_length
     scores = getattr(output, "sequences_scores", None)
     if scores is None:
         scores = torch.full((len(output.sequences),), float("nan"))
     found = [
-        (cut_after_eos(sequence[1:].tolist(), eos, start=prompt_length - 1), score)
+        (cut_after_eos(sequence[first:].tolist(), eos, start=prompt_length - first), score)
         for sequence, score in zip(output.sequences, scores.tolist(), strict=True)
     ]
     returned = len(found) // len(sources)
@@ -88,6 +95,8 @@ def ask(
     prefix = arguments.get("decoder_input_ids", torch.tensor([[]]))
     start = model.generation_config.decoder_start_token_id
     prompt_length = prefix.shape[1] + (prefix[:, :1].tolist() != [[start]])
+    if not model.config.is_encoder_decoder:
+        prompt_length = longest
     if prefix.shape[1]:
         arguments["decoder_input_ids"] = prefix.repeat(len(sources), 1)
     with warnings.catch_warnings(), torch.no_grad():

@@ -22,8 +22,7 @@ from pegasus_runtime.sessions.ort.graph import (
 
 __all__ = ["OrtPrefill"]
 
-_RUN_TOKENS = 512
-"""Of a document in one run: scores of attention are this times all tokens, and not all squared."""
+_RUN_TOKENS = 512  # so scores of attention are as many times all tokens, and not all squared
 
 Float32 = npt.NDArray[np.float32]
 
@@ -32,10 +31,16 @@ class OrtPrefill:
     """Graph `prefill` of a bundle; safe to use from several threads."""
 
     def __init__(
-        self, bundle: Bundle, *, threads: int | None = None, tables: Tables | None = None
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        tables: Tables | None = None,
+        run_tokens: int = _RUN_TOKENS,
     ) -> None:
-        """Raises: EngineError, BundleError."""
+        """run_tokens: of a document that are read in one run. Raises: EngineError, BundleError."""
         self.tables = tables
+        self.run_tokens = run_tokens
         facts = bundle.manifest.architecture
         layers = range(facts.decoder_layers)
         self.names = [f"self_{kind}.{layer}" for kind in ("key", "value") for layer in layers]
@@ -73,6 +78,6 @@ class OrtPrefill:
     def _read(self, tokens: npt.NDArray[np.int64]) -> Mapping[str, Float32]:
         """Of documents that run together."""
         found = {name: np.zeros((len(tokens), *self.empty), np.float32) for name in self.names}
-        for start in range(0, tokens.shape[1], _RUN_TOKENS):
-            found, _ = self.run(tokens[:, start : start + _RUN_TOKENS], found)
+        for start in range(0, tokens.shape[1], self.run_tokens):
+            found, _ = self.run(tokens[:, start : start + self.run_tokens], found)
         return found
