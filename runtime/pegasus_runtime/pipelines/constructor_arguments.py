@@ -28,6 +28,7 @@ _ADVICE: Mapping[str, tuple[tuple[object, ...], str]] = {
     "modelcard": ((), "leave it out"),
     "pipeline_class": ((), "leave it out, and call the class itself"),
     "processor": ((), _OWN),
+    "token": ((), "leave it out, and set HF_TOKEN"),
     "torch_dtype": (("auto",), _PRECISION),
     "trust_remote_code": ((True, False), "leave it out: no code of a checkpoint is run"),
     "use_fast": ((True, False), "leave it out: there is one tokenizer"),

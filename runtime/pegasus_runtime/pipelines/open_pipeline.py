@@ -96,7 +96,7 @@ def pipeline(task: str, model: Any = None, **keywords: Any) -> Any:
         near = did_you_mean(str(task), known) or f": pass one of {', '.join(known)}"
         raise OptionsError(f"task is {task!r}, which is no pipeline here{near}")
     kind = _KINDS[name]
-    names = {*inspect.signature(kind.model.load).parameters} - {"folder"}
+    names = {*list(inspect.signature(kind.model.load).parameters)[1:]}  # but what is to be loaded
     given = without_constructor_arguments(model, keywords, taken_by_load=names)
     load_options = {key: given.pop(key) for key in names & given.keys()}
     if isinstance(model, kind.model):

@@ -94,10 +94,11 @@ class TextToTextPipeline:
         call = self._call(keywords)
         check_texts("inputs", inputs)
         if isinstance(inputs, str):
-            return next(self._run([inputs], call))
+            return next(self._run([self._encode(inputs, call)], call))
+        encodings = self._encode_each(inputs, call)
         if not isinstance(inputs, list):
-            return self._run(inputs, call, window=call.batch_size or 1)
-        results = list(self._run(inputs, call))
+            return self._run(encodings, call, window=call.batch_size or 1)
+        results = list(self._run(list(encodings), call))  # a bad text is told before any is run
         return [only for (only,) in results] if _are_single(results) else results
 
     def _call(self, keywords: dict[str, Any]) -> _Call:
@@ -113,25 +114,25 @@ class TextToTextPipeline:
         )
 
     def _run(
-        self, texts: Iterable[str], call: _Call, *, window: int = WINDOW_DOCUMENTS
+        self, encodings: Iterable[Encoding], call: _Call, *, window: int = WINDOW_DOCUMENTS
     ) -> Iterator[Records]:
         found = self.model.summarize_each(
-            self._encode_each(texts, call),
-            call.options,
-            batch_size=call.batch_size,
-            window=window,
+            encodings, call.options, batch_size=call.batch_size, window=window
         )
         return (self._records(each, call) for each in found if isinstance(each, Summary))
 
     def _encode_each(self, texts: Iterable[str], call: _Call) -> Iterator[Encoding]:
         for number, text in enumerate(texts):
             try:
-                encoding = self.model.encode(self._with_prefix(text), truncate=call.truncate)
+                yield self._encode(text, call)
             except InputError as err:
                 raise InputError(f"text {number}: {err}") from err
-            if self.task == "summarization":
-                self._tell_odd_lengths(len(encoding.token_ids), call.options)
-            yield encoding
+
+    def _encode(self, text: str, call: _Call) -> Encoding:
+        encoding = self.model.encode(self._with_prefix(text), truncate=call.truncate)
+        if self.task == "summarization":
+            self._tell_odd_lengths(len(encoding.token_ids), call.options)
+        return encoding
 
     def _with_prefix(self, text: str) -> str:
         return self._prefix + text if self._prefix and isinstance(text, str) and text else text
