@@ -21,7 +21,10 @@ from pegasus_runtime.spelling import find_nearest
 
 __all__ = ["Defaults", "clean_defaults"]
 
-_OPTIONS: Final = frozenset(each.name for each in fields(GenerationOptions)) - {"seed"}
+_OPTIONS: Final = frozenset(each.name for each in fields(GenerationOptions)) - {
+    "seed",
+    "eos_token_id",
+}
 _COUNTS: Final = (
     "num_beams",
     "max_length",

@@ -1,5 +1,6 @@
 """A file written anew: it is whole at any time, and no link is followed to another."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,9 +21,12 @@ def replace_file(path: Path, data: bytes) -> None:
 def replacing_file(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` to write to, of a name that nobody can guess; at the end it gets `path`.
 
-    A link of that name is replaced, not what it leads to. Raises: OSError, and leaves `path` as it
-    was, as does whatever ends the block.
+    A link of that name is replaced, not what it leads to. What is neither a file nor a link stays:
+    who may write to /dev could put a file in the place of /dev/null. Raises: OSError, and leaves
+    `path` as it was, as does whatever ends the block.
     """
+    if os.path.lexists(path) and not (path.is_symlink() or path.is_file()):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     unfinished = path.with_name(f".{secrets.token_hex(8)}.pegasus-unfinished")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     flags |= getattr(os, "O_BINARY", 0)

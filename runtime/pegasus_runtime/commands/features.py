@@ -72,11 +72,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _check_output(output: Path) -> None:
     """Before anything is loaded. Raises: OptionsError."""
     try:
-        is_folder, has_place = output.is_dir(), output.parent.is_dir()
+        is_other = output.exists() and not output.is_file()
+        has_place = output.parent.is_dir()
     except (OSError, ValueError) as err:
         raise OptionsError(f"--output {output} cannot be: {err}: choose another file") from err
-    if is_folder or not output.name or not has_place:
-        what = "is a folder" if is_folder or not output.name else "lies in no folder"
+    if is_other or not has_place:
+        what = "is there and no file" if is_other else "lies in no folder"
         raise OptionsError(f"--output {output} {what}: name a file in a folder that there is")
 
 

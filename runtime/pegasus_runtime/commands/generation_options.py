@@ -135,6 +135,7 @@ def _add_token_options(group: argparse._ArgumentGroup) -> None:
         metavar="IDS=X",
         help="add X to the score of a sequence's end, as in 413,615=-2.5; may be given again",
     )
+    add("--eos-token-id", type=_token_ids, metavar="IDS", help="each ends a text")
     add("--suppress-tokens", type=_token_ids, metavar="IDS", help="never generated")
     add("--begin-suppress-tokens", type=_token_ids, metavar="IDS", help="not generated first")
     add("--forced-bos-token-id", type=int, metavar="ID", help="generated first")

@@ -25,7 +25,7 @@ SAMPLING_OPTIONS = (
 )
 """What has no effect unless tokens are drawn."""
 
-_CALLERS_OWN = {"seed", "decoder_input_ids", "token_scores"}
+_CALLERS_OWN = {"seed", "decoder_input_ids", "token_scores", "eos_token_id"}
 _OFF_BELOW_ZERO = (
     "min_length",
     "min_new_tokens",

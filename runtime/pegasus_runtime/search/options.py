@@ -67,6 +67,8 @@ class GenerationOptions:
     """The first generated token."""
     forced_eos_token_id: int | Sequence[int] | None = None
     """The token at max_length; overrides min_length; an empty sequence is off."""
+    eos_token_id: int | Sequence[int] | None = None
+    """Tokens of which each ends a text, in place of the bundle's; an empty sequence is none."""
     num_return_sequences: int | None = None
     """Hypotheses per document: at most num_beams, or any number of samples."""
     do_sample: bool | None = None
@@ -133,10 +135,12 @@ class GenerationOptions:
 
     def _check_token_ids(self) -> None:
         check_integer("forced_bos_token_id", self.forced_bos_token_id, 0)
-        if isinstance(self.forced_eos_token_id, Integral):
-            check_integer("forced_eos_token_id", self.forced_eos_token_id, 0)
-        else:
-            check_tokens("forced_eos_token_id", self.forced_eos_token_id)
+        for name in ("forced_eos_token_id", "eos_token_id"):
+            value = getattr(self, name)
+            if isinstance(value, Integral):
+                check_integer(name, value, 0)
+            else:
+                check_tokens(name, value)
         for name in ("suppress_tokens", "begin_suppress_tokens", "decoder_input_ids"):
             check_tokens(name, getattr(self, name))
         check_words("bad_words_ids", self.bad_words_ids)

@@ -1,7 +1,7 @@
 """Options, the bundle's defaults and Hugging Face's rules, resolved into concrete settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from pegasus_runtime.bundle import Manifest
@@ -68,6 +68,8 @@ def resolve_options(
     it. Raises OptionsError for what cannot be met.
     """
     explicit = _explicit(options)
+    if options.eos_token_id is not None:
+        tokens = replace(tokens, eos=tuple(dict.fromkeys(_listed(options.eos_token_id))))
     if continued_tokens and options.decoder_input_ids:
         raise OptionsError(
             "decoder_input_ids is how summaries begin, and this continues prompts: leave it out"
@@ -146,8 +148,7 @@ def _settings_from_options(
     suppressed = set(merged.suppress_tokens or ())
     if begin_length == max_length - 1:
         suppressed |= set(merged.begin_suppress_tokens or ())
-    forced_eos = _value_or(merged.forced_eos_token_id, ())
-    forced_eos_ids = set(forced_eos if isinstance(forced_eos, Sequence) else [forced_eos])
+    forced_eos_ids = set(_listed(_value_or(merged.forced_eos_token_id, ())))
     decay = merged.exponential_decay_length_penalty
     return SearchSettings(
         prompt=prompt,
@@ -194,6 +195,10 @@ def _settings_from_options(
 
 def _value_or(value: Any, default: Any) -> Any:
     return default if value is None else value
+
+
+def _listed(value: int | Sequence[int]) -> Sequence[int]:
+    return value if isinstance(value, Sequence) else [value]
 
 
 def _prompt(prefix: Sequence[int], tokens: SpecialTokens) -> tuple[int, ...]:

@@ -214,7 +214,7 @@ class TextGenerator(Closing["Engine"]):
         """
         check_several("prompts", prompts, expected="one list of token ids per prompt")
         self.resolve(options)
-        engine = self._open_engine()
+        engine, prompts = self._open_engine(), list(prompts)
         for number, prompt in enumerate(prompts):
             check_prompt(number, prompt, self.bundle.manifest)
             try:

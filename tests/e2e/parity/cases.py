@@ -193,13 +193,17 @@ def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[li
 def _random_prompts(
     rng: np.random.Generator, generator: TextGenerator, options: GenerationOptions | None
 ) -> tuple[GenerationOptions | None, list[list[int]]]:
-    """Prompts that leave room, for options that count them or, in half of the cases, do not."""
+    """Prompts that leave room, for options that count them or, in half of the cases, do not; some
+    end in tokens of their own."""
     manifest = generator.bundle.manifest
     longest = generator.resolve(options).max_length
     if options is not None and options.max_length is not None and rng.random() < 0.5:
         options = replace(options, max_length=None, max_new_tokens=longest - 1)
         longest = manifest.limits.max_target_tokens - longest + 1
     vocab_size = manifest.architecture.vocab_size
+    if options is not None and rng.random() < 0.3:
+        ends = rng.integers(1, vocab_size, int(rng.integers(1, 4)))
+        options = replace(options, eos_token_id=ends.tolist())
     lengths = rng.integers(1, longest, int(rng.integers(1, MAX_DOCUMENTS + 1)))
     lengths[1:] = np.where(rng.random(len(lengths) - 1) < 0.5, lengths[0], lengths[1:])
     prompts = [rng.integers(2, vocab_size, length).tolist() for length in lengths]

@@ -26,6 +26,16 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "kernels").read_bytes() == b"mine"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="has no named pipes")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "null"
+    os.mkfifo(path)  # a device needs rights
+    with pytest.raises(OSError, match="not a regular file"):
+        replace_file(path, b"new")
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "kernels"
     path.mkdir()

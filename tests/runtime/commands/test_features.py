@@ -1,6 +1,7 @@
 """pegasus-features: what it writes, and what it refuses."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,10 +88,11 @@ def test_documents_of_no_use_leave_the_others_or_the_file_that_was_there(
     ]
 
 
-@pytest.mark.parametrize("place", [".", "none/out.npz", "x" * 300])
+@pytest.mark.parametrize("place", [".", "none/out.npz", "x" * 300, "pipe"])
 def test_an_output_that_cannot_be_is_refused_before_anything_is_loaded(
     run: Run, tmp_path: Path, place: str
 ) -> None:
+    os.mkfifo(tmp_path / "pipe")
     code, out, err = run("no-bundle", "--output", f"{tmp_path}/{place}", stdin=TEXTS[0])
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"pegasus-features: error: --output {tmp_path}")

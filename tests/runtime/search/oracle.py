@@ -66,6 +66,7 @@ def run_oracle(
 
     Without the start token, or the prompt of a decoder alone: then sources are of one length.
     """
+    eos = eos if options.eos_token_id is None else tuple(options.eos_token_id)  # type: ignore[arg-type]
     output, prompt_length = ask(model, sources, options, eos=eos)
     first = 1 if model.config.is_encoder_decoder else prompt_length
     scores = getattr(output, "sequences_scores", None)
@@ -91,7 +92,7 @@ def ask(
     pad = model.config.pad_token_id
     input_ids = torch.tensor([[*source, *[pad] * (longest - len(source))] for source in sources])
     mask = torch.tensor([[1] * len(source) + [0] * (longest - len(source)) for source in sources])
-    arguments = oracle_arguments(options)
+    arguments = {**oracle_arguments(options), "eos_token_id": list(eos)}
     prefix = arguments.get("decoder_input_ids", torch.tensor([[]]))
     start = model.generation_config.decoder_start_token_id
     prompt_length = prefix.shape[1] + (prefix[:, :1].tolist() != [[start]])
@@ -104,7 +105,6 @@ def ask(
         output = model.generate(
             input_ids=input_ids,
             attention_mask=mask,
-            eos_token_id=list(eos),
             return_dict_in_generate=True,
             output_scores=True,
             **arguments,

@@ -133,6 +133,16 @@ def test_a_forced_bos_moves_begin_suppress_tokens_by_one() -> None:
     assert moved.begin_suppress_length == 2
 
 
+def test_a_caller_says_what_ends_a_text() -> None:
+    assert resolve().tokens.eos == (1,)
+    assert resolve(eos_token_id=9).tokens.eos == (9,)
+    assert resolve(eos_token_id=[9, 4, 9], num_beams=2).tokens.eos == (9, 4)
+    assert resolve(eos_token_id=[9, 4, 9], num_beams=2).num_candidates == 6
+    assert resolve(eos_token_id=[]).tokens.eos == ()
+    with pytest.raises(OptionsError, match="eos has token 999999, the vocabulary ends at"):
+        resolve(eos_token_id=[999999])
+
+
 def test_of_several_forced_eos_only_those_not_suppressed_are_left() -> None:
     settings = resolve(forced_eos_token_id=[9, 1, 4], suppress_tokens=[4])
     assert settings.forced_eos_token_ids == (1, 9)

@@ -68,9 +68,10 @@ def test_prompts_of_unequal_lengths_are_each_continued_as_alone(generator: TextG
     assert together == [generator.generate(prompt, OPTIONS) for prompt in PROMPTS]
     assert list(generator.generate_each(iter(PROMPTS), OPTIONS, window=2)) == together
     ids = [each.prompt_ids for each in together]
-    assert [best.token_ids for best, *_ in generator.generate_ids(ids, OPTIONS)] == [
-        each.token_ids for each in together
-    ]
+    for given in (ids, iter(ids)):
+        assert [best.token_ids for best, *_ in generator.generate_ids(given, OPTIONS)] == [  # type: ignore[arg-type]
+            each.token_ids for each in together
+        ]
     assert generator.generate([]) == []
 
 
