@@ -100,12 +100,17 @@ def check_same(ours: Any, theirs: Any) -> None:
         assert list(ours) == list(theirs)
         for key in ours:
             check_same(ours[key], theirs[key])
+    elif isinstance(ours, list) and ours and isinstance(ours[0], float):
+        # Hidden states of a token, where the tiny checkpoints amplify what differs by rounding:
+        # those of one that does not are compared by the tests of FeatureExtractor, at 2e-5.
+        limit = 1e-4 * max(1.0, *map(abs, theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=limit)
     elif isinstance(ours, list):
         assert len(ours) == len(theirs)
         for one, other in zip(ours, theirs, strict=True):
             check_same(one, other)
     elif isinstance(ours, float):
-        assert ours == pytest.approx(theirs, rel=2e-4, abs=2e-5)
+        assert ours == pytest.approx(theirs, rel=2e-4, abs=2e-6)
     else:
         assert ours == theirs
 

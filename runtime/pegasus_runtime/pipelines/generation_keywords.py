@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 DEFAULT_MAX_LENGTH = 20
 """GenerationConfig's: a checkpoint that has it is as one that has none."""
-_TOKEN_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+_TOKEN_IDS = ("pad_token_id", "bos_token_id", "decoder_start_token_id")
 _NO_EFFECT: Mapping[str, tuple[object, ...]] = {
     "diversity_penalty": (0,),
     "low_memory": (True, False),
@@ -128,12 +128,11 @@ def _without_what_is_so_anyway(manifest: Manifest, given: Mapping[str, Any]) -> 
 
 
 def _check_token_id(manifest: Manifest, name: str, value: Any) -> None:
-    ids = manifest.token_ids
-    own: Any = ids.eos_token_ids if name == "eos_token_id" else (getattr(ids, name),)
-    if tuple(value if isinstance(value, list | tuple) else [value]) != tuple(own):
+    own = getattr(manifest.token_ids, name)
+    if value != own:
         raise OptionsError(
-            f"{name} is {value!r}, the bundle has {', '.join(map(str, own))}: set it in the "
-            "checkpoint's generation_config.json, and export it again"
+            f"{name} is {value!r}, the bundle has {own}: set it in the checkpoint's "
+            "generation_config.json, and export it again"
         )
 
 

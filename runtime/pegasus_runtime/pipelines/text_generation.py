@@ -33,6 +33,7 @@ _OWN = (
     "return_tensors",
     "return_text",
     "skip_special_tokens",
+    "stop_sequence",
     "truncation",
 )
 _DEFAULTS = PipelineDefaults(settings={"do_sample": True, "temperature": 0.7})
@@ -77,7 +78,8 @@ class TextGenerationPipeline:
         (False leaves the prompt out), return_tensors (generated_token_ids in place of the text, the
         prompt's first), prefix (before every prompt, and not returned), add_special_tokens (False
         leaves out the EOS that the tokenizer ends a prompt with), handle_long_generation ("hole"
-        drops the beginning of a prompt that leaves too little room), clean_up_tokenization_spaces
+        drops the beginning of a prompt that leaves too little room), stop_sequence (each of its
+        tokens ends a text), clean_up_tokenization_spaces
         (False keeps spaces before punctuation). num_workers has no effect, and truncation none
         either: a prompt that was cut to the limit would leave no room.
         Raises: InputError, OptionsError, EngineError.
@@ -97,6 +99,9 @@ class TextGenerationPipeline:
             raise OptionsError(
                 f"handle_long_generation is {own['handle_long_generation']!r}, expected 'hole'"
             )
+        if "stop_sequence" in own:
+            stops = self.model.encode(own["stop_sequence"], add_special_tokens=False)
+            given["eos_token_id"] = stops.token_ids
         is_truncating(own.get("truncation", False))  # what is no such value is refused
         if not own.get("skip_special_tokens", True):
             raise OptionsError("skip_special_tokens is False, which is not offered: leave it out")

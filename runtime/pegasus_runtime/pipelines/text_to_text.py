@@ -42,6 +42,7 @@ _OWN = (
     "num_workers",
     "return_tensors",
     "return_text",
+    "stop_sequence",
     "truncation",
 )
 _DEFAULTS = PipelineDefaults(settings={"num_beams": 4})
@@ -86,9 +87,9 @@ class TextToTextPipeline:
         Options of generation go by their names in `GenerationOptions`; besides: truncation (cut a
         text that is over the bundle's limit, rather than raise), batch_size (so many run together;
         without it as many of a list as memory allows), clean_up_tokenization_spaces (no space
-        before punctuation), return_tensors (summary_token_ids or generated_token_ids, NumPy's
-        int64, start token included, in place of the text); return_text and num_workers have no
-        effect, as there.
+        before punctuation), stop_sequence (whose first token ends a text), return_tensors
+        (summary_token_ids or generated_token_ids, NumPy's int64, start token included, in place of
+        the text); return_text and num_workers have no effect, as there.
         Raises: InputError, OptionsError, EngineError.
         """
         call = self._call(keywords)
@@ -105,6 +106,8 @@ class TextToTextPipeline:
         given = drop_none({**self._keywords, **drop_none(keywords)})
         check_known(given, _OWN, GENERATION_KEYWORDS)
         own = {name: given.pop(name) for name in _OWN if name in given}
+        if "stop_sequence" in own:
+            given["eos_token_id"] = self._first_token(own["stop_sequence"])
         return _Call(
             options=generation_options(self.model.bundle.manifest, self.task, _DEFAULTS, given),
             truncate=is_truncating(own.get("truncation", False)),
@@ -112,6 +115,12 @@ class TextToTextPipeline:
             clean_up_spaces=bool(own.get("clean_up_tokenization_spaces", False)),
             batch_size=own.get("batch_size"),
         )
+
+    def _first_token(self, stop_sequence: str) -> int:
+        ids = self.model.encode_prefix(stop_sequence)
+        if len(ids) > 1:
+            _LOG.warning("stop_sequence has %s tokens, of which the first ends a text", len(ids))
+        return ids[0]
 
     def _run(
         self, encodings: Iterable[Encoding], call: _Call, *, window: int = WINDOW_DOCUMENTS

@@ -25,7 +25,7 @@ class Case:
 OPTION_SETS: tuple[dict[str, Any], ...] = (
     {},
     {"min_length": 12, "max_length": 30, "truncation": True},
-    {"num_beams": 1, "do_sample": False, "return_text": True},
+    {"num_beams": 1, "do_sample": False, "return_text": True, "stop_sequence": "in the"},
     {"num_beams": 6, "length_penalty": 2.0, "no_repeat_ngram_size": 3, "early_stopping": True},
     {"num_return_sequences": 3, "clean_up_tokenization_spaces": True},
     {"return_tensors": True, "num_return_sequences": 2},
@@ -131,7 +131,7 @@ _PROMPTS: tuple[tuple[Any, dict[str, Any]], ...] = (
     (SHORT, {"return_full_text": False}),
     (SHORT, {"return_tensors": True}),
     (SHORT, {"max_length": 60}),
-    (SHORT, {"max_length": 60, "num_beams": 1}),
+    (SHORT, {"max_length": 60, "num_beams": 1, "stop_sequence": "boat"}),
     (SHORT, {"num_return_sequences": 3, "max_new_tokens": 8}),
     (SHORT, {"num_return_sequences": 3, "return_tensors": True}),
     (SHORT, {"add_special_tokens": False}),

@@ -139,7 +139,7 @@ def test_a_prefix_of_the_checkpoint_stands_before_every_text(summarizer: Summari
         ({"guidance_scale": 2.0}, "^guidance_scale is 2.0, which is not offered: leave it out$"),
         ({"num_beam_groups": 2}, "^num_beam_groups is 2, which is not offered: leave it out$"),
         ({"output_scores": True}, "^output_scores is True, which is not offered: leave it out$"),
-        ({"eos_token_id": 5}, "^eos_token_id is 5, the bundle has 1: set it in the checkpoint's"),
+        ({"pad_token_id": 5}, "^pad_token_id is 5, the bundle has 0: set it in the checkpoint's"),
         ({"generation_config": {}}, "^generation_config is dict, expected GenerationOptions: or"),
         ({"num_beams": 0}, "^num_beams is 0, expected an integer from 1 up"),
     ],
@@ -176,6 +176,15 @@ def test_sampling_options_without_sampling_are_told_and_left_out(
 ) -> None:
     assert pipe(TEXTS[0], temperature=0.0, top_p=0.5) == pipe(TEXTS[0])
     assert "temperature, top_p has no effect without do_sample=True" in caplog.messages
+
+
+def test_the_first_token_of_a_stop_sequence_ends_a_text(
+    pipe: TextToTextPipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = pipe(TEXTS[0], num_beams=1)[0]["summary_text"].split()
+    stopped = pipe(TEXTS[0], num_beams=1, stop_sequence=f"{words[0]} {words[1]}")
+    assert len(stopped[0]["summary_text"]) <= len(words[0])
+    assert "of which the first ends a text" in caplog.text
 
 
 def test_odd_lengths_are_told(pipe: TextToTextPipeline, caplog: pytest.LogCaptureFixture) -> None:
