@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.pipelines.keywords import check_known, drop_none, is_truncating
 from pegasus_runtime.pipelines.pipeline_inputs import check_texts, in_groups
 from pegasus_runtime.tasks.feature_extractor import FeatureExtractor
@@ -48,6 +49,7 @@ class FeatureExtractionPipeline:
     def _given(self, keywords: dict[str, Any]) -> dict[str, Any]:
         given = drop_none({**self._keywords, **drop_none(keywords)})
         check_known(given, _OWN)
+        check_count("batch_size", given.get("batch_size", 1))
         inner = given.pop("tokenize_kwargs", {})
         if others := [name for name in inner if name != "truncation"]:
             raise OptionsError(

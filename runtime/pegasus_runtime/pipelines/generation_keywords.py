@@ -68,9 +68,9 @@ def task_settings(manifest: Manifest, task: str) -> dict[str, Any]:
 
 
 def own_max_length(manifest: Manifest, given: Mapping[str, Any]) -> int | None:
-    """What the caller set, or else the checkpoint."""
+    """What the caller set, or else the checkpoint. Raises: OptionsError."""
     if given.get("max_length") is not None:
-        return int(given["max_length"])
+        return GenerationOptions(max_length=given["max_length"]).max_length  # checked
     own: Any = manifest.generation.get("max_length")
     return None if own in (None, DEFAULT_MAX_LENGTH) else int(own)
 

@@ -28,6 +28,7 @@ _OWN = (
     "padding",
     "top_k",
 )
+_COUNTS = {"top_k": 1, "max_answer_len": 1, "max_seq_len": 1, "doc_stride": 0}
 _LONGEST_WINDOW = 384
 _LARGEST_OVERLAP = 128
 
@@ -92,9 +93,10 @@ class QuestionAnsweringPipeline:
     def _call(self, keywords: dict[str, Any]) -> _Call:
         given = drop_none({**self._keywords, **drop_none(keywords)})
         check_known(given, _OWN)
-        for name in ("top_k", "max_answer_len", "max_seq_len"):
-            if not isinstance(given.get(name, 1), int) or given.get(name, 1) < 1:
-                raise OptionsError(f"{name} is {given[name]!r}, expected at least 1")
+        for name, least in _COUNTS.items():
+            value = given.get(name, least)
+            if not isinstance(value, int) or value < least:
+                raise OptionsError(f"{name} is {value!r}, expected at least {least}")
         limit = self.model.bundle.manifest.limits.max_source_tokens
         most = given.get("max_seq_len", min(limit, _LONGEST_WINDOW))
         if most > limit:

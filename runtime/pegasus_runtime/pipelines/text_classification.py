@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pegasus_runtime.bundle import Activation
 from pegasus_runtime.errors import InputError, OptionsError
+from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.pipelines.keywords import check_known, drop_none, is_truncating
 from pegasus_runtime.pipelines.pipeline_inputs import check_texts, in_groups
 from pegasus_runtime.tasks.text_classifier import TextClassifier, activate
@@ -99,6 +100,8 @@ class TextClassificationPipeline:
         classifier = self.model.bundle.manifest.classifier
         assert classifier is not None  # TextClassifier.load has looked
         max_tokens = given.get("max_length")
+        for name in ("batch_size", "max_length"):
+            check_count(name, given.get(name, 1))
         return _Call(
             top_k=top_k,
             sorts=sorts,

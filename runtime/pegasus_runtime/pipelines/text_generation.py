@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from pegasus_runtime.errors import InputError, OptionsError
+from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.pipelines.generation_keywords import (
     GENERATION_KEYWORDS,
     PipelineDefaults,
@@ -102,6 +103,8 @@ class TextGenerationPipeline:
         if "stop_sequence" in own:
             stops = self.model.encode(own["stop_sequence"], add_special_tokens=False)
             given["eos_token_id"] = stops.token_ids
+        check_count("batch_size", own.get("batch_size", 1))
+        generation_options(self.model.bundle.manifest, self.task, _DEFAULTS, given)  # are they any
         is_truncating(own.get("truncation", False))  # what is no such value is refused
         if not own.get("skip_special_tokens", True):
             raise OptionsError("skip_special_tokens is False, which is not offered: leave it out")

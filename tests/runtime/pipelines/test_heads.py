@@ -25,7 +25,7 @@ def pipe(tiny_bundle: Callable[..., Path]) -> Callable[[str], Any]:
     architectures = {
         "text-classification": "BigBirdPegasusForSequenceClassification",
         "question-answering": "BigBirdPegasusForQuestionAnswering",
-        "feature-extraction": "BigBirdPegasusModel",
+        "feature-extraction": "PegasusModel",
         "text-generation": "PegasusForCausalLM",
     }
     untyped: Any = pipeline
@@ -83,6 +83,18 @@ def test_generation_samples_unless_it_is_told_not_to(pipe: Callable[[str], Any])
             OptionsError,
             "^padding is 'max_length', which has no effect: leave it out$",
         ),
+        (
+            "text-classification",
+            SHORT,
+            {"max_length": "a"},
+            OptionsError,
+            "^max_length is 'a', exp",
+        ),
+        ("text-classification", SHORT, {"batch_size": 0}, OptionsError, "^batch_size is 0, expect"),
+        ("feature-extraction", SHORT, {"batch_size": 0}, OptionsError, "^batch_size is 0, expect"),
+        ("text-generation", SHORT, {"batch_size": 0}, OptionsError, "^batch_size is 0, expect"),
+        ("text-generation", SHORT, {"max_length": "a"}, OptionsError, "^max_length is 'a', expec"),
+        ("text-generation", SHORT, {"min_length": "a"}, OptionsError, "^min_length is 'a', expec"),
         ("text-classification", {"txt": "a"}, {}, InputError, "^input has txt, expected text, and"),
         ("question-answering", [{"a": "b"}], {}, InputError, "^input is no dictionary of question"),
         ("feature-extraction", SHORT, {"layers": 2}, OptionsError, "^layers is no option of this"),
@@ -179,6 +191,8 @@ def test_what_cannot_be_met_is_refused(
         ),
         ({"question": "", "context": "a"}, InputError, "^question: text is empty"),
         ({"top_k": 0}, OptionsError, "^top_k is 0, expected at least 1$"),
+        ({"doc_stride": -1}, OptionsError, "^doc_stride is -1, expected at least 0$"),
+        ({"max_seq_len": "a"}, OptionsError, "^max_seq_len is 'a', expected at least 1$"),
         ({"max_seq_len": 97}, OptionsError, "^max_seq_len is 97, the bundle takes 96 tokens"),
     ],
 )

@@ -141,6 +141,8 @@ def test_a_prefix_of_the_checkpoint_stands_before_every_text(summarizer: Summari
         ({"output_scores": True}, "^output_scores is True, which is not offered: leave it out$"),
         ({"pad_token_id": 5}, "^pad_token_id is 5, the bundle has 0: set it in the checkpoint's"),
         ({"generation_config": {}}, "^generation_config is dict, expected GenerationOptions: or"),
+        ({"max_length": "a"}, "^max_length is 'a', expected an integer"),
+        ({"batch_size": 0}, "^batch_size is 0, expected"),
         ({"num_beams": 0}, "^num_beams is 0, expected an integer from 1 up"),
     ],
 )
