@@ -54,6 +54,7 @@ CHECKPOINTS: Mapping[str, dict[str, object]] = {
     },
     "labels": {"architecture": "BigBirdPegasusForSequenceClassification"},
     "answers": {"architecture": "BigBirdPegasusForQuestionAnswering"},
+    "stories": {"architecture": "PegasusForCausalLM"},
 }
 _PLANS = ("--target", "trt-rtx", "--onnx-only", "--num-beams", "4", "--max-batch", "2")
 BUNDLES: Mapping[str, BundleKind] = {
@@ -67,6 +68,9 @@ BUNDLES: Mapping[str, BundleKind] = {
     "plans": BundleKind(checkpoint="pegasus", export=_PLANS, arguments=("--provider", "cpu")),
     "labels": BundleKind(checkpoint="labels", command="classify"),
     "answers": BundleKind(checkpoint="answers", command="answer"),
+    "stories": BundleKind(
+        checkpoint="stories", command="generate", arguments=("--max-new-tokens", "8")
+    ),
 }
 FORMATS = ("flax", "h5", "tf1-pegasus")
 """Checkpoints of other frameworks, which the tests of their readers have; without a tokenizer."""

@@ -70,6 +70,8 @@ def arguments_for(bases: Bases, name: str, folder: Path) -> list[str]:
     kind = BUNDLES[name]
     question = ["Who sold a red boat?"] if kind.command == "answer" else []
     documents = [str(bases.document(each)) for each in ("short", "other")]
+    if kind.command == "generate":
+        documents = [f"--file={each}" for each in documents]
     first = [str(folder), *question, *documents]
     return [*first, "--json", "--threads", "1", *kind.arguments]
 

@@ -24,6 +24,7 @@ MODULES = {
     "answer": "pegasus_runtime.commands.answer",
     "export": "pegasus_export.command.main",
     "build": "pegasus_engines.command.build",
+    "generate": "pegasus_runtime.commands.generate",
 }
 _CODES = (0, 1, 2, 129, 130, 143)
 

@@ -23,6 +23,7 @@ _BUNDLES = {
     "classify": ("labels",),
     "answer": ("answers",),
     "build": ("plans",),
+    "generate": ("stories",),
 }
 _FIELDS = {"classify": 3}
 """Of a line of text."""
@@ -44,7 +45,7 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     place.mkdir()
     (place / "loop").symlink_to("loop")
     os.chdir(place)
-    command = rng.choices(tuple(MODULES), weights=(12, 3, 3, 2, 1))[0]
+    command = rng.choices(tuple(MODULES), weights=(12, 3, 3, 2, 1, 3))[0]
     arguments, documents = _draw_arguments(bases, place, command, rng)
     options = draw_options(command, rng)
     shown = [each if len(each) < 60 else f"{each[:50]}...({len(each)})" for each in options]
@@ -78,8 +79,11 @@ def _draw_arguments(
         bundle = rng.choice(("", "\udcff", "loop", "loop/x", "x" * 300, "/dev/null", "/proc/self"))
     documents = draw_documents(bases, place, rng)
     question = ["Who sold a boat?"] if command == "answer" else []
+    names = documents.names
+    if command == "generate":
+        names = ["--max-new-tokens=8", *(f"--file={each}" for each in names)]
     as_json = ["--json"] if rng.random() < 0.6 else []
-    return [bundle, *question, *documents.names, "--threads=1", *as_json], documents
+    return [bundle, *question, *names, "--threads=1", *as_json], documents
 
 
 def _judge(found: Call, documents: Documents) -> tuple[Verdict, str]:

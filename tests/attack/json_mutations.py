@@ -24,7 +24,10 @@ _KINDS = (
     ("int8", "float16", "float32", "float64", "int64", "bfloat16", "bool", "uint8", "F32", "F16"),
     ("F32", "F16", "BF16", "F64", "I8", "I64", "BOOL", "U8", "F8_E4M3"),
     ("ort", "onnx", "trt", "trt-rtx"),
-    ("summarization", "feature-extraction", "text-classification", "question-answering"),
+    (
+        *("summarization", "feature-extraction", "text-generation"),
+        *("text-classification", "question-answering"),
+    ),
     ("relu", "gelu", "gelu_new", "swish", "softmax", "sigmoid", "none"),
     ("full", "block_sparse", "original_full", "hf-eval", "seeded"),
 )

@@ -123,7 +123,7 @@ def find_kind(
         if task != "summarization":
             raise UnsupportedError(
                 f"target {target} at {precision} is for summarization, not for {task}: "
-                "use --target onnx, or --target ort in fp32"
+                "use --target onnx, or --target ort in fp32, int8 or int4"
             )
         return BundleKind(
             graphs=partial(trt.seq2seq_graphs, num_beams=num_beams, with_plugin=with_plugin),

@@ -22,8 +22,8 @@ EXACTNESS = "exactness"
 USUAL_CASES = {
     ("pegasus", "ort"): 60,
     ("bigbird", "ort"): 20,
-    ("causal", "ort"): 6,
-    ("bigbird-causal", "ort"): 3,
+    ("causal", "ort"): 4,
+    ("bigbird-causal", "ort"): 2,
     ("pegasus", "trt-rtx"): 2,
     ("bigbird", "trt-rtx"): 2,
 }

@@ -25,6 +25,7 @@ from pegasus_export.errors import (
 )
 from pegasus_export.graphs import whole
 from pegasus_export.models.loading import load_pegasus
+from pegasus_export.request.export import PlanRequest
 from pegasus_export.request.progress import Advance, silent
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_runtime.bundle import Limits, TokenIds, open_bundle
@@ -235,6 +236,21 @@ def test_a_task_of_another_architecture_is_refused(
 ) -> None:
     match = f"^task '{task}' is not what a {architecture} does: use --task {offered}$"
     _refused(tmp_path, tiny_checkpoint(architecture), UnsupportedError, match, task=task)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        ("PegasusForCausalLM", {"precision": "fp16"}),
+        ("PegasusForCausalLM", {"target": "trt", "plans": PlanRequest(onnx_only=True)}),
+        ("PegasusModel", {"target": "trt-rtx", "plans": PlanRequest(onnx_only=True)}),
+    ],
+)
+def test_what_runs_on_a_device_is_for_summaries(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint, architecture: str, options: dict[str, Any]
+) -> None:
+    match = r"is for summarization, not for .*: use --target onnx, or --target ort in fp32, int8 or"
+    _refused(tmp_path, tiny_checkpoint(architecture), UnsupportedError, match, **options)
 
 
 def test_a_limit_on_sources_is_refused_where_there_are_none(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -21,7 +22,7 @@ from pegasus_export.stages import restore_layers as restore_layers_module
 from pegasus_export.stages.export import ExportRequest, ExportResult, export_bundle
 from pegasus_export.stages.restore_layers import LAYER_LIMITS
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
-from pegasus_runtime import Summarizer
+from pegasus_runtime import FeatureExtractor, GenerationOptions, Summarizer, TextGenerator
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, open_bundle
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
@@ -66,6 +67,7 @@ def test_fewer_bits_err_more(exported: Callable[[str], ExportResult]) -> None:
 def test_other_tasks_have_lower_precisions_too(
     tmp_path: Path, tiny_checkpoint: TinyCheckpoint, architecture: str
 ) -> None:
+    """And run in them."""
     result = export_bundle(
         ExportRequest(
             model=str(tiny_checkpoint(architecture)), output=tmp_path / "b", precision="int8"
@@ -73,6 +75,14 @@ def test_other_tasks_have_lower_precisions_too(
     )
     assert result.changes is None
     assert all(each.error > 1e-4 for each in result.measured)
+    text = tiny_sentences()[0]
+    if architecture == "PegasusModel":
+        with FeatureExtractor.load(tmp_path / "b", threads=1) as extractor:
+            assert np.isfinite(extractor.extract(text).last_hidden_state).all()
+    else:
+        with TextGenerator.load(tmp_path / "b", threads=1) as generator:
+            found = generator.generate([text, text[:9]], GenerationOptions(max_new_tokens=4))
+        assert all(0 < len(each.token_ids) <= 4 for each in found)
 
 
 def _baseline(checkpoint_folder: Path, bundle_folder: Path) -> tuple[Pegasus, Baseline]:
