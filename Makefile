@@ -14,6 +14,7 @@ DIST := dist
 DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
 CASES ?= 60
+TEXTS ?= 40
 BUNDLES ?= 5000
 ATTACK ?=
 GATE ?=
@@ -26,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -67,6 +68,9 @@ format: $(TEST_READY)  ## rewrite the sources in the house style
 
 parity: $(TEST_READY)  ## random options and checkpoints against transformers, CASES=60 for each of six runs
 	$(BIN)/python -m pytest tests/e2e/test_parity.py --parity-cases $(CASES)
+
+pipelines: $(TEST_READY) $(OPTIMUM_READY)  ## our pipelines against transformers 4.57's, TEXTS=40 with 10 sets of options each (10 min)
+	$(BIN)/python -m pytest tests/e2e/test_pipelines.py --pipeline-texts $(TEXTS)
 
 sharp: $(TEST_READY)  ## CASES=60 random checkpoints that amplify rounding: sound exports pass, damaged ones do not
 	$(BIN)/python -m pytest tests/sharp --sharp-cases $(CASES) --numprocesses 2 --dist load

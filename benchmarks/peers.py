@@ -47,6 +47,10 @@ PEERS = {
         venv=REPOSITORY / ".venv-optimum",
         constraints=REPOSITORY / "benchmarks" / "constraints-optimum.txt",
     ),
+    "langchain": Peer(
+        venv=REPOSITORY / ".venv-langchain",
+        constraints=REPOSITORY / "benchmarks" / "constraints-langchain.txt",
+    ),
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PegasusError,
     )
     from pegasus_runtime.generation.failure import Failure
+    from pegasus_runtime.pipelines.open_pipeline import pipeline
     from pegasus_runtime.search.options import GenerationOptions
     from pegasus_runtime.search.score import Hypothesis
     from pegasus_runtime.tasks.feature_extractor import FeatureExtractor, Features
@@ -52,6 +53,7 @@ __all__ = [
     "TextClassifier",
     "TextGenerator",
     "__version__",
+    "pipeline",
 ]
 
 _HOMES = {
@@ -74,6 +76,7 @@ _HOMES = {
     "Summary": "tasks.summary",
     "TextClassifier": "tasks.text_classifier",
     "TextGenerator": "tasks.text_generator",
+    "pipeline": "pipelines.open_pipeline",
 }
 
 

@@ -4,10 +4,7 @@ Optimum lives in an environment of its own (`python benchmarks/peers.py optimum`
 older transformers than the oracle.
 """
 
-import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from peers import find_peer
+from e2e.optimum_process import AskOptimum
 
 SOURCES = [[120, 131, 140, 115, 1], [110, 111, 112, 113, 114, 125, 160, 1], [150, 1]]
 LONG_SOURCES = [[*(106 + 7 * i % 80 for i in range(n)), 1] for n in (70, 41, 20)]  # full to 36
@@ -48,51 +45,6 @@ output = model(
 )
 answer = [output.last_hidden_state.tolist(), output.encoder_last_hidden_state.tolist()]
 """
-ANSWER = "answer: "  # how its line begins, as libraries print too
-SERVE = f"""
-import json, sys
-for line in sys.stdin:
-    script, request = json.loads(line)
-    scope = dict(request=request)
-    exec(script, scope)
-    print({ANSWER!r} + json.dumps(scope["answer"]), flush=True)
-"""
-AskOptimum = Callable[[str, list[Any]], Any]
-
-
-@pytest.fixture(scope="module")
-def ask_optimum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AskOptimum]:
-    """(script, its request) -> its answer, from one process: its imports take seconds."""
-    peer = find_peer("optimum")
-    if peer is None:
-        if os.environ.get("PEGASUS_EDGE_PEERS") == "required":
-            pytest.fail("Optimum's environment is missing: make test sets it up")
-        pytest.skip("Optimum's environment is missing: python benchmarks/peers.py optimum")
-    errors = tmp_path_factory.mktemp("optimum") / "errors.txt"
-    with (
-        errors.open("w") as file,
-        subprocess.Popen(
-            [peer.python, "-c", SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            text=True,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        ) as process,
-    ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def ask(script: str, request: list[Any]) -> Any:
-            process.stdin.write(json.dumps([script, request]) + "\n")
-            process.stdin.flush()
-            for line in process.stdout:
-                if line.startswith(ANSWER):
-                    return json.loads(line.removeprefix(ANSWER))
-            pytest.fail(errors.read_text())
-
-        yield ask
-        process.stdin.close()
 
 
 def padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

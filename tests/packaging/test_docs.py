@@ -53,10 +53,21 @@ PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-generate": generate._parser,
 }
 FOREIGN_OPTIONS = {"--system-site-packages", "--help"}  # in running text, not ours or everybody's
-FOREIGN_COMMANDS = ("python ", "python3 ", "make ", "cmake ", "pytest ", "trtexec ")
+FOREIGN_COMMANDS = (
+    "python ",
+    "python3 ",
+    "make ",
+    "cmake ",
+    "pytest ",
+    "trtexec ",
+    "optimum-cli ",
+    "ct2-transformers-converter ",
+)
 
 BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "xsum": "PegasusForConditionalGeneration",
+    "xsum-int4": "PegasusForConditionalGeneration",
+    "arxiv": "BigBirdPegasusForConditionalGeneration",
     "topics": "BigBirdPegasusForSequenceClassification",
     "answers": "BigBirdPegasusForQuestionAnswering",
     "features": "PegasusModel",

@@ -22,6 +22,7 @@ FLOORS: Mapping[str, Floors] = {
         ("search", "sessions"),
         ("generation",),
         ("tasks", "diagnosis"),
+        ("pipelines",),
         ("commands",),
         ("scripts",),
     ),

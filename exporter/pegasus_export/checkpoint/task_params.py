@@ -1,6 +1,7 @@
 """`task_specific_params` of a config.json: settings for one task each, which a caller may ask for.
 
-Their own task is applied by transformers' pipelines (until 4.57), over the generation settings.
+Their own task is applied by transformers' pipelines (until 4.57), over the generation settings: so
+does `pegasus_runtime.pipeline`, which finds them in the manifest.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,23 @@ from pegasus_export.checkpoint.generation import GENERATION_KEYS
 from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.spelling import did_you_mean
 
-__all__ = ["apply_task_params", "list_task_params"]
+__all__ = ["apply_task_params", "list_task_params", "pipeline_settings"]
+
+_PIPELINES = ("summarization", "text2text-generation", "text-generation")
+
+
+def pipeline_settings(config_fields: Mapping[str, Any]) -> dict[str, object]:
+    """What of a config.json changes a pipeline alone, under its own names: settings of a task that
+    is called as the pipeline is, and a prefix of every text."""
+    found: dict[str, object] = {}
+    tasks = [task for task in list_task_params(config_fields) if task in _PIPELINES]
+    if tasks:
+        given = config_fields["task_specific_params"]
+        found["task_specific_params"] = {task: given[task] for task in tasks}
+    prefix = config_fields.get("prefix")
+    if isinstance(prefix, str) and prefix:
+        found["prefix"] = prefix
+    return found
 
 
 def list_task_params(config_fields: Mapping[str, Any]) -> list[str]:

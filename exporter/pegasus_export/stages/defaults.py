@@ -10,7 +10,11 @@ from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.checkpoint.defaults import clean_defaults
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.json_object import read_json_object
-from pegasus_export.checkpoint.task_params import apply_task_params, list_task_params
+from pegasus_export.checkpoint.task_params import (
+    apply_task_params,
+    list_task_params,
+    pipeline_settings,
+)
 from pegasus_export.checkpoint.token_ids import resolve_token_ids
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.stages.try_defaults import try_settings
@@ -84,7 +88,13 @@ def settle_defaults(
     )
     return SettledDefaults(
         checkpoint=dataclasses.replace(
-            checkpoint, config=config, generation={**cleaned.values, **_named(ids.tokens, original)}
+            checkpoint,
+            config=config,
+            generation={
+                **pipeline_settings(config_fields),
+                **cleaned.values,
+                **_named(ids.tokens, original),
+            },
         ),
         original=original,
         tokens=ids.tokens,

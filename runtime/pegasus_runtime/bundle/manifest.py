@@ -234,7 +234,8 @@ class Manifest:
     precision: the recipe's name ("fp32", "int8", ...); recipe: its settings.
     tokenizer: None where the bundle takes ids only. classifier: None but for text-classification.
     plans: for targets trt and trt-rtx, None for others.
-    generation: the checkpoint's defaults, by their Hugging Face names.
+    generation: the checkpoint's defaults, by their Hugging Face names; `prefix` and
+    `task_specific_params` are there for pipelines alone.
     tools: name -> version. verification: the figures that the exporter measured.
     files: relative POSIX path -> record, of every file but the manifest; left empty by the
     exporter and filled in by `BundleWriter.commit`.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import InputError, OptionsError
-from pegasus_runtime.sessions.ort.model import OrtModel
+from pegasus_runtime.sessions.ort.model import HeadOutputs, OrtModel
 from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
@@ -100,7 +101,7 @@ class QuestionAnswerer(Closing[OrtModel]):
             raise OptionsError(f"max_answer_tokens is {max_answer_tokens}, expected at least 1")
         if not 1 <= top_k <= _MAX_TOP_K:
             raise OptionsError(f"top_k is {top_k}, expected from 1 to {_MAX_TOP_K}")
-        asked, read = self._pieces("question", question), self._pieces("text", text)
+        asked, read = self.encode_pieces("question", question), self.encode_pieces("text", text)
         kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
         source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)
         ((start_logits, end_logits),) = model.run([source])
@@ -125,7 +126,23 @@ class QuestionAnswerer(Closing[OrtModel]):
             for begin, last, score in spans
         ]
 
-    def _pieces(self, what: str, text: str) -> Pieces:
+    @property
+    def eos_token_id(self) -> int:
+        """What stands behind the text."""
+        return self._tokenizer.eos_token_id
+
+    def logits(self, sources: Sequence[Sequence[int]]) -> Iterator[HeadOutputs]:
+        """(start logits, end logits) of each source, in order: [S] each, of all its tokens.
+
+        sources: token ids of question and text in a row, with EOS. Raises: EngineError.
+        """
+        return self._open_engine().run(sources)
+
+    def encode_pieces(self, what: str, text: str) -> Pieces:
+        """Token ids of a question or a text, without EOS, and where each comes from.
+
+        Raises: InputError that says what.
+        """
         try:
             return self._tokenizer.encode_pieces(text)
         except InputError as err:

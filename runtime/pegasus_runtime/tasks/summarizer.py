@@ -348,6 +348,14 @@ class Summarizer(Closing["Engine"]):
         """
         return self._tokenizer.encode(text).token_ids[:-1]  # without EOS
 
+    def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:
+        """Text of a summary's token ids, special ones left out.
+
+        clean_up_spaces: whether those before punctuation are dropped; None: as the checkpoint
+        says. Raises: InputError for what is no token id.
+        """
+        return self._tokenizer.decode(token_ids, clean_up_spaces=clean_up_spaces)
+
     def resolve(self, options: GenerationOptions | None = None) -> SearchSettings:
         """The options over the checkpoint's defaults, concrete and checked.
 

@@ -109,13 +109,35 @@ class TextClassifier(Closing[OrtModel]):
         ]
         return results[0] if isinstance(texts, str) else results
 
-    def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
+    def logits(self, sources: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+        """[labels] of each source, in order, before they become scores.
+
+        sources: token ids, as `encode` makes them. Raises: EngineError.
+        """
+        return [logits for (logits,) in self._open_engine().run(sources)]
+
+    def encode(
+        self,
+        text: str,
+        *,
+        pair: str | None = None,
+        truncate: bool = False,
+        max_tokens: int | None = None,
+    ) -> Encoding:
+        """Token ids of a text, or of a pair in a row, within the bundle's limit, or max_tokens.
+
+        Of a pair, the longer is cut first, as in transformers. Raises: InputError.
+        """
         limit = self.bundle.manifest.limits.max_source_tokens
+        limit = limit if max_tokens is None else min(limit, max_tokens)
+        positions = self.bundle.manifest.architecture.max_position_embeddings
+        return self._tokenizer.encode(
+            text, pair=pair, max_tokens=limit, truncate=truncate, positions=positions
+        )
+
+    def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:
         try:
-            positions = self.bundle.manifest.architecture.max_position_embeddings
-            return self._tokenizer.encode(
-                text, max_tokens=limit, truncate=truncate, positions=positions
-            )
+            return self.encode(text, truncate=truncate)
         except InputError as err:
             raise InputError(f"text {number}: {err}") from err
 

@@ -243,6 +243,10 @@ class TextGenerator(Closing["Engine"]):
         """Token ids of a prompt, of any length; see `generate`. Raises: InputError."""
         return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
 
+    def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:
+        """Text of token ids; see `Summarizer.decode`."""
+        return self._tokenizer.decode(token_ids, clean_up_spaces=clean_up_spaces)
+
     def resolve(
         self, options: GenerationOptions | None = None, *, prompt_tokens: int = 1
     ) -> SearchSettings:

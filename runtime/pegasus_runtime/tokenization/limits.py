@@ -1,8 +1,27 @@
-"""What to do about a document of too many tokens, which depends on the bundle."""
+"""What to do about a document of too many tokens: which are cut, and what to say."""
 
 from pegasus_runtime.errors import InputError
 
-__all__ = ["over_limit"]
+__all__ = ["cut_longer", "over_limit"]
+
+
+def cut_longer(first: int, second: int, limit: int) -> tuple[int, int]:
+    """How many tokens of two texts are kept, so that they are within a limit together.
+
+    Source: tokenizers 0.22, utils/truncation.rs (`TruncationStrategy::LongestFirst`).
+
+    >>> cut_longer(2, 9, 8), cut_longer(9, 2, 8), cut_longer(9, 7, 9), cut_longer(9, 0, 5)
+    ((2, 6), (6, 2), (5, 4), (5, 0))
+    """
+    if first + second <= limit:
+        return first, second
+    less, more = sorted((first, second))
+    if less <= limit:
+        more = max(less, limit - less)
+    if less + more > limit:
+        less = limit // 2
+        more = limit - less
+    return (more, less) if first > second else (less, more)
 
 
 def over_limit(

@@ -30,7 +30,7 @@ from typing import Literal, TypeAlias
 from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.added_tokens import TokenFinder
-from pegasus_runtime.tokenization.limits import over_limit
+from pegasus_runtime.tokenization.limits import cut_longer, over_limit
 from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
     NEWLINE_PIECE,
     SentencePieceVocabulary,
@@ -178,12 +178,13 @@ class Tokenizer:
         self,
         text: str,
         *,
+        pair: str | None = None,
         max_tokens: int | None = None,
         truncate: bool = False,
         positions: int | None = None,
         add_special_tokens: bool = True,
     ) -> Encoding:
-        """Encode one text, ending in EOS.
+        """Encode one text, ending in EOS; with a pair, that stands between.
 
         max_tokens: the most ids allowed, EOS included; None for any number. Longer text raises, or
         with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
@@ -192,7 +193,6 @@ class Tokenizer:
         Raises: InputError if the text is no str, empty, or too long; OptionsError if max_tokens is
         below 2.
         """
-        _check_text(text)
         prefix, suffix = self._spec.prefix_ids, self._spec.suffix_ids
         if not add_special_tokens:
             prefix = suffix = ()
@@ -201,17 +201,16 @@ class Tokenizer:
             raise OptionsError(
                 f"max_tokens is {max_tokens}, expected at least {around + 1}: a token and EOS"
             )
-        ids = [] if text.isspace() else self._ids_of(_without_lone_surrogates(text))
-        if not ids:
-            raise InputError("text is empty or has only whitespace: pass text with words in it")
-        num_tokens = len(ids) + around
+        ids, others = self._checked_ids(text), [] if pair is None else self._checked_ids(pair)
+        num_tokens = len(ids) + len(others) + around
         if max_tokens is None or num_tokens <= max_tokens:
             max_tokens = num_tokens
         elif not truncate:
             raise over_limit("source", num_tokens, max_tokens, positions=positions, can_cut=True)
-        kept = ids[: max_tokens - around]
+        first, second = cut_longer(len(ids), len(others), max_tokens - around)
+        kept = ids[:first]
         return Encoding(
-            token_ids=(*prefix, *kept, *suffix),
+            token_ids=(*prefix, *kept, *others[:second], *suffix),
             truncated=max_tokens < num_tokens,
             num_tokens_before=num_tokens,
             unknown_share=self._unknown_share(text, kept),
@@ -237,9 +236,10 @@ class Tokenizer:
         """Of the characters of a text in pieces of it, those that the vocabulary lacks."""
         return unknown_share(text, pieces.token_ids, pieces.offsets, self.unk_token_id)
 
-    def decode(self, token_ids: Iterable[int]) -> str:
+    def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:
         """Text of the ids, special ones left out.
 
+        clean_up_spaces: None for what the checkpoint says.
         So are ids that the tokenizer does not know, which a model with padded embeddings can
         produce: transformers drops them as well. Raises: InputError for negative ids, which no
         model produces, and for what is no integer.
@@ -254,7 +254,7 @@ class Tokenizer:
             elif token_id < self._vocabulary.size and token_id not in special_ids:
                 tokens.append(token_id)
         text = self._vocabulary.decode(tokens)
-        if self._spec.clean_up_spaces:
+        if self._spec.clean_up_spaces if clean_up_spaces is None else clean_up_spaces:
             for loose, tight in _TIGHT:
                 text = text.replace(loose, tight)
         return text.replace(NEWLINE_PIECE, "\n") if self.newlines == "original" else text
@@ -269,6 +269,13 @@ class Tokenizer:
         return self.unknown_share(
             text, Pieces(token_ids=pieces.token_ids[:count], offsets=pieces.offsets[:count])
         )
+
+    def _checked_ids(self, text: str) -> list[int]:
+        _check_text(text)
+        ids = [] if text.isspace() else self._ids_of(_without_lone_surrogates(text))
+        if not ids:
+            raise InputError("text is empty or has only whitespace: pass text with words in it")
+        return ids
 
     def _ids_of(self, text: str) -> list[int]:
         if self.newlines == "original":

@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
-from pegasus_export.checkpoint.task_params import apply_task_params, list_task_params
+from pegasus_export.checkpoint.task_params import (
+    apply_task_params,
+    list_task_params,
+    pipeline_settings,
+)
 from pegasus_export.errors import UnsupportedError
 
 FIELDS: dict[str, Any] = {  # of google/pegasus-large, cut
@@ -56,3 +60,11 @@ def test_an_unknown_task_says_which_there_are() -> None:
 def test_a_prefix_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"of translation put prefix 'translate Engl.*leave"):
         apply_task_params({}, FIELDS, "translation")
+
+
+def test_a_pipeline_gets_the_settings_of_its_own_name_and_a_prefix() -> None:
+    assert pipeline_settings(FIELDS) == {}
+    own = {"summarization": {"max_length": 40, "prefix": "summarize: "}}
+    fields = {"task_specific_params": {**FIELDS["task_specific_params"], **own}, "prefix": "read: "}
+    assert pipeline_settings(fields) == {"task_specific_params": own, "prefix": "read: "}
+    assert pipeline_settings({"prefix": None, "task_specific_params": {"summarization": {}}}) == {}
