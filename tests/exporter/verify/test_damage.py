@@ -103,7 +103,7 @@ def test_a_prefill_that_is_another_is_found(copied: Copy, reference: MakeReferen
     (epsilon,) = (each for each in norms[0].attribute if each.name == "epsilon")
     epsilon.f = 0.5
     onnx.save(model, folder / "prefill.onnx")
-    with pytest.raises(VerificationError, match="^graph prefill: differs from the checkpoint"):
+    with pytest.raises(VerificationError, match=r"^graph prefill: differs from the checkpoint"):
         _verify(folder, reference("PegasusForCausalLM"))
 
 
