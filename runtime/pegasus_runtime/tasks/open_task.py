@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ __all__ = ["OpenTask", "open_task"]
 
 T = TypeVar("T")
 _TARGETS = ("ort", *PLAN_TARGETS)
-_MADE_BY = {
+_MADE_BY: Mapping[Task, str] = {
     "summarization": "Summarizer",
     "text-classification": "TextClassifier",
     "question-answering": "QuestionAnswerer",
@@ -73,23 +73,24 @@ def open_task(
 
 def _check_bundle(bundle: Bundle, task: Task) -> TokenizerSpec:
     manifest = bundle.manifest
+    if manifest.task != task:
+        raise _of_no_use(bundle, task, f"open it with {_MADE_BY[manifest.task]}")
     targets = _TARGETS if task == "summarization" else _TARGETS[:1]
     if manifest.target not in targets:
         raise BundleError(
             f"{bundle.folder}: a bundle for target {manifest.target!r}, {task} runs "
             f"{', '.join(targets)}: export with --target ort"
         )
-    spec = manifest.tokenizer
-    if manifest.task != task or spec is None:
-        raise BundleError(
-            f"{bundle.folder}: a bundle for task {manifest.task!r}"
-            f"{'' if spec else ' without a tokenizer'}, this needs {task!r} and a tokenizer: "
-            f"{_advice(manifest.task, task)}"
-        )
-    return spec
+    if manifest.tokenizer is None:
+        advice = f"export a checkpoint with --task {task}, and its spiece.model beside it"
+        raise _of_no_use(bundle, task, advice)
+    return manifest.tokenizer
 
 
-def _advice(got: str, needed: str) -> str:
-    if got != needed and got in _MADE_BY:
-        return f"open it with {_MADE_BY[got]}"
-    return f"export a checkpoint with --task {needed}, and its spiece.model beside it"
+def _of_no_use(bundle: Bundle, task: Task, advice: str) -> BundleError:
+    manifest = bundle.manifest
+    return BundleError(
+        f"{bundle.folder}: a bundle for task {manifest.task!r}"
+        f"{'' if manifest.tokenizer else ' without a tokenizer'}, this needs {task!r} and a "
+        f"tokenizer: {advice}"
+    )

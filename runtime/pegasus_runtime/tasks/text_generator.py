@@ -236,7 +236,7 @@ class TextGenerator(Closing["Engine"]):
         return [each for each in found if not isinstance(each, Failure)]
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
-        """Token ids of a prompt, as `generate` reads it. Raises: InputError."""
+        """Token ids of a prompt, of any length; see `generate`. Raises: InputError."""
         return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
 
     def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:

@@ -96,6 +96,17 @@ def test_a_whole_bundle_passes_graph_by_graph(
     assert sorted(measured) == sorted(open_bundle(folder).manifest.graphs)
 
 
+def test_a_prefill_that_is_another_is_found(copied: Copy, reference: MakeReference) -> None:
+    folder = copied("PegasusForCausalLM", "ort")
+    model = onnx.load(folder / "prefill.onnx", load_external_data=False)
+    norms = [node for node in model.graph.node if node.op_type == "LayerNormalization"]
+    (epsilon,) = (each for each in norms[0].attribute if each.name == "epsilon")
+    epsilon.f = 0.5
+    onnx.save(model, folder / "prefill.onnx")
+    with pytest.raises(VerificationError, match=r"^graph prefill: differs from the checkpoint"):
+        _verify(folder, reference("PegasusForCausalLM"))
+
+
 @pytest.mark.parametrize(("architecture", "target"), ALL)
 @pytest.mark.parametrize("change", [_add_a_little, _spoil])
 def test_an_altered_weight_is_found(

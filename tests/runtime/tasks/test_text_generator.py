@@ -166,6 +166,8 @@ def test_a_seed_draws_the_same_for_a_prompt_wherever_it_stands(generator: TextGe
 def test_other_bundles_and_a_closed_one_are_refused(tiny_bundle: Callable[..., Path]) -> None:
     with pytest.raises(BundleError, match=r"open it with Summarizer$"):
         TextGenerator.load(tiny_bundle())
+    with pytest.raises(BundleError, match=r"open it with Summarizer$"):
+        TextGenerator.load(tiny_bundle(target="trt-rtx"))
     with pytest.raises(BundleError, match=r"open it with TextGenerator$"):
         FeatureExtractor.load(tiny_bundle(CAUSAL))
     with pytest.raises(BundleError, match="for target 'onnx', text-generation runs ort: export"):
