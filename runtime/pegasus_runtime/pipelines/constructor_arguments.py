@@ -10,7 +10,10 @@ from pegasus_runtime.errors import OptionsError
 
 __all__ = ["without_constructor_arguments"]
 
-_PRECISION = "the bundle has its precision already: export with --precision int8 (or int4, fp16)"
+_PRECISION = (
+    "a bundle has its precision already: export with --precision int8 (or int4, fp16), or pass "
+    "precision= with the name of a checkpoint"
+)
 _PROVIDER = "leave it out; provider= says where a bundle runs ('cpu', 'cuda', 'tensorrt')"
 _OWN = "a bundle holds its own: leave it out, or put it into the checkpoint before its export"
 

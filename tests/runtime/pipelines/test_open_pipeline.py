@@ -36,7 +36,7 @@ def test_arguments_that_ask_for_what_is_done_anyway_are_taken() -> None:
     [
         ("device", 0, "device is 0: leave it out; provider= says where a bundle runs"),
         ("device", "cuda:0", "device is 'cuda:0': leave it out; provider="),
-        ("torch_dtype", "float16", "torch_dtype is 'float16': the bundle has its precision"),
+        ("torch_dtype", "float16", "torch_dtype is 'float16': a bundle has its precision"),
         ("model_kwargs", {"load_in_4bit": True}, "model_kwargs is .*: leave it out, and pass what"),
         ("framework", "tf", "framework is 'tf': leave it out: no framework is used"),
         ("config", {"num_beams": 2}, "config is .*: a bundle holds its own"),
