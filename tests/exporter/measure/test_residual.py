@@ -31,7 +31,9 @@ SOURCES = [[7, 120, 33, 1], [15, 16, 17, 18, 19, 20, 1]]
 def load(checkpoint: Path, shift: ResidualShift = NO_SHIFT) -> Pegasus:
     """The module, with all that makes the scale of its residual stream as the shift says."""
     pegasus = load_pegasus(open_checkpoint(str(checkpoint), revision=None))
-    for name, tensor in pegasus.state_dict(keep_vars=True).items():
+    named = pegasus.state_dict(keep_vars=True)
+    # PEGASUS-X has one table of positions under two names.
+    for name, tensor in {id(tensor): (name, tensor) for name, tensor in named.items()}.values():
         tensor.data = torch.from_numpy(shift.scale_weight(name, tensor.numpy()))
     pegasus.embed_scale = shift.scale_embedding(pegasus.embed_scale)
     for norm in norms(pegasus).values():
