@@ -24,6 +24,7 @@ __all__ = ["LocalPattern", "attend_block_local"]
 
 _Attend = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 """query [B, Q, D], key and value [B, K, D], mask over the keys [B, K], heads -> [B, Q, D]."""
+_smaller: Callable[[int, int], int] = torch.sym_min  # which torch leaves untyped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def _cut(hidden: Tensor, pattern: LocalPattern) -> Tensor:
     """[B, S, D] -> [B, N, b, D], zeros behind the end, and before the start where staggered."""
     length = hidden.shape[1]
     lead = _lead(length, pattern)
-    size = torch.sym_min(pattern.block_size, lead + length)  # of a short source, all of it
+    size = _smaller(pattern.block_size, lead + length)  # of a short source, all of it
     num_blocks = (lead + length + size - 1) // size
     behind = num_blocks * size - lead - length
     padded = torch.nn.functional.pad(hidden, (0, 0, lead, behind))
@@ -103,4 +104,4 @@ def _cut(hidden: Tensor, pattern: LocalPattern) -> Tensor:
 def _lead(length: int, pattern: LocalPattern) -> int:
     """How far blocks are shifted: by half of one, if the source is longer than that."""
     half = pattern.block_size // 2 if pattern.is_staggered else 0
-    return half * torch.sym_min(1, length // (half + 1))
+    return half * _smaller(1, length // (half + 1))

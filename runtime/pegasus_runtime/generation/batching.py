@@ -21,8 +21,8 @@ _MAX_DOCUMENTS = 16
 # (measured with 1.31: these figures are a tenth to a half too high).
 _HIDDEN_STATES = 8  # [S, D]
 _FEED_FORWARDS = 2  # [S, 4 D], as in every published checkpoint; a manifest does not say
-_ATTENTION_SCORES = 2  # [H, S, S]; of sparse attention [H, S, 5 b], and global blocks' [H, 2 b, S];
-# of local attention [H, N b, G + b], and global tokens' [H, G, G + S]
+_ATTENTION_SCORES = 2  # [H, S, S]; of sparse attention [H, S, 5 b], and global blocks' [H, 2 b, S]
+_LOCAL_SCORES = 3  # [H, S, G + b], and global tokens' [H, G, G + S]; and copies of the blocks
 
 
 def bytes_per_document(
@@ -41,11 +41,12 @@ def bytes_per_document(
 
 def encoder_bytes(facts: Architecture, *, source_tokens: int) -> int:
     """Bytes that the encoder works in: on one document at a time, so once per batch."""
+    copies = _ATTENTION_SCORES
     if facts.num_global_tokens is not None:
-        assert facts.block_size is not None
-        source_tokens = max(source_tokens, facts.block_size) + facts.num_global_tokens
+        copies = _LOCAL_SCORES
+        source_tokens += facts.num_global_tokens
     per_token = (_HIDDEN_STATES + 4 * _FEED_FORWARDS) * facts.d_model
-    per_token += _ATTENTION_SCORES * facts.encoder_heads * _keys_seen(facts, source_tokens)
+    per_token += copies * facts.encoder_heads * _keys_seen(facts, source_tokens)
     return _FLOAT_BYTES * source_tokens * per_token
 
 
@@ -55,7 +56,7 @@ def _keys_seen(facts: Architecture, source_tokens: int) -> int:
         return source_tokens
     assert facts.block_size is not None
     if facts.num_global_tokens is not None:
-        return facts.block_size + 2 * facts.num_global_tokens
+        return min(source_tokens, facts.block_size + 2 * facts.num_global_tokens)
     assert facts.num_random_blocks is not None
     table = facts.num_random_blocks if facts.random_blocks == "seeded" else 0
     return min(source_tokens, (SEEN_BLOCKS + GLOBAL_BLOCKS + table) * facts.block_size)
