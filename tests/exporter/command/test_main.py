@@ -165,7 +165,7 @@ def _no_tokenizer(folder: Path) -> None:
     [
         (shutil.rmtree, "does not exist, expected a checkpoint folder: check the path"),
         (_empty, r"has no weights, expected one of model\.safetensors.*: complete the download"),
-        (_another_type, "has model_type 'bart', which is BART, expected 'pegasus', 'bigbird_pegasus' or"),
+        (_another_type, "has model_type 'bart', which is BART, expected 'pegasus', 'bigbird_pegas"),
         (_truncated_safetensors, r"model\.safetensors is damaged or incomplete .*download it ag"),
         (_garbage_safetensors, r"model\.safetensors is damaged or incomplete .*download it again"),
         (_truncated_bin, r"pytorch_model\.bin is damaged.*: "),
