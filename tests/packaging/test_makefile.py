@@ -31,4 +31,4 @@ def test_clean_removes_every_environment() -> None:
 
 
 def test_git_ignores_every_environment() -> None:
-    assert ".venv*/" in (REPOSITORY / ".gitignore").read_text("utf-8").splitlines()
+    assert ".venv*" in (REPOSITORY / ".gitignore").read_text("utf-8").splitlines()
