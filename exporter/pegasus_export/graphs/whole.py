@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from pegasus_export.dialects import block_sparse, standard
-from pegasus_export.dialects.block_local import LocalPattern, attend_block_local
+from pegasus_export.dialects.block_local import (
+    LocalBlocks,
+    LocalPattern,
+    attend_block_local,
+    cut_source,
+)
 from pegasus_export.models.pegasus import Pegasus
 
 __all__ = [
@@ -66,13 +71,14 @@ def encode(
     heads = pegasus.config.encoder_attention_heads
     if pegasus.config.block_local is not None:  # whose shapes are those of one input
         attention_mask = attention_mask.reshape(input_ids.shape)
+    blocks: dict[LocalPattern, LocalBlocks] = {}
 
     def self_attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         local = local_pattern(pegasus, layer)
         if local is not None:
-            return attend_block_local(
-                query, key, value, attention_mask, heads, local, attend_padded
-            )
+            if local not in blocks:
+                blocks[local] = cut_source(attention_mask, local)
+            return attend_block_local(query, key, value, heads, blocks[local], attend_padded)
         query, key, value = (batched(x, input_ids) for x in (query, key, value))
         pattern = sparse_pattern(pegasus, layer)
         if pattern is None:
