@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -56,8 +57,10 @@ def _delete_of_hub(record: Record) -> int:
 
     commit = Path(record.folder).name
     cached = import_hub().scan_cache_dir()
-    if all(revision.commit_hash != commit for repo in cached.repos for revision in repo.revisions):
+    # A copy of a repository may have a commit of the same hash.
+    repos = frozenset(repo for repo in cached.repos if repo.repo_id == record.name)
+    if all(revision.commit_hash != commit for repo in repos for revision in repo.revisions):
         return 0
-    strategy = cached.delete_revisions(commit)
+    strategy = dataclasses.replace(cached, repos=repos).delete_revisions(commit)
     strategy.execute()
     return int(strategy.expected_freed_size)

@@ -31,12 +31,17 @@ for token, arguments in given["calls"]:
 print(json.dumps(answers))
 """
 
+FETCH = """
+import huggingface_hub
+print(json.dumps(huggingface_hub.snapshot_download("me/other")))
+"""
+
 
 def test_a_bundle_is_uploaded_in_one_commit_and_loads_by_its_name(
     tiny_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = tiny_bundle()
-    with FakeHub({"me/own": {"README.md": b"mine"}}) as hub:
+    with FakeHub({"me/own": {"README.md": b"mine"}, "me/other": {"a.txt": b"a"}}) as hub:
         place = Place(hub.url, tmp_path)
         push = ["--output", str(folder), "--push"]
         calls = [
@@ -49,6 +54,7 @@ def test_a_bundle_is_uploaded_in_one_commit_and_loads_by_its_name(
         pushed, refused, kept, no_name, listed = place.ask(PUSH, calls=calls)
         article = tmp_path / "article.txt"
         article.write_text("the quick brown fox")
+        place.ask(FETCH)  # of the same commit, as it happens
         child = place.start("-m", "pegasus_runtime.commands.summarize", "me/tiny", str(article))
         printed, said = child.communicate()
         assert child.returncode == 0, said
@@ -84,6 +90,7 @@ def test_a_bundle_is_uploaded_in_one_commit_and_loads_by_its_name(
     assert cleared[0] == 0
     assert cleared[1].startswith("me/tiny, fp32: deleted, ")
     assert not list((tmp_path / "hf").rglob("weights.bin"))
+    assert list((tmp_path / "hf").rglob("a.txt"))
     assert nothing == [0, f"{place.cache}: nothing to delete\n"]
 
 
