@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from pegasus_runtime.bundle.folder_lock import hold_alone
@@ -52,12 +53,20 @@ def size_of(folder: Path) -> int:
 
 
 def _delete_of_hub(record: Record) -> int:
+    from huggingface_hub.errors import CacheNotFound
+
     from pegasus_runtime.hub.client import import_hub
 
-    commit = Path(record.folder).name
-    cached = import_hub().scan_cache_dir()
-    if all(revision.commit_hash != commit for repo in cached.repos for revision in repo.revisions):
+    folder = Path(record.folder)
+    try:
+        cached = import_hub().scan_cache_dir()
+    except CacheNotFound:  # deleted by hand
         return 0
-    strategy = cached.delete_revisions(commit)
-    strategy.execute()
-    return int(strategy.expected_freed_size)
+    for repo in cached.repos:
+        if any(revision.snapshot_path == folder for revision in repo.revisions):
+            # Of this one alone: a copy of a repository has its commits, too.
+            own = replace(cached, repos=frozenset({repo}))
+            strategy = own.delete_revisions(folder.name)
+            strategy.execute()
+            return int(strategy.expected_freed_size)
+    return 0
