@@ -71,7 +71,7 @@ def model_card(manifest: Manifest, repo_id: str) -> str:
         tags=["pegasus", "onnx", manifest.target, manifest.precision],
     )
     size = format_size(sum(record.bytes for record in manifest.files.values()))
-    made_of = f"`{source}`" if HUB_NAME.fullmatch(source) else "a checkpoint"
+    made_of = f"`{source}`" if HUB_NAME.fullmatch(source) else "A checkpoint"
     lines = [
         "---",
         data.to_yaml().strip(),

@@ -34,7 +34,8 @@ def find_demo(*, precision: str | None = None) -> Path:
         entry = Entry(name=DEMO_NAME, task="summarization", precision=precision or "fp32")
         return Path(export_once(entry, checkpoint=checkpoint).folder)
     try:
-        return find_bundle(DEMO_NAME, "summarization", precision=precision)
+        # As an address: beside a clone, the name is that of a folder in it.
+        return find_bundle(f"hf://{DEMO_NAME}", "summarization", precision=precision)
     except BundleError as err:
         raise BundleError(
             f"the demo's model is neither in {_CHECKPOINT}, as in a clone of pegasus-edge, nor to "

@@ -151,7 +151,7 @@ class TextClassificationPipeline:
 
 
 def _checked_top_k(top_k: Any) -> int | None:
-    is_count = isinstance(top_k, Integral) and not isinstance(top_k, bool) and top_k > 0
+    is_count = isinstance(top_k, Integral) and not isinstance(top_k, bool) and int(top_k) > 0
     if top_k is not None and not is_count:
         raise OptionsError(f"top_k is {top_k!r}, expected a number of labels, or None for all")
     return None if top_k is None else int(top_k)
