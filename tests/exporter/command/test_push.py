@@ -99,6 +99,8 @@ def test_a_card_says_what_the_hub_asks_and_how_to_use_the_bundle(
     assert "| encoder | " in card
     published = replace(manifest, source=Source(name="google/pegasus-xsum", sha256="0" * 64))
     assert "base_model: google/pegasus-xsum\n" in model_card(published, "me/tiny")
+    odd = replace(manifest, verification={"encoder": {"error": "small", "tolerance": None}})
+    assert "| encoder |" not in model_card(odd, "me/tiny")
     for_others = model_card(replace(manifest, target="onnx"), "me/tiny")
     assert "## Use" not in for_others
 
