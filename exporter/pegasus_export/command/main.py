@@ -54,6 +54,8 @@ def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     if arguments.list_cache or arguments.clear_cache is not None:
+        if any(given is not None for given in (arguments.model, arguments.build, arguments.push)):
+            parser.error("--list-cache and --clear-cache do nothing else: leave out the rest")
         return _manage_cache(arguments)
     is_push = arguments.push is not None and arguments.model is None
     if [arguments.model is None, arguments.build is None, not is_push].count(False) != 1:

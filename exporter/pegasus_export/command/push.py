@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pegasus_engines.command.report import format_size
@@ -14,6 +15,7 @@ from pegasus_runtime.version import __version__
 __all__ = ["check_push", "model_card", "push_bundle"]
 
 _CARD = "README.md"
+_MEASURED = ("error", "tolerance")
 _COMMANDS = {
     "summarization": "pegasus-summarize {repo} article.txt",
     "text-classification": "pegasus-classify {repo} article.txt",
@@ -71,7 +73,7 @@ def model_card(manifest: Manifest, repo_id: str) -> str:
         tags=["pegasus", "onnx", manifest.target, manifest.precision],
     )
     size = format_size(sum(record.bytes for record in manifest.files.values()))
-    made_of = f"`{source}`" if HUB_NAME.fullmatch(source) else "a checkpoint"
+    made_of = f"`{source}`" if HUB_NAME.fullmatch(source) else "A checkpoint"
     lines = [
         "---",
         data.to_yaml().strip(),
@@ -111,12 +113,17 @@ def _checks(manifest: Manifest) -> list[str]:
     rows = [
         f"| {name} | {figures['error']:.1e} | {figures['tolerance']:.1e} |"
         for name, figures in manifest.verification.items()
-        if isinstance(figures, dict) and {"error", "tolerance"} <= figures.keys()
+        if isinstance(figures, dict) and _are_numbers(figures.get(each) for each in _MEASURED)
     ]
     if not rows:
         return []
     head = ["## Checked against the checkpoint", "", "| graph | largest error | allowed |"]
     return [*head, "|---|---|---|", *rows, ""]
+
+
+def _are_numbers(values: Iterable[object]) -> bool:
+    """The manifest's reader takes anything there."""
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _explain(repo_id: str, err: Exception) -> str:

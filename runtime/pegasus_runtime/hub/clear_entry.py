@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from pegasus_runtime.bundle.folder_lock import hold_alone
@@ -53,14 +53,20 @@ def size_of(folder: Path) -> int:
 
 
 def _delete_of_hub(record: Record) -> int:
+    from huggingface_hub.errors import CacheNotFound
+
     from pegasus_runtime.hub.client import import_hub
 
-    commit = Path(record.folder).name
-    cached = import_hub().scan_cache_dir()
-    # A copy of a repository may have a commit of the same hash.
-    repos = frozenset(repo for repo in cached.repos if repo.repo_id == record.name)
-    if all(revision.commit_hash != commit for repo in repos for revision in repo.revisions):
+    folder = Path(record.folder)
+    try:
+        cached = import_hub().scan_cache_dir()
+    except CacheNotFound:  # deleted by hand
         return 0
-    strategy = dataclasses.replace(cached, repos=repos).delete_revisions(commit)
-    strategy.execute()
-    return int(strategy.expected_freed_size)
+    for repo in cached.repos:
+        if any(revision.snapshot_path == folder for revision in repo.revisions):
+            # Of this one alone: a copy of a repository has its commits, too.
+            own = replace(cached, repos=frozenset({repo}))
+            strategy = own.delete_revisions(folder.name)
+            strategy.execute()
+            return int(strategy.expected_freed_size)
+    return 0

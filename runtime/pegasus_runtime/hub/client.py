@@ -1,9 +1,21 @@
 """huggingface_hub, without its telemetry, and what its errors mean."""
 
+import errno
 import os
 from types import ModuleType
 
 __all__ = ["explain_failure", "import_hub"]
+
+
+_OF_A_DISK = (
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EROFS,
+)
 
 
 def import_hub() -> ModuleType:
@@ -41,6 +53,11 @@ def explain_failure(repo_id: str, revision: str | None, err: Exception) -> str:
         return (
             f"{repo_id} is not complete in the cache and {hub} does not deliver it "
             f"({type(err.__cause__ or err).__name__}): check the connection, or give a local folder"
+        )
+    if isinstance(err, OSError) and err.errno in _OF_A_DISK:
+        return (
+            f"{repo_id} cannot be downloaded to {constants.HF_HUB_CACHE} ({err.strerror}): free "
+            "some space there, or set HF_HOME to another folder"
         )
     reason = next(iter(str(err).splitlines()), "")
     return f"{repo_id} cannot be downloaded ({type(err).__name__}: {reason}): try again later"

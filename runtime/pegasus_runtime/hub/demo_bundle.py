@@ -21,6 +21,8 @@ that the quake had killed 75 people. The tremor had a magnitude of 4.5, the geol
 said."""
 """A wire report, of the kind that the model was trained on; no such quake was."""
 
+_CLONE = "clone"
+"""In place of a revision, for what is nobody's but the clone's."""
 _CHECKPOINT = Path("examples", "checkpoints", "pegasus-mini")
 
 
@@ -31,10 +33,13 @@ def find_demo(*, precision: str | None = None) -> Path:
     """
     checkpoint = _in_clone()
     if checkpoint is not None:
-        entry = Entry(name=DEMO_NAME, task="summarization", precision=precision or "fp32")
+        entry = Entry(
+            name=DEMO_NAME, revision=_CLONE, task="summarization", precision=precision or "fp32"
+        )
         return Path(export_once(entry, checkpoint=checkpoint).folder)
     try:
-        return find_bundle(DEMO_NAME, "summarization", precision=precision)
+        # As an address: beside a clone, the name is that of a folder in it.
+        return find_bundle(f"hf://{DEMO_NAME}", "summarization", precision=precision)
     except BundleError as err:
         raise BundleError(
             f"the demo's model is neither in {_CHECKPOINT}, as in a clone of pegasus-edge, nor to "

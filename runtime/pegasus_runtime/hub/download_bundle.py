@@ -17,6 +17,10 @@ from pegasus_runtime.hub.client import explain_failure, import_hub
 __all__ = ["NotReachedError", "download_bundle"]
 
 
+_OURS = ("schema_version", "target", "graphs", "token_ids")
+"""Fields that a manifest of ours has had in every version."""
+
+
 class NotReachedError(BundleError):
     """The hub does not answer, and its cache has nothing: nobody can tell what a name is."""
 
@@ -38,7 +42,7 @@ def download_bundle(name: str, revision: str | None) -> tuple[Bundle, str] | Non
     except Exception as err:
         raise BundleError(explain_failure(name, revision, err)) from err
     text = _read_text(manifest)
-    if '"schema_version"' not in text:  # somebody else's manifest.json
+    if any(f'"{field}"' not in text for field in _OURS):  # somebody else's manifest.json
         return None
     commit = manifest.parent.name  # what follows is of the same one
     names = [MANIFEST_NAME, *parse_manifest(text).files]

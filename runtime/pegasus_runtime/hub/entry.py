@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pegasus_runtime.bundle import MANIFEST_NAME, replace_file
+from pegasus_runtime.bundle import open_bundle, replace_file
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.hub.cache_folder import CACHE_VARIABLE, cache_folder
 
@@ -71,9 +70,13 @@ class Entry:
         return cache_folder() / "names" / f"{self.key}.json"
 
     def find(self) -> Record | None:
-        """What is recorded, if its bundle is there still."""
+        """What is recorded, if its bundle is there still: all of it, and for this version."""
         record = _read_record(self._record)
-        if record is None or not os.path.isfile(os.path.join(record.folder, MANIFEST_NAME)):
+        if record is None:
+            return None
+        try:
+            open_bundle(record.folder)
+        except BundleError:
             return None
         return record
 

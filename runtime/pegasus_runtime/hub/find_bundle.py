@@ -15,6 +15,8 @@ from pegasus_runtime.hub.export_child import check_can_export, export_entry
 __all__ = ["export_once", "find_bundle"]
 
 _PROGRAM = "pegasus-edge"
+_MOST_OF_REVISION = 100
+_MOST_OF_PRECISION = 20
 
 
 def find_bundle(
@@ -31,12 +33,14 @@ def find_bundle(
     name, revision = _read_name(source, revision)
     if not name:
         return Path(source)
+    _check_word("precision", precision, "one such as 'int8'", _MOST_OF_PRECISION)
     record = _find(name, revision, task, precision) or _make(name, revision, task, precision)
     return Path(record.folder)
 
 
 def _read_name(source: Path | str, revision: str | None) -> tuple[str, str | None]:
     """Id and revision; "" of a folder. Raises: OptionsError."""
+    _check_word("revision", revision, "a branch, a tag or a commit", _MOST_OF_REVISION)
     name, of_address = "", None
     if isinstance(source, str) and not os.path.exists(source):
         try:
@@ -49,7 +53,15 @@ def _read_name(source: Path | str, revision: str | None) -> tuple[str, str | Non
         raise OptionsError(f"{source} is a folder, got revision {revision}: leave the revision out")
     if revision and of_address and revision != of_address:
         raise OptionsError(f"{source} names revision {of_address}, got {revision}: give one")
+    _check_word("revision", of_address, "a branch, a tag or a commit", _MOST_OF_REVISION)
     return name, revision or of_address
+
+
+def _check_word(name: str, value: object, expected: str, most: int) -> None:
+    """None, or a short text that can be part of a file's name. Raises: OptionsError."""
+    is_word = isinstance(value, str) and 0 < len(value) <= most and value.isprintable()
+    if value is not None and not is_word:
+        raise OptionsError(f"{name} is {value!r:.80}, expected {expected}")
 
 
 def _find(name: str, revision: str | None, task: str, precision: str | None) -> Record | None:

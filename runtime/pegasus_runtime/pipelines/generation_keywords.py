@@ -31,6 +31,7 @@ DEFAULT_MAX_LENGTH = 20
 """GenerationConfig's: a checkpoint that has it is as one that has none."""
 _TOKEN_IDS = ("pad_token_id", "bos_token_id", "decoder_start_token_id")
 _NO_EFFECT: Mapping[str, tuple[object, ...]] = {
+    "disable_compile": (True, False),
     "diversity_penalty": (0,),
     "low_memory": (True, False),
     "output_attentions": (False,),
@@ -42,7 +43,15 @@ _NO_EFFECT: Mapping[str, tuple[object, ...]] = {
     "use_cache": (True, False),
 }
 """Values by which tokens stay as they are, of what is no option here."""
-_NEUTRAL_IF_DEFAULT = ("guidance_scale", "num_beam_groups", "penalty_alpha", "stop_strings")
+_NEUTRAL_IF_DEFAULT = (
+    "cache_implementation",
+    "guidance_scale",
+    "is_assistant",
+    "num_beam_groups",
+    "penalty_alpha",
+    "stop_strings",
+    "token_healing",
+)
 _OPTIONS = {each.name for each in fields(GenerationOptions)} - {"token_scores"}
 
 GENERATION_KEYWORDS = frozenset(

@@ -3,8 +3,9 @@
 Source: transformers 4.57, pipelines/question_answering.py, as it is with a fast tokenizer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from pegasus_runtime.errors import InputError, OptionsError
@@ -95,8 +96,8 @@ class QuestionAnsweringPipeline:
         check_known(given, _OWN)
         for name, least in _COUNTS.items():
             value = given.get(name, least)
-            if not isinstance(value, int) or value < least:
-                raise OptionsError(f"{name} is {value!r}, expected at least {least}")
+            if not isinstance(value, Integral) or value < least:
+                raise OptionsError(f"{name} is {value!r}, expected an integer from {least} up")
         limit = self.model.bundle.manifest.limits.max_source_tokens
         most = given.get("max_seq_len", min(limit, _LONGEST_WINDOW))
         if most > limit:
@@ -175,6 +176,9 @@ def _place(window: list[Token], begin: int, last: int, *, align: bool) -> tuple[
 def _fields_of(example: Example) -> tuple[str, str]:
     if not isinstance(example, Mapping) or not {"question", "context"} <= example.keys():
         raise InputError("input is no dictionary of question and context: pass both, as text")
+    for name in ("question", "context"):
+        if not isinstance(example[name], str):
+            raise InputError(f"{name} is {type(example[name]).__name__}, expected text")
     return example["question"], example["context"]
 
 
@@ -194,6 +198,9 @@ def _from_keywords(
         raise InputError(f"{missing} is missing: pass question and context")
     if isinstance(question, str) and isinstance(context, str):
         return {"question": question, "context": context}
+    for name, several in (("question", question), ("context", context)):
+        if not isinstance(several, Collection):
+            raise InputError(f"{name} is {type(several).__name__}, expected text, or a list of it")
     if isinstance(question, str):
         raise InputError("context is a list, and question is not: pass a question for each")
     contexts = [context] * len(question) if isinstance(context, str) else context

@@ -6,6 +6,7 @@ Source: transformers 4.57, pipelines/text_classification.py.
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,7 +91,8 @@ class TextClassificationPipeline:
         check_known(given, _OWN)
         sorts = "top_k" in given
         top_k = _checked_top_k(given.get("top_k", 1))
-        if "return_all_scores" in given and not sorts:
+        is_newer = "return_all_scores" in keywords and "top_k" not in keywords
+        if "return_all_scores" in given and (is_newer or not sorts):
             _LOG.warning("return_all_scores has another name now: top_k=None, or top_k=1")
             top_k = None if given["return_all_scores"] else 1
         if given.get("padding") not in (None, True, False, "longest", "do_not_pad"):
@@ -149,9 +151,10 @@ class TextClassificationPipeline:
 
 
 def _checked_top_k(top_k: Any) -> int | None:
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
+    is_count = isinstance(top_k, Integral) and not isinstance(top_k, bool) and int(top_k) > 0
+    if top_k is not None and not is_count:
         raise OptionsError(f"top_k is {top_k!r}, expected a number of labels, or None for all")
-    return top_k
+    return None if top_k is None else int(top_k)
 
 
 def _checked_function(name: Any) -> Activation:

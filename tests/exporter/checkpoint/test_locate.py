@@ -26,6 +26,7 @@ XSUM = "google/pegasus-xsum"
         ("huggingface.co/google/pegasus-xsum", None),
         ("https://hf.co/google/pegasus-xsum", None),
         ("hf://google/pegasus-xsum", None),
+        ("hf://google/pegasus-xsum@v1", "v1"),
         ("https://hub.example/google/pegasus-xsum", None),
     ],
 )
@@ -44,14 +45,22 @@ def test_a_revision_is_given_once() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://huggingface.co/datasets/xsum", "https://huggingface.co/", "hf.co/spaces/a/b"],
+    [
+        "https://huggingface.co/datasets/xsum",
+        "https://huggingface.co/",
+        "hf.co/spaces/a/b",
+        "hf://a%2Fb/c",
+        "hf://a%00b/c",
+        "hf://a--b/c",
+        "https://hf.co/a/..",
+    ],
 )
 def test_an_address_on_the_hub_that_is_no_models_is_refused(address: str) -> None:
     with pytest.raises(UnsupportedError, match="is not the address of a model, expected one such"):
         locate_model(address)
 
 
-@pytest.mark.parametrize("address", ["https://example.com/model.zip", "s3://bucket/pegasus"])
+@pytest.mark.parametrize("address", ["https://example.com/a.zip", "s3://a/b", "https://[a"])
 def test_another_address_is_to_be_downloaded(address: str) -> None:
     with pytest.raises(UnsupportedError, match="is an address that is no model's on the hub, exp"):
         locate_model(address)

@@ -263,6 +263,8 @@ def test_what_cannot_be_parsed_is_refused_in_one_line(
     ("given", "says"),
     [
         (["--output", "o"], "expected one of --model and --build: see"),
+        (["--list-cache", "--push", "me/b"], "--list-cache and --clear-cache do nothing else: lea"),
+        (["--clear-cache", "--model", "m"], "--list-cache and --clear-cache do nothing else: lea"),
         (["--model", "m", "--build", "b"], "expected one of --model and --build: see"),
         (["--model", "m"], "arguments are required: --output: see"),
         (

@@ -106,6 +106,8 @@ def test_a_card_says_what_the_hub_asks_and_how_to_use_the_bundle(
     assert "| encoder | " in card
     published = replace(manifest, source=Source(name="google/pegasus-xsum", sha256="0" * 64))
     assert "base_model: google/pegasus-xsum\n" in model_card(published, "me/tiny")
+    odd = replace(manifest, verification={"encoder": {"error": "small", "tolerance": None}})
+    assert "| encoder |" not in model_card(odd, "me/tiny")
     for_others = model_card(replace(manifest, target="onnx"), "me/tiny")
     assert "## Use" not in for_others
 
@@ -134,3 +136,38 @@ def test_a_record_of_a_folder_that_is_gone_is_listed_as_such(
     )
     assert main(["--list-cache"]) == 0
     assert "a/b@v1  summarization  int8  downloaded, gone since  0 B\n" in capsys.readouterr().out
+
+
+CLEAR = """
+import os, shutil
+from pathlib import Path
+from pegasus_runtime.hub.clear_entry import clear_entry
+from pegasus_runtime.hub.entry import list_records
+from pegasus_runtime.hub.find_bundle import find_bundle
+
+def clear(name):
+    ((entry, record),) = [each for each in list_records() if each[1].name == name]
+    return clear_entry(entry, record)
+
+folders = {name: find_bundle(name, "summarization") for name in given["names"]}
+freed, there = [], []
+for name in given["names"][:-1]:
+    freed.append(clear(name))
+    there.append([each for each, folder in folders.items() if folder.is_dir()])
+shutil.rmtree(Path(os.environ["HF_HOME"]) / "hub")
+freed.append(clear(given["names"][-1]))
+print(json.dumps([freed, there, len(list_records())]))
+"""
+
+
+def test_what_is_cleared_is_of_that_name_alone(
+    tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Copies of a repository have the same commits."""
+    files = read_files(tiny_bundle())
+    names = ["me/one", "me/two", "me/three", "me/four"]
+    with FakeHub(dict.fromkeys(names, files)) as hub:
+        freed, there, left = Place(hub.url, tmp_path).ask(CLEAR, names=names)
+    assert there == [names[1:], names[2:], names[3:]]
+    assert freed == [sum(map(len, files.values()))] * 3 + [0]  # the last by hand
+    assert left == 0

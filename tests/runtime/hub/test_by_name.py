@@ -87,7 +87,7 @@ def hub(tiny_bundle: Callable[..., Path]) -> Iterator[FakeHub]:
     repositories = {
         NAME: files | {"README.md": b"a card"},
         "someone/cut": files | {"weights.bin": b"too short"},
-        "someone/other": {"manifest.json": b'{"name": "an app"}'},
+        "someone/other": {"manifest.json": b'{"name": "an app", "schema_version": 1}'},
         "someone/secret": files,
     }
     with FakeHub(repositories, gated=frozenset({"someone/secret"})) as hub:
@@ -124,6 +124,14 @@ def test_what_is_wrong_with_a_name_is_said_in_one_line(hub: FakeHub, tmp_path: P
         ("build/tiny", {}),
         ("tiny", {}),
         ("tiny", {"revision": "main"}),
+        ("tiny[1", {}),
+        ("\u2100/tiny", {}),
+        ("a--b/tiny", {}),
+        (NAME, {"revision": 5}),
+        (NAME, {"revision": "a\0b"}),
+        (f"hf://{NAME}@a%00b", {}),
+        (NAME, {"precision": 8}),
+        ("someone/nothing", {"precision": ""}),
         ("s3://bucket/tiny", {}),
         (f"{hub.url}/{NAME}/tree/main", {"revision": "v2"}),
     ]
@@ -139,6 +147,14 @@ def test_what_is_wrong_with_a_name_is_said_in_one_line(hub: FakeHub, tmp_path: P
             "BundleError: not a bundle: build/tiny is not a folder",
             "BundleError: not a bundle: tiny is not a folder",
             "OptionsError: tiny is a folder, got revision main: leave the revision out",
+            "BundleError: not a bundle: tiny[1 is not a folder",
+            "BundleError: not a bundle: \u2100/tiny is not a folder",
+            "BundleError: not a bundle: a--b/tiny is not a folder",
+            "OptionsError: revision is 5, expected a branch, a tag or a commit",
+            "OptionsError: revision is 'a\\x00b', expected a branch, a tag or a commit",
+            "OptionsError: revision is 'a\\x00b', expected a branch, a tag or a commit",
+            "OptionsError: precision is 8, expected one such as 'int8'",
+            "OptionsError: precision is '', expected one such as 'int8'",
             "OptionsError: s3://bucket/tiny is an address that is no model's on the hub",
             "names revision main, got v2: give one",
         ],

@@ -105,8 +105,25 @@ def test_a_record_that_is_none_counts_as_missing(record: Record, text: str) -> N
     assert list_records() == []
 
 
-def test_a_record_of_a_bundle_that_is_gone_counts_as_missing(record: Record) -> None:
-    (ENTRY.bundle / "manifest.json").unlink()
+def _older(manifest: Path) -> None:
+    fields = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(fields | {"schema_version": 1}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "manifest.json").unlink(),
+        lambda folder: (folder / "weights.bin").unlink(),
+        lambda folder: (folder / "weights.bin").write_bytes(b"half"),
+        lambda folder: _older(folder / "manifest.json"),
+    ],
+    ids=["no manifest", "no weights", "half of them", "of an older version"],
+)
+def test_a_bundle_that_this_version_cannot_open_is_made_anew(
+    record: Record, damage: Callable[[Path], None]
+) -> None:
+    damage(ENTRY.bundle)
     assert ENTRY.find() is None
 
 

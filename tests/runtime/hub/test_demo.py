@@ -21,11 +21,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_demo_says_what_it_summarises(
     tiny_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entry = Entry(name=DEMO_NAME, task="summarization", precision="fp32")
+    entry = Entry(name=DEMO_NAME, revision="clone", task="summarization", precision="fp32")
     entry.write(
         Record(
             name=DEMO_NAME,
-            revision=None,
+            revision="clone",
             made="exported",
             task="summarization",
             precision="fp32",
@@ -45,6 +45,7 @@ def test_the_demo_of_a_wheel_says_where_its_model_is_to_be_had(
     monkeypatch.setattr(pegasus_runtime, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "pegasus-edge").mkdir()  # a clone
     assert main(["--demo"]) == 2
     said = capsys.readouterr().err
     assert "the demo's model is neither in examples/checkpoints/pegasus-mini, as in a clone" in said

@@ -190,9 +190,12 @@ def test_what_cannot_be_met_is_refused(
             "^there are 1 questions and 2 contexts$",
         ),
         ({"question": "", "context": "a"}, InputError, "^question: text is empty"),
-        ({"top_k": 0}, OptionsError, "^top_k is 0, expected at least 1$"),
-        ({"doc_stride": -1}, OptionsError, "^doc_stride is -1, expected at least 0$"),
-        ({"max_seq_len": "a"}, OptionsError, "^max_seq_len is 'a', expected at least 1$"),
+        ({"question": 5, "context": "a"}, InputError, "^question is int, expected text, or a list"),
+        ({"question": ["who?"], "context": 5}, InputError, "^context is int, expected text, or"),
+        ({"question": [b"who?"], "context": "a"}, InputError, "^question is bytes, expected text$"),
+        ({"top_k": 0}, OptionsError, "^top_k is 0, expected an integer from 1 up$"),
+        ({"doc_stride": -1}, OptionsError, "^doc_stride is -1, expected an integer from 0 up$"),
+        ({"max_seq_len": "a"}, OptionsError, "^max_seq_len is 'a', expected an integer from 1"),
         ({"max_seq_len": 97}, OptionsError, "^max_seq_len is 97, the bundle takes 96 tokens"),
     ],
 )
@@ -202,6 +205,21 @@ def test_questions_that_cannot_be_asked_are_refused(
     asked = {"question": "who?", "context": SHORT} if error is OptionsError else {}
     with pytest.raises(error, match=message):
         pipe("question-answering")(**asked, **keywords)
+
+
+def test_counts_may_be_numpys(pipe: Callable[[str], Any]) -> None:
+    ask, label = pipe("question-answering"), pipe("text-classification")
+    asked = {"question": "who?", "context": SHORT}
+    assert ask(asked, top_k=np.int64(2)) == ask(asked, top_k=2)
+    assert label(SHORT, top_k=np.int64(2)) == label(SHORT, top_k=2)
+
+
+def test_what_a_call_asks_in_the_older_way_wins_over_the_pipelines_own(
+    tiny_bundle: Callable[..., Path],
+) -> None:
+    bundle = tiny_bundle("BigBirdPegasusForSequenceClassification")
+    label = pipeline("text-classification", bundle, threads=1, top_k=2)
+    assert label(SHORT, return_all_scores=False) == [label(SHORT, top_k=1)] != label(SHORT)
 
 
 def test_a_passage_begins_with_its_first_word_however_many_spaces_are_before_it(

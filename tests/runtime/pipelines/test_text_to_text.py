@@ -156,6 +156,9 @@ def test_what_cannot_be_met_is_refused(
 def test_what_changes_nothing_is_taken(pipe: TextToTextPipeline) -> None:
     given: dict[str, Any] = {
         "use_cache": True,
+        "cache_implementation": "static",
+        "disable_compile": True,
+        "token_healing": False,
         "num_beam_groups": 1,
         "diversity_penalty": 0.0,
         "eos_token_id": [1],
