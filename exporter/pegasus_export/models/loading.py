@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -141,20 +141,18 @@ def _computed_positions(config: PegasusConfig, count: int) -> Tensor:
 
 def _resize(config: PegasusConfig, table: nn.Embedding, count: int) -> nn.Embedding:
     """The first `count` positions, computed anew where the checkpoint has fewer."""
-    embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
     positions = table.weight.detach()
     known = len(positions)
-    if count <= known:
-        resized: nn.Embedding = embedding(positions[:count])
-        return resized
-    longer = _computed_positions(config, count)
-    if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
-        raise CheckpointError(
-            f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
-            f"sinusoidal and cannot be continued: ask for at most {known}"
-        )
-    resized = embedding(torch.cat([positions, longer[known:]]))
-    return resized
+    if count > known:
+        longer = _computed_positions(config, count)
+        if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
+            raise CheckpointError(
+                f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
+                f"sinusoidal and cannot be continued: ask for at most {known}"
+            )
+        positions = torch.cat([positions, longer[known:]])
+    embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
+    return cast(nn.Embedding, embedding(positions[:count]))
 
 
 def _share_positions(pegasus: Pegasus) -> None:
