@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,7 +29,11 @@ __all__ = [
 
 
 def load_pegasus(
-    checkpoint: Checkpoint, *, max_source_tokens: int | None = None, seeded: bool = False
+    checkpoint: Checkpoint,
+    *,
+    max_source_tokens: int | None = None,
+    max_target_tokens: int | None = None,
+    seeded: bool = False,
 ) -> Pegasus:
     """The checkpoint as a module in inference mode; its weights stay mapped to the file.
 
@@ -37,7 +41,8 @@ def load_pegasus(
     zero throughout are dropped: the original models have none in their attention.
 
     max_source_tokens: positions of the encoder; more than the checkpoint states is possible where
-    they are the sinusoids of the paper. seeded: whether a block-sparse encoder draws its random
+    they are the sinusoids of the paper. max_target_tokens: those of the decoder, where these are
+    more than the checkpoint states. seeded: whether a block-sparse encoder draws its random
     blocks as in training. Raises: CheckpointError.
     """
     found = read_tensors(checkpoint)
@@ -56,11 +61,11 @@ def load_pegasus(
             weights[name] = _computed_positions(config, config.max_position_embeddings)
     weights.setdefault(FINAL_BIAS, torch.zeros(1, config.vocab_size))
     pegasus.load_state_dict(weights, strict=True, assign=True)
-    encoder = pegasus.model.encoder
+    encoder, decoder = pegasus.model.encoder, pegasus.model.decoder
     if encoder is not None and max_source_tokens is not None:
-        positions = _resize(config, encoder.embed_positions.weight.detach(), max_source_tokens)
-        embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
-        encoder.embed_positions = embedding(positions)
+        encoder.embed_positions = _resize(config, encoder.embed_positions, max_source_tokens)
+    if max_target_tokens is not None and max_target_tokens > config.max_position_embeddings:
+        decoder.embed_positions = _resize(config, decoder.embed_positions, max_target_tokens)
     if config.block_local is not None:
         _share_positions(pegasus)
     _drop_zero_biases(pegasus)
@@ -134,18 +139,20 @@ def _computed_positions(config: PegasusConfig, count: int) -> Tensor:
     return compute(count, config.d_model)
 
 
-def _resize(config: PegasusConfig, positions: Tensor, count: int) -> Tensor:
+def _resize(config: PegasusConfig, table: nn.Embedding, count: int) -> nn.Embedding:
     """The first `count` positions, computed anew where the checkpoint has fewer."""
+    positions = table.weight.detach()
     known = len(positions)
-    if count <= known:
-        return positions[:count]
-    longer = _computed_positions(config, count)
-    if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
-        raise CheckpointError(
-            f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
-            f"sinusoidal and cannot be continued: ask for at most {known}"
-        )
-    return torch.cat([positions, longer[known:]])
+    if count > known:
+        longer = _computed_positions(config, count)
+        if not torch.allclose(longer[:known], positions, rtol=0, atol=1e-6):
+            raise CheckpointError(
+                f"max-source-tokens is {count}, the checkpoint has {known} positions that are not "
+                f"sinusoidal and cannot be continued: ask for at most {known}"
+            )
+        positions = torch.cat([positions, longer[known:]])
+    embedding: Any = nn.Embedding.from_pretrained  # torch leaves it untyped
+    return cast(nn.Embedding, embedding(positions[:count]))
 
 
 def _share_positions(pegasus: Pegasus) -> None:

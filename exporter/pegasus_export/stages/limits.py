@@ -4,7 +4,7 @@ from pegasus_engines.plans.profiles import SparseLengths, plan_profiles
 from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import PlanRequest
-from pegasus_runtime.bundle import Limits, PlanSpec, PluginSpec
+from pegasus_runtime.bundle import Limits, PlanSpec, PluginSpec, Task
 
 __all__ = ["any_size_limits", "plan_limits", "plan_spec"]
 
@@ -13,11 +13,14 @@ _DEFAULT_BEAMS = 8  # of every google/pegasus checkpoint
 _DEFAULT_TARGET_TOKENS = 256
 
 
-def any_size_limits(checkpoint: Checkpoint, max_source_tokens: int) -> Limits:
-    """Of graphs that take any size."""
+def any_size_limits(checkpoint: Checkpoint, task: Task, max_source_tokens: int) -> Limits:
+    """Of graphs that take any size; a decoder of features reads its source."""
+    target = checkpoint.config.max_position_embeddings
+    if task == "feature-extraction":
+        target = max(target, max_source_tokens)
     return Limits(
         max_source_tokens=max_source_tokens,
-        max_target_tokens=checkpoint.config.max_position_embeddings,
+        max_target_tokens=target,
         max_beams=max(_MAX_BEAMS, _whole(checkpoint, "num_beams") or 1),
     )
 

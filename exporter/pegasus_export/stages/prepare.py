@@ -77,7 +77,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     if has_plans:
         limits = plan_limits(checkpoint, request.plans, max_source_tokens)
     else:
-        limits = any_size_limits(checkpoint, max_source_tokens)
+        limits = any_size_limits(checkpoint, task, max_source_tokens)
     defaults: Mapping[str, object] = checkpoint.generation
     if task in GENERATING and target != "onnx":  # which others run
         defaults = fit_defaults(settled, task, limits, clip=has_plans)
@@ -89,6 +89,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     pegasus = load_pegasus(
         checkpoint,
         max_source_tokens=max_source_tokens,
+        max_target_tokens=limits.max_target_tokens,
         seeded=request.random_blocks == "seeded",
     )
     return Prepared(

@@ -69,7 +69,7 @@ def resolve_options(
     """
     explicit = _explicit(options)
     if options.eos_token_id is not None:
-        tokens = replace(tokens, eos=tuple(dict.fromkeys(_listed(options.eos_token_id))))
+        tokens = replace(tokens, eos=tuple(_listed(options.eos_token_id)))
     if continued_tokens and options.decoder_input_ids:
         raise OptionsError(
             "decoder_input_ids is how summaries begin, and this continues prompts: leave it out"

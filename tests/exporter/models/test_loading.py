@@ -74,6 +74,14 @@ def test_the_encoder_gets_as_many_positions_as_are_asked_for(tmp_path: Path, cou
     assert pegasus.model.decoder.embed_positions.weight.shape == (POSITIONS, 32)
 
 
+def test_a_decoder_that_reads_its_source_has_as_many_positions(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(tmp_path)
+    for asked, count in ((2, POSITIONS), (POSITIONS, POSITIONS), (300, 300)):
+        pegasus = _load(folder, max_source_tokens=asked, max_target_tokens=asked)
+        positions = pegasus.model.decoder.embed_positions.weight
+        torch.testing.assert_close(positions, sinusoidal_positions(count, 32), rtol=0, atol=1e-6)
+
+
 def test_positions_that_are_no_sinusoids_are_not_continued(tmp_path: Path) -> None:
     folder = _rewritten(tmp_path, _with_other_positions)
     with pytest.raises(

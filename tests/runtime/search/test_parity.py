@@ -99,6 +99,20 @@ def test_samples_by_the_same_numbers_are_transformers(seed: int, num_beams: int 
     assert_parity(model_of(seed % 4), random_sources(rng, 3, VOCAB_SIZE), options, eos)
 
 
+def test_an_eos_that_is_given_twice_counts_twice_as_in_transformers() -> None:
+    """It draws as many continuations, and keeps as many tokens possible."""
+    options = GenerationOptions(
+        num_beams=3,
+        max_length=12,
+        eos_token_id=[EOS, 3, EOS],
+        do_sample=True,
+        seed=5,
+        temperature=8.0,
+        top_p=0.1,
+    )
+    assert_parity(model_of(2), random_sources(np.random.default_rng(5), 3, VOCAB_SIZE), options)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 0.6, 2.0])
 def test_stopping_is_transformers_for_every_kind_of_length_penalty(

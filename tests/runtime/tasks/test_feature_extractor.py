@@ -1,5 +1,6 @@
 """FeatureExtractor against transformers, and what it refuses."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
+from pegasus_export.errors import CheckpointError
 from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime import BundleError, FeatureExtractor, InputError, TextClassifier
 
@@ -83,6 +85,28 @@ def test_a_decoder_reads_what_it_is_given(extractor: FeatureExtractor, model: An
         assert (found.decoder_input_ids, found.last_hidden_state.shape) == (target, (3, 32))
         decoded, _ = ask(model, found.token_ids, target)
         np.testing.assert_allclose(found.last_hidden_state, decoded, rtol=0, atol=LIMIT)
+
+
+def test_more_positions_of_the_source_are_more_of_the_decoder_that_reads_it(
+    folder: Path, model: Any, tmp_path: Path
+) -> None:
+    """As transformers' resize_position_embeddings does it; learned ones are not continued."""
+    request = ExportRequest(
+        model=str(folder / "checkpoint"), output=tmp_path / "bundle", max_source_tokens=130
+    )
+    if model.config.model_type == "bigbird_pegasus":
+        with pytest.raises(CheckpointError, match="cannot be continued"):
+            export_bundle(request)
+        return
+    export_bundle(request)
+    longer = copy.deepcopy(model)
+    longer.resize_position_embeddings(130)
+    with FeatureExtractor.load(tmp_path / "bundle", threads=1) as extractor:
+        found = extractor.extract(TOO_LONG, truncate=True)
+    decoded, encoded = ask(longer, found.token_ids, found.decoder_input_ids)
+    assert len(found.decoder_input_ids) == 130
+    np.testing.assert_allclose(found.last_hidden_state, decoded, rtol=0, atol=LIMIT)
+    np.testing.assert_allclose(found.encoder_last_hidden_state, encoded, rtol=0, atol=LIMIT)
 
 
 def test_no_text_has_no_features(extractor: FeatureExtractor) -> None:
