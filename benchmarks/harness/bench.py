@@ -184,13 +184,18 @@ def report(
         "machine": describe_machine() | ({} if gpu is None else {"gpu": str(gpu)}),
         "tables": {name: table.to_json() for name, table in tables.items()},
         "missing": missing,
-        "settings": settings and asdict(settings),
+        "settings": settings and _without_paths(asdict(settings)),
         "timings": asdict(timings),
         **figures,
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
     arguments.json.write_text(text + "\n", "utf-8")
+
+
+def _without_paths(settings: dict[str, object]) -> dict[str, object]:
+    """Where somebody's machine keeps things is no part of what was measured."""
+    return {name: value for name, value in settings.items() if not isinstance(value, Path)}
 
 
 def run_script(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,8 @@ def test_a_file_of_figures_says_what_was_asked_run_where_and_when(path: Path) ->
     assert {"cpu", "cores"} <= set(report["machine"])
     for content in report["tables"].values():
         assert Table.from_json(content).rows
+
+
+@pytest.mark.parametrize("path", sorted(FIGURES.glob("*.json")), ids=lambda path: path.name)
+def test_figures_name_no_path_of_the_machine_they_were_made_on(path: Path) -> None:
+    assert not re.findall(r'"(/[^"]*|[A-Z]:\\[^"]*)"', path.read_text("utf-8"))
