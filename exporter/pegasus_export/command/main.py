@@ -1,4 +1,4 @@
-"""pegasus-export: a PEGASUS or BigBirdPegasus checkpoint to a bundle."""
+"""pegasus-export: a checkpoint of the PEGASUS family to a bundle."""
 
 import argparse
 import json

@@ -52,9 +52,10 @@ tasks, and the architectures that can do them:
   summarization        PegasusForConditionalGeneration
   feature-extraction   PegasusModel, PegasusForConditionalGeneration
   text-generation      PegasusForCausalLM
-and those of the same names with BigBirdPegasus, which also has
+those of the same names with BigBirdPegasus, which also has
   text-classification  BigBirdPegasusForSequenceClassification
   question-answering   BigBirdPegasusForQuestionAnswering
+and PegasusXForConditionalGeneration and PegasusXModel, as PEGASUS's
 
 {plans}
 examples:

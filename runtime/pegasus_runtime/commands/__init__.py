@@ -1,1 +1,1 @@
-"""The commands: pegasus-summarize, -classify, -answer, -features and -generate."""
+"""The commands: pegasus-summarize, -classify, -answer, -features, -generate, and pegasus-edge."""

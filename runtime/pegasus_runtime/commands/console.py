@@ -21,6 +21,7 @@ __all__ = [
     "exit_code",
     "print_lines",
     "print_record",
+    "print_texts",
     "read_document",
     "run_command",
     "warn_of_unknown",
@@ -125,6 +126,11 @@ def warn_of_unknown(command: str, name: str, unknown_share: float) -> None:
 def print_lines(lines: Sequence[str]) -> None:
     """Whole lines on standard output. Raises: ResultError."""
     write_result("".join(f"{line}\n" for line in lines))
+
+
+def print_texts(texts: Sequence[str]) -> None:
+    """Each in a line of its own, whatever lines it has. Raises: ResultError."""
+    print_lines([" ".join(text.splitlines()) for text in texts])
 
 
 def _read_stdin(command: str) -> bytes:

@@ -13,8 +13,8 @@ from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     Document,
     Refused,
-    print_lines,
     print_record,
+    print_texts,
     run_command,
     warn_of_unknown,
 )
@@ -150,8 +150,7 @@ def _print(name: str, generation: Generation, *, as_json: bool) -> None:
             record["alternatives"] = [_record(other) for other in generation.alternatives]
         print_record(record)
         return
-    texts = [generation.text, *(other.text for other in generation.alternatives)]
-    print_lines([" ".join(text.splitlines()) for text in texts])
+    print_texts([generation.text, *(other.text for other in generation.alternatives)])
 
 
 def _record(generation: Generation) -> dict[str, object]:

@@ -13,8 +13,8 @@ from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import (
     Document,
     Refused,
-    print_lines,
     print_record,
+    print_texts,
     run_command,
     warn_of_unknown,
 )
@@ -166,8 +166,7 @@ def _print(name: str, summary: Summary, *, as_json: bool) -> None:
             record["alternatives"] = [_record(other) for other in summary.alternatives]
         print_record(record)
         return
-    texts = [summary.text, *(other.text for other in summary.alternatives)]
-    print_lines([" ".join(text.splitlines()) for text in texts])
+    print_texts([summary.text, *(other.text for other in summary.alternatives)])
 
 
 def _record(summary: Summary) -> dict[str, object]:

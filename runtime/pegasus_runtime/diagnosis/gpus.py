@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pegasus_runtime.diagnosis.finding import Finding
-from pegasus_runtime.native.gpu import load_driver
+from pegasus_runtime.native.gpu import capability_of, load_driver
 
 __all__ = ["find_gpus"]
 
-_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{MAJOR,MINOR}
 _NAME_BYTES = 256
 _JETSON = Path("/etc/nv_tegra_release")
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
@@ -54,14 +53,11 @@ def _describe_driver(driver: Any) -> str:
 
 def _describe_gpu(driver: Any, number: int) -> Finding:
     device, name = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
-    size, value = ctypes.c_size_t(), ctypes.c_int()
+    size = ctypes.c_size_t()
     driver.cuDeviceGet(ctypes.byref(device), number)
     driver.cuDeviceGetName(name, _NAME_BYTES, device)
     driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
-    parts = []
-    for attribute in (_MAJOR, _MINOR):
-        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
-        parts.append(str(value.value))
     title = name.value.decode(errors="replace")
     memory = f"{size.value / 2**30:.1f} GiB"
-    return Finding(name=f"GPU {number}", value=f"{title}, SM {'.'.join(parts)}, {memory}")
+    capability = capability_of(driver, device) or "unknown"
+    return Finding(name=f"GPU {number}", value=f"{title}, SM {capability}, {memory}")

@@ -4,7 +4,7 @@ import ctypes
 import os
 from typing import Any
 
-__all__ = ["current_capability", "load_driver"]
+__all__ = ["capability_of", "current_capability", "load_driver"]
 
 _DRIVER = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{MAJOR,MINOR}
@@ -29,6 +29,11 @@ def current_capability(driver: Any | None = None) -> str | None:
     device = ctypes.c_int()
     if driver.cuDeviceGet(ctypes.byref(device), 0) != 0:
         return None
+    return capability_of(driver, device)
+
+
+def capability_of(driver: Any, device: ctypes.c_int) -> str | None:
+    """The compute capability of one GPU; None where the driver does not tell."""
     parts = [_attribute(driver, device, each) for each in (_MAJOR, _MINOR)]
     return None if None in parts else ".".join(map(str, parts))
 
