@@ -38,7 +38,7 @@ FLOORS: Mapping[str, Floors] = {
         ("checkpoint",),
         ("models", "dialects", "tokenizer"),
         ("graphs",),
-        ("passes", "measure"),
+        ("passes", "measure", "generation"),
         ("verify",),
         ("stages",),
         ("command",),

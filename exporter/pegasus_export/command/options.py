@@ -63,6 +63,7 @@ examples:
   pegasus-summarize xsum article.txt
   pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
+  pegasus-export --model ./my-checkpoint --output app --target onnx --generate
   pegasus-export --push me/xsum-int8 --output xsum-int8
   pegasus-export --list-cache
 
@@ -124,6 +125,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="{hf-eval,seeded}",
         help="of BigBirdPegasus' sparse attention: those that transformers takes in inference "
         "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
+    )
+    add(
+        "--generate",
+        action="store_true",
+        help="add generate.onnx, one graph that runs encoder, decoder and beam search: token ids "
+        "in, summaries' token ids out, for hosts that are not Python (targets onnx and ort; "
+        "docs/one-graph.md)",
     )
     _add_precision_options(parser)
     add_plan_options(parser)

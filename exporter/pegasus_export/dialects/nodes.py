@@ -12,7 +12,7 @@ __all__ = ["MICROSOFT", "Nodes", "Operand", "name_values"]
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 
-Operand = ir.Value | npt.NDArray[np.generic] | Sequence[int] | int | float
+Operand = ir.Value | npt.NDArray[np.generic] | Sequence[int] | Sequence[float] | int | float
 """A value, or a constant: integers are int64, and floats float32."""
 
 
@@ -27,11 +27,27 @@ class Nodes:
         operator: str,
         *operands: Operand | None,
         domain: str = "",
-        **attributes: int | float | Sequence[int] | ir.Graph,
+        **attributes: int | float | str | Sequence[int] | ir.Graph,
     ) -> ir.Value:
         """Appends a node with one output, and returns that; None is an input that is left out."""
         inputs = [self._value(operand) for operand in operands]
         return self._tape.op(operator, inputs, attributes, domain=domain)
+
+    def several(
+        self,
+        operator: str,
+        *operands: Operand | None,
+        count: int,
+        **attributes: int | float | str | Sequence[int] | ir.Graph,
+    ) -> Sequence[ir.Value]:
+        """Appends a node with so many outputs."""
+        inputs = [self._value(operand) for operand in operands]
+        return self._tape.op_multi_out(operator, inputs, attributes, num_outputs=count)
+
+    @property
+    def nodes(self) -> Sequence[ir.Node]:
+        """All of them, in order."""
+        return self._tape.nodes
 
     def graph(
         self, name: str, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], opset: int
@@ -52,8 +68,9 @@ class Nodes:
 def name_values(graph: ir.Graph, prefix: str = "") -> None:
     """Gives every value a name of its own: those of a branch share a scope with the outer ones."""
     for number, node in enumerate(graph):
-        for value in node.outputs:
-            value.name = f"{prefix}{node.op_type}.{number}"
+        for place, value in enumerate(node.outputs):
+            which = f".{place}" if place else ""
+            value.name = f"{prefix}{node.op_type}.{number}{which}"
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 branch = attribute.as_graph()

@@ -16,7 +16,14 @@ from torch import Tensor
 
 from pegasus_export.dialects import standard
 
-__all__ = ["BeamCache", "attend_padded", "attend_source", "attend_with_cache", "select_candidates"]
+__all__ = [
+    "BeamCache",
+    "attend_growing",
+    "attend_padded",
+    "attend_source",
+    "attend_with_cache",
+    "select_candidates",
+]
 
 _MICROSOFT_MHA = "com.microsoft::MultiHeadAttention"
 _MICROSOFT_DECODER_MHA = "com.microsoft::DecoderMaskedMultiHeadAttention"
@@ -83,6 +90,35 @@ def attend_with_cache(
         )
         return attended[:, 0], new_key, new_value
     return _attend_with_cache_eagerly(query, key, value, cache, num_heads)
+
+
+def attend_growing(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    past_key: Tensor,
+    past_value: Tensor,
+    num_heads: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Decoder self-attention of one new token per row, whose keys join those before it.
+
+    query, key, value [N, D], past_key and past_value [N, H, P, Dh] -> attended [N, D], and keys and
+    values [N, H, P + 1, Dh]: copies, as the states of an ONNX Loop are never written in place.
+    """
+    if not torch.compiler.is_exporting():
+        return standard.attend_growing(query, key, value, past_key, past_value, num_heads)
+    steps = [x[:, None, :] for x in (query, key, value)]  # [N, D] -> [N, 1, D]
+    rows, heads, past, head_dim = past_key.shape
+    grown = (rows, heads, past + 1, head_dim)
+    attended, keys, values = torch.onnx.ops.symbolic_multi_out(
+        _MICROSOFT_MHA,
+        [*steps, None, None, None, past_key, past_value],
+        attrs={"num_heads": num_heads},
+        dtypes=[_FLOAT, _FLOAT, _FLOAT],
+        shapes=[steps[0].shape, grown, grown],
+        version=1,
+    )
+    return attended[:, 0], keys, values
 
 
 def select_candidates(log_probs: Tensor, num_candidates: Tensor) -> tuple[Tensor, Tensor]:

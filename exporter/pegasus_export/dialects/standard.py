@@ -8,6 +8,7 @@ from torch import Tensor
 
 __all__ = [
     "attend",
+    "attend_growing",
     "attend_padded",
     "attend_source",
     "causal_bias",
@@ -43,6 +44,25 @@ def attend_source(
     """Cross-attention: query [B, Q, D], key and value [B, H, S, Dh], attention_mask [B, S]."""
     bias = padding_bias(attention_mask)
     return merge_heads(attend(split_heads(query, num_heads), key, value, bias))  # -> [B, Q, D]
+
+
+def attend_growing(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    past_key: Tensor,
+    past_value: Tensor,
+    num_heads: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Decoder self-attention of one new token per row, whose keys join those before it.
+
+    query, key, value [N, D], past_key and past_value [N, H, P, Dh] -> attended [N, D], and keys and
+    values [N, H, P + 1, Dh].
+    """
+    queries, own_key, own_value = (split_heads(x[:, None], num_heads) for x in (query, key, value))
+    keys = torch.cat([past_key, own_key], dim=2)
+    values = torch.cat([past_value, own_value], dim=2)
+    return merge_heads(attend(queries, keys, values, None))[:, 0], keys, values
 
 
 def split_heads(hidden: Tensor, num_heads: int) -> Tensor:

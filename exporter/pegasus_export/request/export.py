@@ -64,6 +64,8 @@ class ExportRequest:
     """Documents to compare a lower precision on; None: a few that come with the package."""
     max_rouge_drop: float | None = None
     """Points of ROUGE-L (0 to 100) that it may cost; layers return to fp32 until it holds."""
+    generate: bool = False
+    """Whether there is a graph, besides the others, that generates on its own: generate.onnx."""
     plans: PlanRequest = PlanRequest()
     """For targets trt and trt-rtx."""
     revision: str | None = None

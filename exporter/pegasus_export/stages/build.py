@@ -90,6 +90,7 @@ class Builder:
                 self.staging,
                 prepared.kind.weights_file,
                 self.progress,
+                compose=prepared.kind.compose,
                 expected_bytes=conversion.stored_bytes(stored),
                 metadata=graph_metadata(outline.architecture),
             )

@@ -10,6 +10,7 @@ from pegasus_export.dialects import standard
 from pegasus_export.dialects.block_sparse_nodes import STANDARD
 from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.errors import UnsupportedError
+from pegasus_export.generation.compose import Compose
 from pegasus_export.graphs import onnx, ort, trt
 from pegasus_export.graphs.definition import GraphDefinition, SparseAttention
 from pegasus_export.graphs.features import feature_graphs
@@ -39,6 +40,8 @@ class BundleKind:
     graphs: Callable[[Pegasus], list[GraphDefinition]]
     verify: Callable[[Bundle, Reference], list[Measured]]
     weights_file: str
+    compose: Compose = dict
+    """Puts graphs that were traced in parts together, once they are converted."""
     on_device: bool = False
     """Whether `DeviceEngine` runs it: graphs of fixed sizes, which TensorRT can build."""
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from pegasus_engines.precision.convert import Conversion
 from pegasus_engines.weights import WeightsFile
+from pegasus_export.generation.compose import Compose
 from pegasus_export.graphs.definition import GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.progress import Advance, Progress
@@ -59,13 +60,15 @@ def write_graphs(
     weights_file: str,
     progress: Progress,
     *,
+    compose: Compose,
     expected_bytes: int,
     metadata: Mapping[str, str],
 ) -> WrittenGraphs:
     """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
-    returns is left as it is. expected_bytes: about how much is written, for the progress.
+    returns is left as it is. compose: what is done to the converted graphs. expected_bytes: about
+    how much is written, for the progress.
     metadata: entries that every graph gets.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
@@ -82,6 +85,7 @@ def write_graphs(
             models = {name: model.clone() for name, model in traced.items()}
             for change in conversion.passes(file.tensors):
                 change(models)
+            models = compose(models)
             for name, model in models.items():
                 file.move_in(model)
                 model.metadata_props.update(metadata)

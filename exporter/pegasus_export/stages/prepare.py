@@ -19,6 +19,11 @@ from pegasus_export.stages.defaults import GENERATING, fit_defaults, settle_defa
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
 from pegasus_export.stages.tokenizer_files import write_tokenizer
+from pegasus_export.stages.whole_generation import (
+    check_generate,
+    settle_generation,
+    with_generation,
+)
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
     Limits,
@@ -68,6 +73,8 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     task = resolve_task(checkpoint.architecture, request.task)
     settled = settle_defaults(checkpoint, task, task_params=request.task_params)
     checkpoint = settled.checkpoint
+    if request.generate:
+        check_generate(target, task, request.precision)
     _check_source_limit(request, task)
     _check_sparse(request, checkpoint)
     _check_classifier(checkpoint, task)
@@ -79,9 +86,19 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     else:
         limits = any_size_limits(checkpoint, task, max_source_tokens)
     defaults: Mapping[str, object] = checkpoint.generation
-    if task in GENERATING and target != "onnx":  # which others run
+    if task in GENERATING and (target != "onnx" or request.generate):  # which others run
         defaults = fit_defaults(settled, task, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
+    kind = find_kind(
+        target,
+        task,
+        request.precision,
+        num_beams=limits.max_beams,
+        with_plugin=plugin is not None,
+    )
+    if request.generate:
+        fixed = settle_generation(defaults, settled.tokens, limits, checkpoint.config.vocab_size)
+        kind = with_generation(kind, target, fixed)
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target)
     if target == "onnx":
@@ -97,13 +114,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         pegasus=pegasus,
         target=target,
         task=task,
-        kind=find_kind(
-            target,
-            task,
-            request.precision,
-            num_beams=limits.max_beams,
-            with_plugin=plugin is not None,
-        ),
+        kind=kind,
         recipe=_precision_recipe(request, target, pegasus),
         tokenizer=tokenizer,
         limits=limits,

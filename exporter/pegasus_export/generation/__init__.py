@@ -1,0 +1,1 @@
+"""One graph that generates: encoder, decoder and beam search."""

@@ -1,0 +1,117 @@
+"""The inputs of generate.onnx, and checks of them that ONNX has no operator for.
+
+A graph cannot raise. What it can is look up what is not there: a Gather whose index is out of
+bounds fails in every runtime, and the message has the node's name, which says what is wrong.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from pegasus_export.dialects.nodes import Nodes
+from pegasus_export.generation.fixed import FixedSettings
+
+__all__ = ["SCALARS", "SearchInputs", "check_inputs", "make_inputs"]
+
+SCALARS: Mapping[str, ir.DataType] = {
+    "num_beams": ir.DataType.INT64,
+    "max_length": ir.DataType.INT64,
+    "min_length": ir.DataType.INT64,
+    "length_penalty": ir.DataType.FLOAT,
+    "early_stopping": ir.DataType.INT64,
+    "no_repeat_ngram_size": ir.DataType.INT64,
+    "repetition_penalty": ir.DataType.FLOAT,
+    "num_return_sequences": ir.DataType.INT64,
+}
+"""In their order, behind input_ids and attention_mask [B, S] int64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchInputs:
+    """The scalars as the nodes take them, each [1], and checked."""
+
+    num_beams: ir.Value
+    max_length: ir.Value
+    min_length: ir.Value
+    length_penalty: ir.Value
+    early_stopping: ir.Value
+    no_repeat_ngram_size: ir.Value
+    repetition_penalty: ir.Value
+    num_return_sequences: ir.Value
+    is_greedy: ir.Value
+    """Whether there is one beam."""
+
+
+def make_inputs() -> dict[str, ir.Value]:
+    """The scalars, as inputs of a graph."""
+    return {
+        name: ir.Value(name=name, shape=ir.Shape(()), type=ir.TensorType(dtype))
+        for name, dtype in SCALARS.items()
+    }
+
+
+def check_inputs(
+    nodes: Nodes, given: Mapping[str, ir.Value], attention_mask: ir.Value, fixed: FixedSettings
+) -> tuple[SearchInputs, ir.Value]:
+    """The scalars and the mask [B, S] behind their checks."""
+    values = {name: nodes("Reshape", value, [1]) for name, value in given.items()}
+    beams, returned = values["num_beams"], values["num_return_sequences"]
+    checks = (
+        ("num_beams", _within(nodes, beams, 1, fixed.max_beams), f"1 to {fixed.max_beams}"),
+        (
+            "max_length",
+            _within(nodes, values["max_length"], 2, fixed.max_length),
+            f"2 to {fixed.max_length} tokens, start token included",
+        ),
+        ("early_stopping", _within(nodes, values["early_stopping"], 0, 2), "0, 1 or 2 (never)"),
+        (
+            "no_repeat_ngram_size",
+            nodes("GreaterOrEqual", values["no_repeat_ngram_size"], [0]),
+            "0 or more",
+        ),
+        (
+            "repetition_penalty",
+            nodes("Greater", values["repetition_penalty"], [0.0]),
+            "more than 0",
+        ),
+        (
+            "num_return_sequences",
+            nodes(
+                "And",
+                nodes("GreaterOrEqual", returned, [1]),
+                nodes("LessOrEqual", returned, beams),
+            ),
+            "1 to num_beams",
+        ),
+    )
+    for name, holds, expected in checks:
+        values[name] = _require(nodes, values[name], holds, f"{name} is to be {expected}")
+    source = nodes("Shape", attention_mask, start=1, end=2)
+    mask = _require(
+        nodes,
+        attention_mask,
+        _within(nodes, source, 1, fixed.max_source_tokens),
+        f"input_ids are to be 1 to {fixed.max_source_tokens} tokens",
+    )
+    is_greedy = nodes("Equal", values["num_beams"], [1])
+    return SearchInputs(**values, is_greedy=is_greedy), mask
+
+
+def _within(nodes: Nodes, value: ir.Value, least: int, most: int) -> ir.Value:
+    return nodes(
+        "And",
+        nodes("GreaterOrEqual", value, [least]),
+        nodes("LessOrEqual", value, [most]),
+    )
+
+
+def _require(nodes: Nodes, value: ir.Value, holds: ir.Value, message: str) -> ir.Value:
+    """The value, if the condition [1] holds; running the graph fails otherwise."""
+    index = nodes("Where", nodes("Squeeze", holds), 0, 1)
+    only = nodes("Unsqueeze", value, [0])
+    checked = nodes("Gather", only, index, axis=0)
+    node = checked.producer()
+    assert node is not None
+    node.name = message
+    return checked
