@@ -8,7 +8,7 @@ import onnx_ir as ir
 from pegasus_export.dialects.nodes import Nodes, name_values
 from pegasus_export.generation.fixed import FixedSettings
 from pegasus_export.generation.inputs import SearchInputs, check_inputs, make_inputs
-from pegasus_export.generation.parts import ENCODER, STEP
+from pegasus_export.generation.parts import ENCODER, SHARED_ENCODER, STEP
 from pegasus_export.generation.scores import rank_tokens
 from pegasus_export.generation.search import (
     Outputs,
@@ -28,11 +28,12 @@ _END = np.iinfo(np.int64).max
 
 
 def compose_generation(fixed: FixedSettings) -> Compose:
-    """A function that puts the whole in the place of its two parts, which it takes apart."""
+    """A function that puts the whole in the place of its parts, which it takes apart."""
 
     def compose(models: dict[str, ir.Model]) -> dict[str, ir.Model]:
         others = {name: model for name, model in models.items() if name not in (ENCODER, STEP)}
-        return {**others, GENERATE: _compose(models[ENCODER], models[STEP], fixed)}
+        encoder = models.get(ENCODER) or others[SHARED_ENCODER].clone()
+        return {**others, GENERATE: _compose(encoder, models[STEP], fixed)}
 
     return compose
 
@@ -132,15 +133,17 @@ def _released(graph: ir.Graph) -> list[ir.Node]:
 
 
 def _joined_initializers(first: ir.Graph, second: ir.Graph) -> list[ir.Value]:
-    """Weights of both; of those that have the same name, the first's."""
-    joined = dict(first.initializers)
-    for name, value in second.initializers.items():
-        if name in joined:
-            ir.convenience.replace_all_uses_with(value, joined[name])
-        else:
-            joined[name] = value
+    """Those of both; of stored weights each is there once, constants are of either alone."""
+    joined, others = dict(first.initializers), dict(second.initializers)
     first.initializers.clear()
     second.initializers.clear()
+    for name, value in others.items():
+        known = joined.get(name)
+        if known is not None and known.const_value is value.const_value:
+            ir.convenience.replace_all_uses_with(value, known)
+            continue
+        value.name = f"{second.name}.{name}" if known is not None else name
+        joined[value.name] = value
     return list(joined.values())
 
 

@@ -25,9 +25,11 @@ from pegasus_export.graphs.definition import GraphDefinition, GraphInput, intege
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.models.pegasus import Pegasus
 
-__all__ = ["CONTRIB", "ENCODER", "STEP", "STOCK", "Spelling", "generation_parts"]
+__all__ = ["CONTRIB", "ENCODER", "SHARED_ENCODER", "STEP", "STOCK", "Spelling", "generation_parts"]
 
 ENCODER = "generate.encoder"
+SHARED_ENCODER = "encoder"
+"""Of target `ort`, which is the same."""
 STEP = "generate.step"
 _SIZES = {"batch": 2, "rows": 6, "source": 5, "past": 7}
 
@@ -102,7 +104,7 @@ class GrowingStepGraph(nn.Module):
 
 
 def generation_parts(pegasus: Pegasus, spelling: Spelling) -> list[GraphDefinition]:
-    """Encoder and step, to be composed."""
+    """Encoder and step, to be composed; in ONNX Runtime's operators the step alone."""
     source = ("batch", "source")
     sizes = _SIZES | {"source": whole.trace_length(pegasus)}
     cross_keys = _per_layer(pegasus, "cross_key", "batch", "source")
@@ -139,7 +141,7 @@ def generation_parts(pegasus: Pegasus, spelling: Spelling) -> list[GraphDefiniti
             **{x.name: x.shape for x in present},
         },
     )
-    return [encoder, step]
+    return [step] if spelling is CONTRIB else [encoder, step]
 
 
 def _per_layer(pegasus: Pegasus, name: str, rows: str, length: str) -> list[GraphInput]:

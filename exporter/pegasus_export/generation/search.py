@@ -106,7 +106,8 @@ class Outputs:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Continuations:
     sequences: ir.Value  # [B*C, L + 1]
-    scores: ir.Value  # [B, C]
+    ranks: ir.Value  # [B, C] what they are chosen by
+    scores: ir.Value  # [B, C] summed
     rows: ir.Value  # [B, C] among N
     ends: ir.Value  # [B, C]
     count: ir.Value  # [1] C
@@ -144,13 +145,16 @@ def extend_rows(
     """One step of the search; length: [1], the tokens of rows before it."""
     found = _continue(nodes, state, candidates, length, inputs, fixed)
     now = nodes("Add", length, [1])
-    running = nodes("Where", found.ends, nodes("Add", found.scores, _NEVER), found.scores)
-    scores, best = nodes.several("TopK", running, inputs.num_beams, count=2, axis=-1)
+    ranks, scores = (
+        nodes("Where", found.ends, nodes("Add", each, _NEVER), each)
+        for each in (found.ranks, found.scores)
+    )
+    _, best = nodes.several("TopK", ranks, inputs.num_beams, count=2, axis=-1)
     rows = nodes("Reshape", nodes("GatherElements", found.rows, best, axis=1), [-1])
     kept = replace(
         _keep_finished(nodes, state, found, now, inputs, fixed),
         sequences=_take_rows(nodes, found.sequences, best, found.count),
-        scores=scores,
+        scores=nodes("GatherElements", scores, best, axis=1),
     )
     kept = replace(kept, done=_find_done(nodes, kept, found, now, inputs))
     goes_on = nodes("ReduceMax", nodes("Cast", nodes("Not", kept.done), to=_INT64), keepdims=0)
@@ -167,7 +171,7 @@ def _continue(
 ) -> _Continuations:
     """The C best continuations of each document.
 
-    In greedy search a token ranks by its own score: a sum with that of the row would round.
+    In greedy search a token ranks by its own score, from which its log-probability differs.
     """
     beams = inputs.num_beams
     width = nodes("Mul", beams, candidates.count)
@@ -178,9 +182,9 @@ def _continue(
 
     running = nodes("Reshape", state.scores, [-1, 1])  # [B, K] -> [N, 1]
     summed = nodes("Add", candidates.log_probs, running)
-    ranked = nodes("Where", inputs.is_greedy, candidates.scores, summed)
+    ranked = flat(nodes("Where", inputs.is_greedy, candidates.scores, summed))
     count = nodes("Min", nodes("Mul", beams, [fixed.candidates_per_beam]), width)
-    _, order = nodes.several("TopK", flat(ranked), count, count=2, axis=-1)  # [B, C]
+    ranks, order = nodes.several("TopK", ranked, count, count=2, axis=-1)  # [B, C]
     tokens = nodes("GatherElements", flat(candidates.ids), order, axis=1)
     rows = _among_all(nodes, nodes("Div", order, candidates.count), beams)
     before = nodes("Gather", state.sequences, nodes("Reshape", rows, [-1]), axis=0)
@@ -189,6 +193,7 @@ def _continue(
         ends = nodes("Or", ends, nodes("Equal", tokens, eos))
     return _Continuations(
         sequences=nodes("Concat", before, nodes("Reshape", tokens, [-1, 1]), axis=1),
+        ranks=ranks,
         scores=nodes("GatherElements", flat(summed), order, axis=1),
         rows=rows,
         ends=nodes("Expand", ends, nodes("Shape", order)),

@@ -85,9 +85,10 @@ def write_graphs(
             models = {name: model.clone() for name, model in traced.items()}
             for change in conversion.passes(file.tensors):
                 change(models)
+            for model in models.values():
+                file.move_in(model)
             models = compose(models)
             for name, model in models.items():
-                file.move_in(model)
                 model.metadata_props.update(metadata)
                 ir.save(model, staging.path / f"{name}.onnx")
     staging.record(weights_file, sha256=file.sha256)

@@ -27,6 +27,10 @@ batch decides by its longest document whether all of it is sparse, and the last 
 query sees, is padding for all others. Before each, its encoder is set to block-sparse attention,
 for after a short document it stays with full attention for good.
 
+Of targets generate and generate-ort it is generate.onnx that runs. Its cases have the options that
+are inputs of the graph, and its checkpoints the settings that are constants. BigBirdPegasus
+is asked in batches, with which the graph does what transformers does.
+
 A decoder alone continues prompts, with and without EOS at their end, as long as positions are left
 for what follows. It is asked one at a time: its positions count padding, so that in a batch of
 transformers' own a shorter prompt is read as another one.
@@ -44,11 +48,13 @@ import numpy as np
 from e2e.parity.checkpoints import (
     MAX_BEAMS,
     MAX_DOCUMENTS,
+    Opened,
     export_checkpoint,
     make_checkpoint,
 )
 from e2e.parity.models import CAUSAL
 from e2e.parity.outcome import Outcome
+from e2e.parity.whole_graph import WholeGraph, options_of_graph
 from pegasus_runtime import (
     GenerationOptions,
     Hypothesis,
@@ -67,7 +73,6 @@ from runtime.search.shared_draws import SharedDraws
 
 __all__ = ["Mismatch", "ask_transformers", "draw_options", "run_cases", "score_error"]
 
-Opened = Summarizer | TextGenerator
 SCORE_TOLERANCE = 1e-4
 ROUNDING = 5
 """Times transformers' own error in fp32, as in what an export lets through: a low temperature and
@@ -140,6 +145,8 @@ def _run_case(
             (judged,), _ = ask_transformers(exact, summarizer, [source], options)
             allowed = max(SCORE_TOLERANCE, ROUNDING * _rounding(theirs[document], judged))
             outcome.score_mismatches += score_error(own, judged) > allowed
+    if isinstance(summarizer, WholeGraph) and summarizer.is_sparse:
+        return mismatches  # as in transformers, a batch decides together
     alone = [_generate(summarizer, [source], options)[0] for source in sources]
     outcome.batch_mismatches += sum(
         [x.token_ids for x in one] != [x.token_ids for x in batched]
@@ -162,6 +169,8 @@ def draw_options(rng: np.random.Generator, summarizer: Opened) -> GenerationOpti
         options = _random_options(rng, summarizer.bundle.manifest.architecture.vocab_size)
         if options is not None and isinstance(summarizer, TextGenerator):
             options = replace(options, decoder_input_ids=None)
+        if isinstance(summarizer, WholeGraph):
+            options = options_of_graph(options)
         try:
             summarizer.resolve(options)
         except OptionsError:
@@ -183,7 +192,9 @@ def _random_options(rng: np.random.Generator, vocab_size: int) -> GenerationOpti
     return with_draws(rng, options) if rng.random() < 0.25 else options
 
 
-def _random_sources(rng: np.random.Generator, summarizer: Summarizer) -> list[list[int]]:
+def _random_sources(
+    rng: np.random.Generator, summarizer: Summarizer | WholeGraph
+) -> list[list[int]]:
     manifest = summarizer.bundle.manifest
     longest, vocab_size = manifest.limits.max_source_tokens, manifest.architecture.vocab_size
     lengths = rng.integers(1, longest, int(rng.integers(1, MAX_DOCUMENTS + 1)))
@@ -221,7 +232,11 @@ def ask_transformers(
     asked = options or GenerationOptions()
     is_sparse = summarizer.bundle.manifest.architecture.attention_type == "block_sparse"
     sees_padding = asked.encoder_no_repeat_ngram_size or asked.encoder_repetition_penalty
-    one_by_one = is_sparse or sees_padding or isinstance(summarizer, TextGenerator)
+    one_by_one = (
+        (is_sparse and not isinstance(summarizer, WholeGraph))
+        or sees_padding
+        or isinstance(summarizer, TextGenerator)
+    )
     settings = summarizer.resolve(options)
     found, is_close = [], False
     for batch in [[x] for x in sources] if one_by_one else [sources]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from e2e.parity.models import CAUSAL, MODELS
+from e2e.parity.models import CAUSAL, MODELS, WHOLE_GRAPHS
+from e2e.parity.whole_graph import WholeGraph, fixed_options
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from pegasus_engines.plans.build import BuildRequest
 from pegasus_export.request.export import PlanRequest
@@ -17,10 +18,12 @@ from pegasus_runtime import Summarizer, TextGenerator
 __all__ = [
     "MAX_BEAMS",
     "MAX_DOCUMENTS",
+    "Opened",
     "export_checkpoint",
     "make_checkpoint",
 ]
 
+Opened = Summarizer | TextGenerator | WholeGraph
 MAX_DOCUMENTS = 4
 MAX_BEAMS = 32  # that are drawn, and that bundles of target ort take
 WEIGHTS = ("safetensors", "safetensors-sharded", "bin", "bin-sharded", "bin-legacy")
@@ -56,14 +59,16 @@ def make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str
     elif family == "pegasus_x":
         weights = "safetensors"
         config |= _local_config(rng)
-    generation = {"eos_token_id": [1, 110]} if rng.random() < 0.2 else None
+    generation: dict[str, Any] = {"eos_token_id": [1, 110]} if rng.random() < 0.2 else {}
+    if target in WHOLE_GRAPHS:
+        generation |= fixed_options(rng)
     write_tiny_checkpoint(
         folder / "checkpoint",
         architecture=MODELS[family],
         seed=int(rng.integers(1 << 30)),
         weights=weights if config["tie_word_embeddings"] else "safetensors",
         sharpness=float(rng.choice([3.0, 4.0, 6.0])),
-        generation=generation,
+        generation=generation or None,
         **config,
     )
     library: Any = transformers
@@ -71,12 +76,10 @@ def make_checkpoint(folder: Path, seed: int, case: int, family: str, target: str
     return model.eval()
 
 
-def export_checkpoint(
-    folder: Path, positions: int, target: str, *, causal: bool = False
-) -> Summarizer | TextGenerator:
+def export_checkpoint(folder: Path, positions: int, target: str, *, causal: bool = False) -> Opened:
     """The loaded bundle of a checkpoint; of plans, the graphs, with the limits of target ort."""
     plans = PlanRequest()
-    if target != "ort":
+    if target in ("trt", "trt-rtx"):
         plans = PlanRequest(
             num_beams=MAX_BEAMS,
             max_target_tokens=positions,
@@ -86,9 +89,18 @@ def export_checkpoint(
             build=BuildRequest(compute_capabilities=("8.0",) if target == "trt" else None),
         )
     output = folder / "bundle"
+    is_whole = target in WHOLE_GRAPHS
     export_bundle(
-        ExportRequest(model=str(folder / "checkpoint"), output=output, target=target, plans=plans)
+        ExportRequest(
+            model=str(folder / "checkpoint"),
+            output=output,
+            target=WHOLE_GRAPHS.get(target, target),
+            generate=is_whole,
+            plans=plans,
+        )
     )
+    if is_whole:
+        return WholeGraph(output)
     if causal:
         return TextGenerator.load(output, threads=1)
     return Summarizer.load(output, provider="cpu", threads=1)

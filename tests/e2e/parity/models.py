@@ -1,8 +1,10 @@
 """What parity is tried with; apart from what makes it, which takes seconds to import."""
 
-__all__ = ["CAUSAL", "MODELS", "TARGETS"]
+__all__ = ["CAUSAL", "MODELS", "TARGETS", "WHOLE_GRAPHS"]
 
-TARGETS = ("ort", "trt", "trt-rtx")
+WHOLE_GRAPHS = {"generate": "onnx", "generate-ort": "ort"}
+"""generate.onnx instead of the runtime, and the target whose operators it has."""
+TARGETS = ("ort", "trt", "trt-rtx", *WHOLE_GRAPHS)
 MODELS = {
     "pegasus": "PegasusForConditionalGeneration",
     "bigbird": "BigBirdPegasusForConditionalGeneration",

@@ -27,6 +27,8 @@ USUAL_CASES = {
     ("pegasus_x", "ort"): 10,
     ("pegasus", "trt-rtx"): 2,
     ("bigbird", "trt-rtx"): 2,
+    ("pegasus", "generate"): 5,
+    ("bigbird", "generate-ort"): 5,
 }
 """(model, target) -> cases in every test run; others run when their target is named."""
 COLUMNS = (
