@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import InputError, OptionsError
-from pegasus_runtime.generation.batching import Plan, plan_batches
-from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
-from pegasus_runtime.generation.loop import Hypothesis, generate
-from pegasus_runtime.generation.stream import (
-    WINDOW_DOCUMENTS,
-    check_count,
-    collect_results,
-    run_stream,
-)
+from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.generation.failure import Errors, Failure, check_errors
+from pegasus_runtime.generation.loop import Hypothesis
+from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -28,7 +21,8 @@ from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.source import check_encoding, check_source
+from pegasus_runtime.tasks.run import Run, plan_any_lengths
+from pegasus_runtime.tasks.source import check_encoding, check_sources
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.warm_up import run_all_sizes
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
@@ -173,8 +167,7 @@ class Summarizer(Closing["Engine"]):
         check_errors(errors)
         encodings = encode_all(partial(self.encode, truncate=truncate), documents, errors)
         watch = Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        found = self._summarize_encodings(encodings, options, errors, watch)
-        summaries = collect_results(found, len(encodings))
+        summaries = self._run(options, watch).all(encodings, errors)
         return summaries[0] if isinstance(documents, str) else summaries
 
     def summarize_each(
@@ -218,47 +211,20 @@ class Summarizer(Closing["Engine"]):
         encode = partial(self.encode, truncate=truncate)
         check = partial(check_encoding, manifest=self.bundle.manifest)
         encodings = encode_each(encode, watch.see(documents), errors, check=check)
-        return self._summarize_encodings(
-            encodings,
-            options,
-            errors,
-            watch,
-            on_read=watch.check,
-            batch_size=batch_size,
-            window=window,
-        )
+        run = self._run(options, watch, batch_size)
+        return run.each(encodings, errors, on_read=watch.check, window=window)
 
-    def _summarize_encodings(
-        self,
-        encodings: Iterable[Encoding | Failure],
-        options: GenerationOptions | None,
-        errors: Errors,
-        watch: Watch,
-        *,
-        on_read: Callable[[], None] = lambda: None,
-        batch_size: int | None = None,
-        window: int = WINDOW_DOCUMENTS,
-    ) -> Iterator[Summary | Failure]:
+    def _run(
+        self, options: GenerationOptions | None, watch: Watch, batch_size: int | None = None
+    ) -> Run[Encoding, Summary]:
         engine, settings = self._open_engine(), self.resolve(options)
-
-        def run(batch: Sequence[Encoding]) -> list[Summary]:
-            watch.check()  # before the encoder runs
-            start = time.perf_counter()
-            found = generate(
-                engine, [each.token_ids for each in batch], settings, on_step=watch.check_step
-            )
-            seconds = (time.perf_counter() - start) / len(batch)
-            return [self._summary(*each, seconds) for each in zip(found, batch, strict=True)]
-
-        return run_stream(
-            encodings,
-            run,
-            self._planner(settings, batch_size),
-            length=lambda encoding: len(encoding.token_ids),
-            errors=errors,
-            on_done=watch.count,
-            on_read=on_read,
-            window=window,
+        return Run(
+            engine=engine,
+            watch=watch,
+            settings=lambda length: settings,
+            plan=plan_any_lengths(self.bundle.manifest, settings, batch_size),
+            ids=lambda encoding: encoding.token_ids,
+            result=self._summary,
         )
 
     @overload
@@ -303,35 +269,18 @@ class Summarizer(Closing["Engine"]):
         """
         check_errors(errors)
         check_several("sources", sources, expected="one list of token ids per document")
-        checked = [self._check_source(number, ids, errors) for number, ids in enumerate(sources)]
+        checked = check_sources(sources, self.bundle.manifest, errors)
         watch = Watch(len(checked), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         engine, settings = self._open_engine(), self.resolve(options)
-
-        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-            watch.check()  # before the encoder runs
-            return generate(engine, batch, settings, on_step=watch.check_step)
-
-        found = run_stream(
-            checked,
-            run,
-            self._planner(settings),
-            length=len,
-            errors=errors,
-            on_done=watch.count,
+        run: Run[Sequence[int], list[Hypothesis]] = Run(
+            engine=engine,
+            watch=watch,
+            settings=lambda length: settings,
+            plan=plan_any_lengths(self.bundle.manifest, settings),
+            ids=lambda source: source,
+            result=lambda found, source, seconds: list(found),
         )
-        return collect_results(found, len(checked))
-
-    def _planner(self, settings: SearchSettings, batch_size: int | None = None) -> Plan:
-        """From the lengths of documents to batches that fit the memory."""
-        manifest = self.bundle.manifest
-        return lambda lengths: plan_batches(
-            lengths,
-            manifest.architecture,
-            rows=settings.rows_per_document,
-            max_length=settings.max_length,
-            max_documents=manifest.limits.max_batch,
-            batch_size=batch_size,
-        )
+        return run.all(checked, errors)
 
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
@@ -370,17 +319,6 @@ class Summarizer(Closing["Engine"]):
         Raises: EngineError.
         """
         run_all_sizes(self._open_engine(), self.bundle.manifest)
-
-    def _check_source(
-        self, number: int, source: Sequence[int], errors: Errors
-    ) -> Sequence[int] | Failure:
-        try:
-            check_source(number, source, self.bundle.manifest)
-        except InputError as err:
-            if errors == "raise":
-                raise
-            return record_failure(number, err)
-        return source
 
     def _summary(
         self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float
