@@ -21,7 +21,8 @@ from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.run import Run, plan_any_lengths
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.run import OnStep, Run, plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding, check_sources
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.warm_up import run_all_sizes
@@ -110,6 +111,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary: ...
@@ -123,6 +125,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[Summary]: ...
@@ -136,6 +139,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary | Failure | list[Summary | Failure]: ...
@@ -148,6 +152,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary | Failure | Sequence[Summary | Failure]:
@@ -156,9 +161,10 @@ class Summarizer(Closing["Engine"]):
         truncate: cuts a document that is over the bundle's limit, rather than raising; the
         summary says so. errors: "return" puts a `Failure` in the place of a document that cannot
         be summarised, and goes on; if a batch fails, each of its documents is tried alone.
-        on_progress: told how many documents are finished, after each batch. cancel, timeout_s:
-        looked at before each step; timeout_s counts the whole call, except for its encoding into
-        tokens.
+        on_progress: told how many documents are finished, after each batch. on_step: told before
+        each step how many tokens the summaries of the batch hold, start token included, and
+        max_length, the most that they may; many end earlier. cancel, timeout_s: looked at before
+        each step; timeout_s counts the whole call, except for its encoding into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
         returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the
@@ -167,7 +173,7 @@ class Summarizer(Closing["Engine"]):
         check_errors(errors)
         encodings = encode_all(partial(self.encode, truncate=truncate), documents, errors)
         watch = Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        summaries = self._run(options, watch).all(encodings, errors)
+        summaries = self._run(options, watch, on_step=on_step).all(encodings, errors)
         return summaries[0] if isinstance(documents, str) else summaries
 
     def summarize_each(
@@ -180,6 +186,7 @@ class Summarizer(Closing["Engine"]):
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Summary | Failure]:
@@ -211,11 +218,42 @@ class Summarizer(Closing["Engine"]):
         encode = partial(self.encode, truncate=truncate)
         check = partial(check_encoding, manifest=self.bundle.manifest)
         encodings = encode_each(encode, watch.see(documents), errors, check=check)
-        run = self._run(options, watch, batch_size)
+        run = self._run(options, watch, on_step=on_step, batch_size=batch_size)
         return run.each(encodings, errors, on_read=watch.check, window=window)
 
+    def stream(
+        self,
+        document: str,
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        on_step: OnStep | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Partial | Summary]:
+        """The summary of a text as it comes: what is certain of it so far, and at last all of it.
+
+        Each `Partial` begins with the one before, and the `Summary`, which is that of `summarize`,
+        with all of them. With one beam, every token is told as soon as it is there. With several,
+        it is what all of them agree on that may still come out best; with several samples, too.
+        Closing the iterator, or not asking it for more, stops the work. Arguments and errors are
+        those of `summarize`; options and document are checked at once.
+
+        >>> for part in summarizer.stream("A long text ..."):     # doctest: +SKIP
+        ...     print(part.text)
+        """
+        encoding = self.encode(document, truncate=truncate)
+        watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
+        run = self._run(options, watch, on_step=on_step)
+        return run.stream(encoding, lambda _, ids: self._tokenizer.decode_settled(ids))
+
     def _run(
-        self, options: GenerationOptions | None, watch: Watch, batch_size: int | None = None
+        self,
+        options: GenerationOptions | None,
+        watch: Watch,
+        *,
+        on_step: OnStep | None = None,
+        batch_size: int | None = None,
     ) -> Run[Encoding, Summary]:
         engine, settings = self._open_engine(), self.resolve(options)
         return Run(
@@ -225,6 +263,7 @@ class Summarizer(Closing["Engine"]):
             plan=plan_any_lengths(self.bundle.manifest, settings, batch_size),
             ids=lambda encoding: encoding.token_ids,
             result=self._summary,
+            on_step=on_step,
         )
 
     @overload
@@ -235,6 +274,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[list[Hypothesis]]: ...
@@ -247,6 +287,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[list[Hypothesis] | Failure]: ...
@@ -258,6 +299,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Sequence[list[Hypothesis] | Failure]:
@@ -279,6 +321,7 @@ class Summarizer(Closing["Engine"]):
             plan=plan_any_lengths(self.bundle.manifest, settings),
             ids=lambda source: source,
             result=lambda found, source, seconds: list(found),
+            on_step=on_step,
         )
         return run.all(checked, errors)
 
