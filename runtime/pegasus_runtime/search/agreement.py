@@ -23,7 +23,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.search.beam import NEVER, first_finished
+from pegasus_runtime.search.beam import first_finished, is_real
 from pegasus_runtime.search.score import divide_scores, length_divisor, penalize_length
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState, SampleState
@@ -63,7 +63,7 @@ def _beams(state: BeamState, settings: SearchSettings) -> _Rows:
     best = first_finished(state, 0, settings)
     sequences = state.sequences[0]
     if _only_fall(settings):
-        counts = state.scores[0] > NEVER
+        counts = is_real(state)[0]
         if best is not None:
             highest = divide_scores(state.scores[0], _largest_divisor(state.length, settings))
             counts &= highest > state.finished_scores[0, best]
