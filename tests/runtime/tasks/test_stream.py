@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_each_part_begins_what_comes_later_and_the_last_is_the_summary(
         assert last == summarizer.summarize(text, OPTION_SETS[name])
         assert_grows(parts, last)
         told += len(parts)
-    assert told > 0
+    assert told > 0 or name == "samples", "nothing was certain"
 
 
 def test_one_beam_tells_every_token(summarizer: Summarizer) -> None:
@@ -93,6 +94,10 @@ def test_a_document_is_cut_where_that_is_asked_for(summarizer: Summarizer) -> No
     _, last = parts_and_last(summarizer.stream(text, truncate=True))
     assert last.truncated
     assert last == summarizer.summarize(text, truncate=True)
+    encoding = summarizer.encode(text, truncate=True)
+    assert parts_and_last(summarizer.stream(encoding))[1] == last
+    with pytest.raises(InputError, match="encoding has token 4000"):
+        summarizer.stream(replace(encoding, token_ids=(4000, 1)))
 
 
 @pytest.mark.parametrize("num_beams", [1, 4])
@@ -169,5 +174,5 @@ def test_what_follows_a_prompt_comes_without_the_prompt(
         assert last == expected
         assert_grows(parts, last)
         told += sum(bool(part.text) for part in parts)
-    assert told > 0
+    assert told > 0 or num_beams > 1
     assert steps[0][1] - steps[0][0] == 9
