@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from pegasus_runtime.command_line.signals import UnwindOnSignals
 from pegasus_runtime.command_line.streams import ResultError, write_result
 from pegasus_runtime.commands.console import one_line, print_record
 from pegasus_runtime.tasks.generation import Generation
@@ -43,28 +44,32 @@ def print_stream(
     Nothing is taken back, so a text needs no terminal: it is written once, piece by piece.
     Raises: what the stream raises, the line that has begun being ended; ResultError.
     """
-    shown, result = "", None
+    shown = ""
     try:
-        for part in stream:
-            if not isinstance(part, Partial):
-                result = part
-                break
-            text = one_line(part.text)
-            if len(text) > len(shown) and print_json is not None:
-                print_record({"file": name, "partial": part.text})
-            elif len(text) > len(shown):
-                write_result(text[len(shown) :])
-            shown = text
+        with UnwindOnSignals():
+            for part in stream:
+                if not isinstance(part, Partial):
+                    begun, shown = shown, ""  # the line has an end
+                    return _end(part, begun, print_json)
+                text = one_line(part.text)
+                if len(text) > len(shown) and print_json is not None:
+                    print_record({"file": name, "partial": part.text})
+                elif len(text) > len(shown):
+                    write_result(text[len(shown) :])
+                shown = text
     except ResultError:
         raise
     except BaseException:  # a signal, too
         if shown and print_json is None:
             write_result("\n")
         raise
-    assert result is not None
+    raise AssertionError("a stream ends with its result")
+
+
+def _end(result: _Result, shown: str, print_json: Callable[[_Result], None] | None) -> _Result:
     if print_json is not None:
         print_json(result)
-        return result
-    texts = [result.text, *(other.text for other in result.alternatives)]
-    write_result("".join(f"{one_line(text)}\n" for text in texts)[len(shown) :])
+    else:
+        texts = [result.text, *(other.text for other in result.alternatives)]
+        write_result("".join(f"{one_line(text)}\n" for text in texts)[len(shown) :])
     return result
