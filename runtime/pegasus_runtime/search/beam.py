@@ -20,7 +20,9 @@ from pegasus_runtime.search.state import BeamState
 __all__ = [
     "Continuations",
     "finalize",
+    "first_finished",
     "initial_state",
+    "is_real",
     "rank_candidates",
     "row_history",
     "row_inputs",
@@ -236,6 +238,21 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
             )
         returned.append(hypotheses[: settings.num_return_sequences])
     return returned
+
+
+def is_real(state: BeamState) -> npt.NDArray[np.bool_]:
+    """[B, K] whether a running row stands for one, unless its score has risen since."""
+    return state.scores > _NEVER
+
+
+def first_finished(state: BeamState, document: int, settings: SearchSettings) -> int | None:
+    """The row of the best finished hypothesis of a document, if there is one."""
+    for row in range(settings.num_beams):
+        if not state.is_finished[document, row]:
+            continue
+        if not _stands_for_none(state, document, row, settings):
+            return row
+    return None
 
 
 def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSettings) -> Hypothesis:

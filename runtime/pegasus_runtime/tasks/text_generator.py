@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +11,9 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import InputError, OptionsError
-from pegasus_runtime.generation.batching import Plan, plan_batches
 from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
-from pegasus_runtime.generation.loop import Hypothesis, generate
-from pegasus_runtime.generation.stream import (
-    WINDOW_DOCUMENTS,
-    check_count,
-    collect_results,
-    run_stream,
-)
+from pegasus_runtime.generation.loop import Hypothesis
+from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -30,6 +23,8 @@ from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.generation import Generation
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.run import OnStep, Run, SettingsFor, plan_equal_lengths
 from pegasus_runtime.tasks.source import check_prompt
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -101,6 +96,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation: ...
@@ -114,6 +110,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[Generation]: ...
@@ -127,6 +124,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation | Failure | list[Generation | Failure]: ...
@@ -139,6 +137,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation | Failure | Sequence[Generation | Failure]:
@@ -164,7 +163,7 @@ class TextGenerator(Closing["Engine"]):
                     raise item.error
                 items.append(item)
         watch = Watch(len(items), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        found = collect_results(self._run(items, options, errors, watch), len(items))
+        found = self._run(options, watch, on_step=on_step).all(items, errors)
         return found[0] if isinstance(prompts, str) else found
 
     def generate_each(
@@ -177,6 +176,7 @@ class TextGenerator(Closing["Engine"]):
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Generation | Failure]:
@@ -196,15 +196,26 @@ class TextGenerator(Closing["Engine"]):
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         read = partial(self._read, options, add_special_tokens)
         items = _read_each(read, watch.see(prompts), errors)
-        return self._run(
-            items,
-            options,
-            errors,
-            watch,
-            on_read=watch.check,
-            batch_size=batch_size,
-            window=window,
-        )
+        run = self._run(options, watch, on_step=on_step, batch_size=batch_size)
+        return run.each(items, errors, on_read=watch.check, window=window)
+
+    def stream(
+        self,
+        prompt: str,
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        on_step: OnStep | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Partial | Generation]:
+        """What follows a prompt as it comes: what is certain of it so far, and at last all of it.
+
+        As `Summarizer.stream`, with the arguments and errors of `generate`.
+        """
+        item = self._read(options, add_special_tokens, prompt)
+        watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
+        return self._run(options, watch, on_step=on_step).stream(item, self._settled)
 
     def generate_ids(
         self,
@@ -226,17 +237,17 @@ class TextGenerator(Closing["Engine"]):
             except InputError as err:
                 raise InputError(f"prompt {number}: {err}") from err
 
-        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-            return generate(engine, batch, self.resolve(options, prompt_tokens=len(batch[0])))
-
-        found: Iterator[list[Hypothesis] | Failure] = run_stream(
-            prompts,
-            run,
-            self._planner(options),
-            length=len,
-            errors="raise",
-            on_done=lambda count: None,
+        watch = Watch(len(prompts), on_progress=None, cancel=None, timeout_s=None)
+        settings = self._settings_for(options)
+        run: Run[Sequence[int], list[Hypothesis]] = Run(
+            engine=engine,
+            watch=watch,
+            settings=settings,
+            plan=plan_equal_lengths(self.bundle.manifest, settings),
+            ids=lambda prompt: prompt,
+            result=lambda found, prompt, seconds: list(found),
         )
+        found = run.each(prompts, "raise")
         return [each for each in found if not isinstance(each, Failure)]
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
@@ -282,56 +293,31 @@ class TextGenerator(Closing["Engine"]):
 
     def _run(
         self,
-        prompts: Iterable[_Prompt | Failure],
         options: GenerationOptions | None,
-        errors: Errors,
         watch: Watch,
         *,
-        on_read: Callable[[], None] = lambda: None,
+        on_step: OnStep | None = None,
         batch_size: int | None = None,
-        window: int = WINDOW_DOCUMENTS,
-    ) -> Iterator[Generation | Failure]:
-        engine = self._open_engine()
-
-        def run(batch: Sequence[_Prompt]) -> list[Generation]:
-            watch.check()  # before the prompts are read
-            start = time.perf_counter()
-            sources = [each.encoding.token_ids for each in batch]
-            settings = self.resolve(options, prompt_tokens=len(sources[0]))
-            found = generate(engine, sources, settings, on_step=watch.check_step)
-            seconds = (time.perf_counter() - start) / len(batch)
-            return [self._generation(*each, seconds) for each in zip(found, batch, strict=True)]
-
-        return run_stream(
-            prompts,
-            run,
-            self._planner(options, batch_size),
-            length=lambda prompt: len(prompt.encoding.token_ids),
-            errors=errors,
-            on_done=watch.count,
-            on_read=on_read,
-            window=window,
+    ) -> Run[_Prompt, Generation]:
+        settings = self._settings_for(options)
+        return Run(
+            engine=self._open_engine(),
+            watch=watch,
+            settings=settings,
+            plan=plan_equal_lengths(self.bundle.manifest, settings, batch_size),
+            ids=lambda prompt: prompt.encoding.token_ids,
+            result=self._generation,
+            on_step=on_step,
         )
 
-    def _planner(self, options: GenerationOptions | None, batch_size: int | None = None) -> Plan:
-        """Batches of one length each: the network knows no padding before a prompt."""
-        manifest = self.bundle.manifest
+    def _settings_for(self, options: GenerationOptions | None) -> SettingsFor:
+        return lambda length: self.resolve(options, prompt_tokens=length)
 
-        def plan(lengths: Mapping[int, int]) -> list[list[int]]:
-            batches = []
-            for length in sorted(set(lengths.values()), reverse=True):
-                settings = self.resolve(options, prompt_tokens=length)
-                batches += plan_batches(
-                    {number: length for number, each in lengths.items() if each == length},
-                    manifest.architecture,
-                    rows=settings.rows_per_document,
-                    max_length=settings.max_length,
-                    max_documents=manifest.limits.max_batch,
-                    batch_size=batch_size,
-                )
-            return batches
-
-        return plan
+    def _settled(self, prompt: _Prompt, token_ids: tuple[int, ...]) -> str:
+        """What stands of the text behind a prompt."""
+        prompt_ids = prompt.encoding.token_ids
+        settled = self._tokenizer.decode_settled((*prompt_ids, *token_ids))
+        return settled[len(self._tokenizer.decode(prompt_ids)) :]
 
     def _generation(
         self, hypotheses: Sequence[Hypothesis], prompt: _Prompt, seconds: float
