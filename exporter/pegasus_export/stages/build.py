@@ -88,10 +88,12 @@ class Builder:
                 self.weights,
                 conversion,
                 self.staging,
+                f"{prepared.kind.suffix}.onnx",
                 prepared.kind.weights_file,
                 self.progress,
                 expected_bytes=conversion.stored_bytes(stored),
                 metadata=graph_metadata(outline.architecture),
+                combine=prepared.kind.combine,
             )
         except HalfRangeError as err:
             raise UnsupportedError(f"{err}: use --precision fp32") from err

@@ -1,8 +1,10 @@
 """Which kinds of bundles there are: what graphs a task has in each target, and what checks them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import onnx_ir as ir
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.dialects import ort as ort_dialect
@@ -17,6 +19,7 @@ from pegasus_export.graphs.heads import classifier_graphs, question_graphs
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.graphs.whole import AttendPadded
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.passes.merge_decoders import merge_decoders
 from pegasus_export.verify.device import verify_device
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.onnx import (
@@ -29,7 +32,10 @@ from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Target, Task
 
-__all__ = ["BundleKind", "find_kind", "is_on_device", "resolve_task"]
+__all__ = ["QUANTIZED", "BundleKind", "find_kind", "is_on_device", "resolve_task"]
+
+QUANTIZED = "_quantized"
+"""Ends the names of int8 files for other people's runtimes: Optimum's and transformers.js'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,15 @@ class BundleKind:
     weights_file: str
     on_device: bool = False
     """Whether `DeviceEngine` runs it: graphs of fixed sizes, which TensorRT can build."""
+    suffix: str = ""
+    """Of its graphs' files, before .onnx."""
+    combine: Callable[[Mapping[str, ir.Model]], Mapping[str, ir.Model]] = lambda models: models
+    """The graphs, and those that are made of them."""
+
+
+def _with_merged(models: Mapping[str, ir.Model]) -> Mapping[str, ir.Model]:
+    merged = merge_decoders(models["decoder_model"], models["decoder_with_past_model"])
+    return {**models, "decoder_model_merged": merged}
 
 
 _WholeGraphs = Callable[[Pegasus, AttendPadded, SparseAttention | None], list[GraphDefinition]]
@@ -74,7 +89,10 @@ _KINDS: Mapping[tuple[Target, Task], BundleKind] = {
     ),
     # Optimum downloads X.onnx and X.onnx_data from a hub, and nothing else
     ("onnx", "summarization"): BundleKind(
-        graphs=onnx.seq2seq_graphs, verify=verify_seq2seq, weights_file="encoder_model.onnx_data"
+        graphs=onnx.seq2seq_graphs,
+        verify=verify_seq2seq,
+        weights_file="encoder_model.onnx_data",
+        combine=_with_merged,
     ),
     ("onnx", "text-generation"): BundleKind(
         graphs=onnx.causal_graphs, verify=verify_causal, weights_file="model.onnx_data"
@@ -131,7 +149,11 @@ def find_kind(
             weights_file="weights.bin",
             on_device=True,
         )
-    return _KINDS[target, task]
+    kind = _KINDS[target, task]
+    if (target, precision) == ("onnx", "int8"):
+        name = kind.weights_file.replace(".onnx_data", f"{QUANTIZED}.onnx_data")
+        return replace(kind, suffix=QUANTIZED, weights_file=name)
+    return kind
 
 
 def is_on_device(target: Target, precision: str) -> bool:

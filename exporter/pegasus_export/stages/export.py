@@ -194,6 +194,7 @@ def _equalise(builder: Builder, baseline: Baseline | None) -> None:
         network_weights(pegasus),
         observed.largest,
         through_activation=config.activation_function in HOMOGENEOUS,
+        hands_out_states=builder.prepared.target == "onnx",
     )
     builder.observed = observed.equalised(builder.equalisation)
 

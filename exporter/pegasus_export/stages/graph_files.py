@@ -56,17 +56,19 @@ def write_graphs(
     weights: Mapping[str, npt.NDArray[np.float32]],
     conversion: Conversion,
     staging: BundleWriter,
+    ending: str,
     weights_file: str,
     progress: Progress,
     *,
     expected_bytes: int,
     metadata: Mapping[str, str],
+    combine: Callable[[TracedGraphs], TracedGraphs] = lambda models: models,
 ) -> WrittenGraphs:
     """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
     returns is left as it is. expected_bytes: about how much is written, for the progress.
-    metadata: entries that every graph gets.
+    ending: of the graphs' files. metadata: entries that every graph gets. combine: adds graphs made of these, in the end.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
     with (
@@ -82,14 +84,16 @@ def write_graphs(
             models = {name: model.clone() for name, model in traced.items()}
             for change in conversion.passes(file.tensors):
                 change(models)
-            for name, model in models.items():
+            for model in models.values():
                 file.move_in(model)
                 model.metadata_props.update(metadata)
-                ir.save(model, staging.path / f"{name}.onnx")
+            models = dict(combine(models))
+            for name, model in models.items():
+                ir.save(model, staging.path / f"{name}{ending}")
     staging.record(weights_file, sha256=file.sha256)
     tables = _find_tables(models, file.tensors)
     return WrittenGraphs(
-        graphs={name: _graph_spec(name, model) for name, model in models.items()},
+        graphs={name: _graph_spec(f"{name}{ending}", model) for name, model in models.items()},
         tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
         stored=dict(file.tensors),
     )
@@ -143,12 +147,12 @@ def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: 
     )
 
 
-def _graph_spec(name: str, model: ir.Model) -> GraphSpec:
+def _graph_spec(file: str, model: ir.Model) -> GraphSpec:
     def specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
         return tuple(_tensor_spec(value) for value in values)
 
     return GraphSpec(
-        file=f"{name}.onnx", inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
+        file=file, inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
     )
 
 

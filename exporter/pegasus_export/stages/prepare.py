@@ -84,6 +84,9 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target)
+    if tokenizer is None and documents:
+        _check_comparison(request, checkpoint)
+        documents = ()
     if target == "onnx":
         _write_settings(checkpoint, settled.original, folder)
     pegasus = load_pegasus(
@@ -134,7 +137,8 @@ def _calibration_documents(
 ) -> tuple[CalibrationDocument, ...]:
     if request.precision == "fp32":
         return ()
-    if task == "summarization" and target != "onnx":
+    is_compared = target != "onnx" or request.precision == "int8"
+    if task == "summarization" and is_compared:
         recipe = PrecisionRecipe(name=request.precision, target=target)
         return choose_documents(
             request.calibration,
@@ -144,12 +148,24 @@ def _calibration_documents(
         )
     if request.calibration is not None or request.max_rouge_drop is not None:
         what = (
-            f"which {task} does not write" if target != "onnx" else "of which target onnx has none"
+            f"which {task} does not write"
+            if is_compared
+            else "of which target onnx has none in fp16"
         )
         raise UnsupportedError(
             f"--calibration and --max-rouge-drop compare summaries, {what}: leave them out"
         )
     return ()
+
+
+def _check_comparison(request: ExportRequest, checkpoint: Checkpoint) -> None:
+    """Without a tokenizer of ours no summaries can be compared, which is told if it was asked for."""
+    if request.calibration is not None or request.max_rouge_drop is not None:
+        raise UnsupportedError(
+            f"--calibration and --max-rouge-drop compare summaries, and the tokenizer of "
+            f"{checkpoint.name} is not known: leave them out"
+        )
+    checkpoint.notes.append("its tokenizer is not known: summaries are not compared with fp32's")
 
 
 def _check_source_limit(request: ExportRequest, task: Task) -> None:
