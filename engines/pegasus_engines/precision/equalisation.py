@@ -134,8 +134,8 @@ def find_equalisation(
     """The factors for a network's weights.
 
     largest: linear layer -> [K] largest magnitude of each input channel, of those that were looked
-    at. through_activation: see `find_readers`. hands_out_states: whether others see what the encoder
-    and the decoder's attention make of the source and of themselves, which then keeps its size.
+    at. through_activation: see `find_readers`. hands_out_states: whether others see what the
+    encoder hands out, and the values that the decoder attends to, which then keep their size.
     """
     divided: dict[str, Float32] = {}
     multiplied: dict[str, Float32] = {}

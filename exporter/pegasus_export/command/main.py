@@ -167,6 +167,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         keep_fp32=tuple(arguments.keep_fp32),
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,
+        layout=arguments.layout,
         plans=read_plan_request(arguments),
         revision=arguments.revision,
         force=arguments.force,

@@ -68,7 +68,8 @@ def write_graphs(
 
     The weights are converted and written in the background while `trace` is at work; what it
     returns is left as it is. expected_bytes: about how much is written, for the progress.
-    ending: of the graphs' files. metadata: entries that every graph gets. combine: adds graphs made of these, in the end.
+    ending: of the graphs' files. metadata: entries that every graph gets. combine: adds graphs
+    made of these, in the end.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
     with (

@@ -13,7 +13,7 @@ from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.measure.documents import CalibrationDocument, choose_documents
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
+from pegasus_export.request.export import RANDOM_BLOCKS, TRANSFORMERS_JS, ExportRequest
 from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_task
 from pegasus_export.stages.defaults import GENERATING, fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
@@ -68,6 +68,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     task = resolve_task(checkpoint.architecture, request.task)
     settled = settle_defaults(checkpoint, task, task_params=request.task_params)
     checkpoint = settled.checkpoint
+    _check_layout(request, task)
     _check_source_limit(request, task)
     _check_sparse(request, checkpoint)
     _check_classifier(checkpoint, task)
@@ -159,13 +160,20 @@ def _calibration_documents(
 
 
 def _check_comparison(request: ExportRequest, checkpoint: Checkpoint) -> None:
-    """Without a tokenizer of ours no summaries can be compared, which is told if it was asked for."""
+    """Without a tokenizer of ours no summaries can be compared."""
     if request.calibration is not None or request.max_rouge_drop is not None:
         raise UnsupportedError(
             f"--calibration and --max-rouge-drop compare summaries, and the tokenizer of "
             f"{checkpoint.name} is not known: leave them out"
         )
     checkpoint.notes.append("its tokenizer is not known: summaries are not compared with fp32's")
+
+
+def _check_layout(request: ExportRequest, task: Task) -> None:
+    if request.layout == TRANSFORMERS_JS and task != "summarization":
+        raise UnsupportedError(
+            f"--layout {TRANSFORMERS_JS} is for summarization, not for {task}: leave it out"
+        )
 
 
 def _check_source_limit(request: ExportRequest, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""Target `onnx` behind the runtime's Protocol: its graphs, called as other people's clients call them.
+"""Target `onnx` behind the runtime's Protocol: its graphs, called as other people's clients do.
 
 Dimensions: B documents, R rows per document, N = B*R, S source, V vocabulary.
 """

@@ -18,7 +18,7 @@ __all__ = ["stock_lookup", "stock_product"]
 
 
 def stock_product(rounded: RoundedRows, matrix: ir.Value, scale: ir.Value) -> list[ir.Node]:
-    """rows [M, K], matrix [K, N] int8, scale [N] -> nodes, the last of which is [M, N] float32."""
+    """rows [M, K], matrix [K, N] int8, scale [N] -> nodes, the last one's output [M, N]."""
     product = ir.node("MatMulInteger", [rounded.values, matrix, rounded.zero])
     floats = ir.node("Cast", product.outputs, {"to": ir.DataType.FLOAT})
     scaled = ir.node("Mul", [floats.outputs[0], scale])
@@ -27,7 +27,7 @@ def stock_product(rounded: RoundedRows, matrix: ir.Value, scale: ir.Value) -> li
 
 
 def stock_lookup(table: ir.Value, scale: ir.Value, ids: ir.Value) -> list[ir.Node]:
-    """table [D, V] int8, scale [V, 1], ids [...] -> nodes, the last of which is [..., D] float32."""
+    """table [D, V] int8, scale [V, 1], ids [...] -> nodes, the last one's output [..., D]."""
     assert ids.shape is not None
     rank = len(ids.shape)
     columns = ir.node("Gather", [table, ids], {"axis": 1})
