@@ -21,7 +21,7 @@ PRECISIONS: Mapping[str, str] = {
     "linear layers, the rest fp16",
 }
 _BUILT: Mapping[Target, tuple[str, ...]] = {
-    "onnx": ("fp32", "fp16"),
+    "onnx": ("fp32", "fp16", "int8"),
     "ort": ("fp32", "fp16", "int8", "int4"),
     "trt": ("fp32", "fp16", "int8", "int4"),
     "trt-rtx": ("fp32", "fp16", "int8", "int4"),

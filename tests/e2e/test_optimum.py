@@ -4,10 +4,12 @@ Optimum lives in an environment of its own (`python benchmarks/peers.py optimum`
 older transformers than the oracle.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 import transformers
@@ -27,12 +29,20 @@ PROMPTS = [[0, 120, 131], [0, 140, 150]]
 GENERATE = """
 import torch
 from optimum import onnxruntime
-folder, loader, rows, options = request
-model = getattr(onnxruntime, loader).from_pretrained(folder)
+folder, loader, rows, options, loading = request
+model = getattr(onnxruntime, loader).from_pretrained(folder, **loading)
 longest = max(map(len, rows))
 ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
 mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
 answer = [model.generate(input_ids=ids, attention_mask=mask, **each).tolist() for each in options]
+"""
+MERGE = """
+from pathlib import Path
+from optimum.onnx import merge_decoders
+folder, output = map(Path, request)
+decoders = [folder / f"{name}.onnx" for name in ("decoder_model", "decoder_with_past_model")]
+merge_decoders(*decoders, save_path=output, strict=False)
+answer = None
 """
 FEATURES = """
 import torch
@@ -60,23 +70,25 @@ def _one_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "loader", "rows"),
+    ("architecture", "loader", "rows", "loading"),
     [
-        ("PegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", SOURCES),
-        ("PegasusForCausalLM", "ORTModelForCausalLM", PROMPTS),
-        ("BigBirdPegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", LONG_SOURCES),
+        ("PegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", SOURCES, {"use_merged": True}),
+        ("PegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", SOURCES, {"use_merged": False}),
+        ("PegasusForCausalLM", "ORTModelForCausalLM", PROMPTS, {}),
+        ("BigBirdPegasusForConditionalGeneration", "ORTModelForSeq2SeqLM", LONG_SOURCES, {}),
     ],
 )
 def test_optimum_loads_the_onnx_target_and_generates_the_tokens_of_transformers(
     architecture: str,
     loader: str,
     rows: list[list[int]],
+    loading: dict[str, bool],
     ask_optimum: AskOptimum,
     tiny_checkpoint: Callable[..., Path],
     tiny_bundle: Callable[..., Path],
 ) -> None:
     folder = str(tiny_bundle(architecture, "onnx"))
-    found = ask_optimum(GENERATE, [folder, loader, rows, OPTIONS])
+    found = ask_optimum(GENERATE, [folder, loader, rows, OPTIONS, loading])
     model = getattr(transformers, architecture).from_pretrained(
         tiny_checkpoint(architecture), dtype=torch.float32
     )
@@ -86,6 +98,28 @@ def test_optimum_loads_the_onnx_target_and_generates_the_tokens_of_transformers(
             model.get_encoder().set_attention_type("block_sparse")
         expected = model.generate(input_ids=ids, attention_mask=mask, **options).tolist()
         assert tokens == expected, options
+
+
+def test_the_merged_decoder_is_as_optimum_merges_ours(
+    ask_optimum: AskOptimum, tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tiny_bundle("PegasusForConditionalGeneration", "onnx")
+    ask_optimum(MERGE, [str(folder), str(tmp_path / "merged.onnx")])
+    ours = onnx.load(folder / "decoder_model_merged.onnx", load_external_data=False).graph
+    theirs = onnx.load(tmp_path / "merged.onnx").graph
+    assert (ours.name, ours.input, ours.output) == (theirs.name, theirs.input, theirs.output)
+    (our_choice,), (their_choice,) = ours.node, theirs.node
+    assert (our_choice.name, our_choice.input) == (their_choice.name, their_choice.input)
+    our_branches, their_branches = (
+        {each.name: each.g for each in choice.attribute} for choice in (our_choice, their_choice)
+    )
+    assert our_branches.keys() == their_branches.keys()
+    for name, ours in our_branches.items():
+        theirs = their_branches[name]
+        assert (ours.name, ours.output) == (theirs.name, theirs.output)
+        assert Counter(node.op_type for node in ours.node) == Counter(
+            node.op_type for node in theirs.node
+        )
 
 
 def test_optimum_runs_the_features_of_the_onnx_target(

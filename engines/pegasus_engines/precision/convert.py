@@ -1,6 +1,7 @@
 """From a network's fp32 graphs and weights to those of a bundle: one conversion per kind of bundle.
 
-- ContribConversion  for ONNX Runtime's operators, fp32, int8 and int4; and other runtimes' fp32
+- ContribConversion  for ONNX Runtime's operators, fp32, int8 and int4; and other runtimes' fp32 and
+                     int8, which are in ONNX's own operators
 - HalfConversion     for other runtimes, in fp16
 - PlanConversion     for TensorRT, in every precision, and for ONNX Runtime in fp16
 """

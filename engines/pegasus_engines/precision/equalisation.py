@@ -42,6 +42,7 @@ _BESIDE: Mapping[str, str] = {"self_attn_layer_norm": "global_self_attn_layer_no
 """LayerNorm of a layer -> the one of other rows that the same modules read, in PEGASUS-X."""
 _SOURCE_NORM = "model.encoder.layer_norm"
 _SOURCE_READER = re.compile(r"model\.decoder\.layers\.\d+\.encoder_attn\.[kv]_proj$")
+_HANDED_OUT = re.compile(r"model\.(encoder\.layer_norm|decoder\.layers\.\d+\.\w+_attn\.v_proj)$")
 _DEVIATIONS = np.float32(4)
 _LEAST_WEIGHT = 2.0**-10  # relative to the row's largest: what is less is as good as not read
 _MOST_BITS = 24
@@ -128,17 +129,21 @@ def find_equalisation(
     largest: Mapping[str, Float32],
     *,
     through_activation: bool,
+    hands_out_states: bool = False,
 ) -> Equalisation:
     """The factors for a network's weights.
 
     largest: linear layer -> [K] largest magnitude of each input channel, of those that were looked
-    at. through_activation: see `find_readers`.
+    at. through_activation: see `find_readers`. hands_out_states: whether others see what the
+    encoder hands out, and the values that the decoder attends to, which then keep their size.
     """
     divided: dict[str, Float32] = {}
     multiplied: dict[str, Float32] = {}
     readers = find_readers(weights, through_activation=through_activation)
     writers = {reader: writer for writer, found in readers.items() for reader in found}
     for writer, found in readers.items():
+        if hands_out_states and _HANDED_OUT.match(writer):
+            continue
         seen = [largest[each] for each in found if each in largest]
         together = [writer, *_beside(weights, writer)]
         expected = [_expected(weights, each, writers) for each in together]

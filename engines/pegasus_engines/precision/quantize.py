@@ -5,7 +5,8 @@ Names of what is stored, for a layer called L:
     linear fp32   L.weight [N, K] float32, L.bias, where it was several projections
     linear int8   L.int8 [K, N] int8, L.scale [N] float32, L.bias [N] float32 if it has one
     linear int4   L.int4 [N, M, 16] uint8, L.scale [N * M] float32, L.zero uint8, L.bias
-    table int8    L.int8 [V, D] int8, L.scale [V, 1] float32, L.zero [V] int8
+    table int8    L.int8 [V, D] int8, L.scale [V, 1] float32, L.zero [V] int8;
+                  of target onnx L.int8 [D, V], and no zero
 
 Dimensions: N output channels, K input channels, M blocks, V vocabulary, D model dim.
 """
@@ -80,6 +81,10 @@ def _quantize_layer(
         yield f"{layer.name}.zero", blocks.zero.reshape(-1)
     else:
         channels = quantize_rows(matrix)
+        if layer.is_table and recipe.target == "onnx":
+            yield f"{layer.name}.int8", np.ascontiguousarray(channels.values.T)
+            yield f"{layer.name}.scale", channels.scale[:, None]
+            return
         if layer.is_table:
             yield f"{layer.name}.int8", channels.values
             yield f"{layer.name}.scale", channels.scale[:, None]

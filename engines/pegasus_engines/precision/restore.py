@@ -48,6 +48,6 @@ def _restore(
     values = stored[f"{name}.int8"].numpy()
     if scale.dtype == np.float16:
         return symmetric.dequantize(symmetric.Symmetric(values=values, scale=scale))
-    if not is_table:
+    if not is_table or f"{name}.zero" not in stored:  # a table as MatMulInteger takes it
         values = values.T
     return int8.dequantize_rows(int8.Int8Rows(values=values, scale=scale.reshape(-1)))

@@ -168,6 +168,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,
         generate=arguments.generate,
+        layout=arguments.layout,
         plans=read_plan_request(arguments),
         revision=arguments.revision,
         force=arguments.force,

@@ -8,6 +8,7 @@ from typing import get_args
 from pegasus_engines.targets import PRECISIONS, TARGETS
 from pegasus_export.command.cache import ALL
 from pegasus_export.command.plan_options import PLAN_TARGETS_HELP, add_plan_options
+from pegasus_export.request.export import LAYOUTS
 from pegasus_runtime.bundle import Task
 from pegasus_runtime.command_line.parser import ArgumentParser
 
@@ -25,7 +26,8 @@ _EPILOG = """\
 targets:
   ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
   onnx    standard operators under Optimum's file names: for
-          ORTModelForSeq2SeqLM, and for runtimes of your own
+          ORTModelForSeq2SeqLM, and for runtimes of your own, with a contract.md;
+          with --layout transformers-js for pipelines in Node and browsers
   trt     TensorRT 10 and 11: servers and Jetson (summarization)
   trt-rtx TensorRT for RTX: desktops (summarization)
 
@@ -64,6 +66,7 @@ examples:
   pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
   pegasus-export --model ./my-checkpoint --output app --target onnx --generate
+  pegasus-export --model ./my-checkpoint --output my-js --target onnx --layout transformers-js
   pegasus-export --push me/xsum-int8 --output xsum-int8
   pegasus-export --list-cache
 
@@ -98,6 +101,12 @@ def make_parser() -> argparse.ArgumentParser:
         default="fp32",
         metavar=_one_of(PRECISIONS),
         help="what its numbers are, see below (default: fp32)",
+    )
+    add(
+        "--layout",
+        metavar=_one_of(LAYOUTS),
+        help="of target onnx: files as Optimum looks for them (the default), or as transformers.js "
+        "does: in onnx/, int8 beside fp32 (summarization)",
     )
     add(
         "--task",

@@ -1,6 +1,6 @@
 """Encoder, decoder step and beam search into one graph, with the steps in a Loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -19,23 +19,17 @@ from pegasus_export.generation.search import (
     read_out,
 )
 
-__all__ = ["GENERATE", "Compose", "compose_generation"]
+__all__ = ["GENERATE", "compose_generation"]
 
 GENERATE = "generate"
-Compose = Callable[[dict[str, ir.Model]], dict[str, ir.Model]]
-"""From a bundle's graphs as they were traced and converted to those that are written."""
 _END = np.iinfo(np.int64).max
 
 
-def compose_generation(fixed: FixedSettings) -> Compose:
-    """A function that puts the whole in the place of its parts, which it takes apart."""
-
-    def compose(models: dict[str, ir.Model]) -> dict[str, ir.Model]:
-        others = {name: model for name, model in models.items() if name not in (ENCODER, STEP)}
-        encoder = models.get(ENCODER) or others[SHARED_ENCODER].clone()
-        return {**others, GENERATE: _compose(encoder, models[STEP], fixed)}
-
-    return compose
+def compose_generation(models: dict[str, ir.Model], fixed: FixedSettings) -> dict[str, ir.Model]:
+    """Puts the whole in the place of its parts, which it takes apart."""
+    others = {name: model for name, model in models.items() if name not in (ENCODER, STEP)}
+    encoder = models.get(ENCODER) or others[SHARED_ENCODER].clone()
+    return {**others, GENERATE: _compose(encoder, models[STEP], fixed)}
 
 
 def _compose(encoder: ir.Model, step: ir.Model, fixed: FixedSettings) -> ir.Model:

@@ -1,19 +1,24 @@
 """What it takes to trace one graph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
 from pegasus_export.dialects.block_sparse import SparsePattern
 from pegasus_export.dialects.block_sparse_nodes import AttentionNodes, Heads
 
-__all__ = ["GraphDefinition", "GraphInput", "Shape", "SparseAttention", "integers"]
+__all__ = ["Compose", "GraphDefinition", "GraphInput", "Shape", "SparseAttention", "integers"]
 
 Shape = tuple[int | str, ...]
 """A size, or the name of a dynamic dimension, per axis."""
+
+
+Compose = Callable[[dict[str, ir.Model]], dict[str, ir.Model]]
+"""From a bundle's graphs as they were traced and converted to those that are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,13 +9,23 @@ from pegasus_export.errors import UnsupportedError
 from pegasus_runtime.bundle import PLAN_TARGETS
 from pegasus_runtime.spelling import did_you_mean
 
-__all__ = ["BLOCK_SPARSE", "MAX_SOURCE_TOKENS", "RANDOM_BLOCKS", "ExportRequest", "PlanRequest"]
+__all__ = [
+    "BLOCK_SPARSE",
+    "LAYOUTS",
+    "MAX_SOURCE_TOKENS",
+    "RANDOM_BLOCKS",
+    "TRANSFORMERS_JS",
+    "ExportRequest",
+    "PlanRequest",
+]
 
 MAX_SOURCE_TOKENS = 2**17
 """Sixteen times as many as any checkpoint has positions for."""
 
 RANDOM_BLOCKS = ("hf-eval", "seeded")
 BLOCK_SPARSE = ("plugin", "plain")
+TRANSFORMERS_JS = "transformers-js"
+LAYOUTS = ("optimum", TRANSFORMERS_JS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,9 @@ class ExportRequest:
     """Points of ROUGE-L (0 to 100) that it may cost; layers return to fp32 until it holds."""
     generate: bool = False
     """Whether there is a graph, besides the others, that generates on its own: generate.onnx."""
+    layout: str | None = None
+    """Of target onnx, whose loader finds the files: Optimum's (the default), or that of
+    transformers.js, where int8 files stand beside those in fp32."""
     plans: PlanRequest = PlanRequest()
     """For targets trt and trt-rtx."""
     revision: str | None = None
@@ -78,13 +91,14 @@ class ExportRequest:
                 f"--random-blocks is {self.random_blocks!r}, expected {' or '.join(RANDOM_BLOCKS)}"
                 f"{did_you_mean(self.random_blocks, RANDOM_BLOCKS)}"
             )
+        self._check_layout()
         given = {
             "--keep-fp32": bool(self.keep_fp32),
             "--calibration": self.calibration is not None,
             "--max-rouge-drop": self.max_rouge_drop is not None,
         }
         names = [name for name, is_given in given.items() if is_given]
-        if self.precision == "fp32" and names:
+        if self.precision == "fp32" and self.layout != TRANSFORMERS_JS and names:
             raise UnsupportedError(
                 f"{names[0]} is for lower precisions, this bundle is fp32: leave it out, or ask "
                 "for --precision int8"
@@ -116,6 +130,20 @@ class ExportRequest:
                 f"--output {self.output} is not UTF-8, which the libraries that check a bundle "
                 "need: choose another folder"
             ) from err
+
+    def _check_layout(self) -> None:
+        if self.layout is None:
+            return
+        if self.layout not in LAYOUTS:
+            raise UnsupportedError(
+                f"--layout is {self.layout!r}, expected {' or '.join(LAYOUTS)}"
+                f"{did_you_mean(self.layout, LAYOUTS)}"
+            )
+        if self.target != "onnx":
+            raise UnsupportedError(
+                f"--layout is for target onnx, this one is {self.target}: leave it out, or use "
+                "--target onnx"
+            )
 
     def _check_block_sparse(self) -> None:
         if self.block_sparse is None:

@@ -88,6 +88,7 @@ class Builder:
                 self.weights,
                 conversion,
                 self.staging,
+                f"{prepared.kind.suffix}.onnx",
                 prepared.kind.weights_file,
                 self.progress,
                 compose=prepared.kind.compose,

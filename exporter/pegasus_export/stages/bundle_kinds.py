@@ -1,8 +1,10 @@
 """Which kinds of bundles there are: what graphs a task has in each target, and what checks them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import onnx_ir as ir
 
 from pegasus_export.checkpoint.architectures import ARCHITECTURES
 from pegasus_export.dialects import ort as ort_dialect
@@ -10,14 +12,14 @@ from pegasus_export.dialects import standard
 from pegasus_export.dialects.block_sparse_nodes import STANDARD
 from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.errors import UnsupportedError
-from pegasus_export.generation.compose import Compose
 from pegasus_export.graphs import onnx, ort, trt
-from pegasus_export.graphs.definition import GraphDefinition, SparseAttention
+from pegasus_export.graphs.definition import Compose, GraphDefinition, SparseAttention
 from pegasus_export.graphs.features import feature_graphs
 from pegasus_export.graphs.heads import classifier_graphs, question_graphs
 from pegasus_export.graphs.sparse_attention import sparse_attention
 from pegasus_export.graphs.whole import AttendPadded
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_export.passes.merge_decoders import merge_decoders
 from pegasus_export.verify.device import verify_device
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.onnx import (
@@ -30,7 +32,10 @@ from pegasus_export.verify.ort import verify_ort
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle, Target, Task
 
-__all__ = ["BundleKind", "find_kind", "is_on_device", "resolve_task"]
+__all__ = ["QUANTIZED", "BundleKind", "find_kind", "is_on_device", "resolve_task"]
+
+QUANTIZED = "_quantized"
+"""Ends the names of int8 files for other people's runtimes: Optimum's and transformers.js'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +46,16 @@ class BundleKind:
     verify: Callable[[Bundle, Reference], list[Measured]]
     weights_file: str
     compose: Compose = dict
-    """Puts graphs that were traced in parts together, once they are converted."""
+    """Adds graphs that are made of others, once those are converted."""
     on_device: bool = False
     """Whether `DeviceEngine` runs it: graphs of fixed sizes, which TensorRT can build."""
+    suffix: str = ""
+    """Of its graphs' files, before .onnx."""
+
+
+def _with_merged(models: dict[str, ir.Model]) -> dict[str, ir.Model]:
+    merged = merge_decoders(models["decoder_model"], models["decoder_with_past_model"])
+    return {**models, "decoder_model_merged": merged}
 
 
 _WholeGraphs = Callable[[Pegasus, AttendPadded, SparseAttention | None], list[GraphDefinition]]
@@ -77,7 +89,10 @@ _KINDS: Mapping[tuple[Target, Task], BundleKind] = {
     ),
     # Optimum downloads X.onnx and X.onnx_data from a hub, and nothing else
     ("onnx", "summarization"): BundleKind(
-        graphs=onnx.seq2seq_graphs, verify=verify_seq2seq, weights_file="encoder_model.onnx_data"
+        graphs=onnx.seq2seq_graphs,
+        verify=verify_seq2seq,
+        weights_file="encoder_model.onnx_data",
+        compose=_with_merged,
     ),
     ("onnx", "text-generation"): BundleKind(
         graphs=onnx.causal_graphs, verify=verify_causal, weights_file="model.onnx_data"
@@ -134,7 +149,11 @@ def find_kind(
             weights_file="weights.bin",
             on_device=True,
         )
-    return _KINDS[target, task]
+    kind = _KINDS[target, task]
+    if (target, precision) == ("onnx", "int8"):
+        name = kind.weights_file.replace(".onnx_data", f"{QUANTIZED}.onnx_data")
+        return replace(kind, suffix=QUANTIZED, weights_file=name)
+    return kind
 
 
 def is_on_device(target: Target, precision: str) -> bool:

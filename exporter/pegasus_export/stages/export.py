@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pegasus_engines.plans.build import choose_options
@@ -19,14 +18,17 @@ from pegasus_export.measure.activations import Observed, observe_inputs
 from pegasus_export.measure.documents import DEFAULT_DOCUMENTS
 from pegasus_export.models.activations import HOMOGENEOUS
 from pegasus_export.models.loading import equalise_source_values, unload_pegasus
-from pegasus_export.request.export import ExportRequest
+from pegasus_export.request.export import TRANSFORMERS_JS, ExportRequest
 from pegasus_export.request.progress import Progress, silent
 from pegasus_export.stages.build import Builder
 from pegasus_export.stages.choose_shift import choose_residual_shift
+from pegasus_export.stages.client_files import write_client_files
 from pegasus_export.stages.graph_files import network_weights
 from pegasus_export.stages.kernels import KernelCompilation
+from pegasus_export.stages.layouts import fill_for_transformers_js
 from pegasus_export.stages.prepare import Prepared, prepare
 from pegasus_export.stages.restore_layers import raise_worst_layers, restore_layers
+from pegasus_export.stages.result import ExportResult
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
@@ -34,7 +36,6 @@ from pegasus_export.verify.tokens import TokenChanges
 from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
-    Bundle,
     BundleWriter,
     JsonValue,
     Manifest,
@@ -48,23 +49,6 @@ __all__ = ["ExportRequest", "ExportResult", "export_bundle"]
 
 _SHOWN_LAYERS = 8
 _GLANCE_TOKENS = 32  # of a summary: enough for a look at texts that are no measurement anyway
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportResult:
-    """What came out."""
-
-    bundle: Bundle
-    measured: Sequence[Measured]
-    changes: TokenChanges | None
-    """What a lower precision changed in the summaries; None for fp32."""
-    seconds: float
-    notes: tuple[str, ...] = ()
-    """On what of the checkpoint was read otherwise than it stands there."""
-    layer_errors: Mapping[str, float] = field(default_factory=dict)
-    """Layer stored in integers -> relative error of its outputs, the worst first."""
-    layer_formats: Mapping[str, str] = field(default_factory=dict)
-    """Layer -> int8, int4, fp16 or fp32, in the network's order; none where all are the same."""
 
 
 def export_bundle(
@@ -81,8 +65,17 @@ def export_bundle(
         with _unsupported():
             options = choose_options(target, request.plans.build) if has_plans else None
         with write_bundle(request.output, force=request.force) as staging:
-            if options is None:
-                filled = _fill(staging, request, target, progress)
+            if request.layout == TRANSFORMERS_JS:
+                filled = fill_for_transformers_js(
+                    staging,
+                    request,
+                    lambda inner, part: _fill(inner, part, target, progress),
+                    progress,
+                )
+                bundle = filled.bundle
+            elif options is None:
+                for_clients = target == "onnx"
+                filled = _fill(staging, request, target, progress, for_clients=for_clients)
                 bundle = filled.bundle
             else:
                 graphs = staging.path / "onnx"
@@ -107,7 +100,12 @@ def export_bundle(
 
 
 def _fill(
-    staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
+    staging: BundleWriter,
+    request: ExportRequest,
+    target: Target,
+    progress: Progress,
+    *,
+    for_clients: bool = False,
 ) -> ExportResult:
     with progress("read checkpoint"):
         prepared = prepare(request, target, staging.path)
@@ -150,8 +148,12 @@ def _fill(
         measured = prepared.kind.verify(staging.preview(manifest), reference)
         check_weights(staging.preview(manifest), reference.weights)
     figures = _verification(measured, changes, builder.layer_errors)
+    manifest = dataclasses.replace(manifest, verification=figures)
+    if for_clients:
+        with progress("write contract"):
+            write_client_files(staging, manifest)
     with progress("publish"):
-        bundle = staging.commit(dataclasses.replace(manifest, verification=figures))
+        bundle = staging.commit(manifest)
     return ExportResult(
         bundle=bundle,
         measured=measured,
@@ -194,6 +196,7 @@ def _equalise(builder: Builder, baseline: Baseline | None) -> None:
         network_weights(pegasus),
         observed.largest,
         through_activation=config.activation_function in HOMOGENEOUS,
+        hands_out_states=builder.prepared.target == "onnx",
     )
     builder.observed = observed.equalised(builder.equalisation)
 

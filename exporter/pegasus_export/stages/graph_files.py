@@ -11,8 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from pegasus_engines.precision.convert import Conversion
 from pegasus_engines.weights import WeightsFile
-from pegasus_export.generation.compose import Compose
-from pegasus_export.graphs.definition import GraphDefinition
+from pegasus_export.graphs.definition import Compose, GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.request.progress import Advance, Progress
 from pegasus_export.stages.trace import trace_graph
@@ -57,6 +56,7 @@ def write_graphs(
     weights: Mapping[str, npt.NDArray[np.float32]],
     conversion: Conversion,
     staging: BundleWriter,
+    ending: str,
     weights_file: str,
     progress: Progress,
     *,
@@ -67,8 +67,8 @@ def write_graphs(
     """Writes weights and graphs as converted, over those of an earlier conversion.
 
     The weights are converted and written in the background while `trace` is at work; what it
-    returns is left as it is. compose: what is done to the converted graphs. expected_bytes: about
-    how much is written, for the progress.
+    returns is left as it is. compose: what is done to the converted graphs in the end.
+    expected_bytes: about how much is written, for the progress. ending: of the graphs' files.
     metadata: entries that every graph gets.
     """
     (staging.path / weights_file).unlink(missing_ok=True)
@@ -90,11 +90,11 @@ def write_graphs(
             models = compose(models)
             for name, model in models.items():
                 model.metadata_props.update(metadata)
-                ir.save(model, staging.path / f"{name}.onnx")
+                ir.save(model, staging.path / f"{name}{ending}")
     staging.record(weights_file, sha256=file.sha256)
     tables = _find_tables(models, file.tensors)
     return WrittenGraphs(
-        graphs={name: _graph_spec(name, model) for name, model in models.items()},
+        graphs={name: _graph_spec(f"{name}{ending}", model) for name, model in models.items()},
         tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
         stored=dict(file.tensors),
     )
@@ -148,12 +148,12 @@ def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: 
     )
 
 
-def _graph_spec(name: str, model: ir.Model) -> GraphSpec:
+def _graph_spec(file: str, model: ir.Model) -> GraphSpec:
     def specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
         return tuple(_tensor_spec(value) for value in values)
 
     return GraphSpec(
-        file=f"{name}.onnx", inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
+        file=file, inputs=specs(model.graph.inputs), outputs=specs(model.graph.outputs)
     )
 
 

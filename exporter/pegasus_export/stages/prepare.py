@@ -13,7 +13,7 @@ from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.measure.documents import CalibrationDocument, choose_documents
 from pegasus_export.models.loading import load_pegasus
 from pegasus_export.models.pegasus import Pegasus
-from pegasus_export.request.export import RANDOM_BLOCKS, ExportRequest
+from pegasus_export.request.export import RANDOM_BLOCKS, TRANSFORMERS_JS, ExportRequest
 from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_task
 from pegasus_export.stages.defaults import GENERATING, fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
@@ -75,6 +75,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     checkpoint = settled.checkpoint
     if request.generate:
         check_generate(target, task, request.precision)
+    _check_layout(request, task)
     _check_source_limit(request, task)
     _check_sparse(request, checkpoint)
     _check_classifier(checkpoint, task)
@@ -101,6 +102,9 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         kind = with_generation(kind, target, fixed)
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target)
+    if tokenizer is None and documents:
+        _check_comparison(request, checkpoint)
+        documents = ()
     if target == "onnx":
         _write_settings(checkpoint, settled.original, folder)
     pegasus = load_pegasus(
@@ -145,7 +149,8 @@ def _calibration_documents(
 ) -> tuple[CalibrationDocument, ...]:
     if request.precision == "fp32":
         return ()
-    if task == "summarization" and target != "onnx":
+    is_compared = target != "onnx" or request.precision == "int8"
+    if task == "summarization" and is_compared:
         recipe = PrecisionRecipe(name=request.precision, target=target)
         return choose_documents(
             request.calibration,
@@ -155,12 +160,31 @@ def _calibration_documents(
         )
     if request.calibration is not None or request.max_rouge_drop is not None:
         what = (
-            f"which {task} does not write" if target != "onnx" else "of which target onnx has none"
+            f"which {task} does not write"
+            if is_compared
+            else "of which target onnx has none in fp16"
         )
         raise UnsupportedError(
             f"--calibration and --max-rouge-drop compare summaries, {what}: leave them out"
         )
     return ()
+
+
+def _check_comparison(request: ExportRequest, checkpoint: Checkpoint) -> None:
+    """Without a tokenizer of ours no summaries can be compared."""
+    if request.calibration is not None or request.max_rouge_drop is not None:
+        raise UnsupportedError(
+            f"--calibration and --max-rouge-drop compare summaries, and the tokenizer of "
+            f"{checkpoint.name} is not known: leave them out"
+        )
+    checkpoint.notes.append("its tokenizer is not known: summaries are not compared with fp32's")
+
+
+def _check_layout(request: ExportRequest, task: Task) -> None:
+    if request.layout == TRANSFORMERS_JS and task != "summarization":
+        raise UnsupportedError(
+            f"--layout {TRANSFORMERS_JS} is for summarization, not for {task}: leave it out"
+        )
 
 
 def _check_source_limit(request: ExportRequest, task: Task) -> None:

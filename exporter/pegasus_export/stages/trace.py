@@ -16,6 +16,7 @@ import torch
 from onnxscript import opset18 as op
 
 from pegasus_export.graphs.definition import GraphDefinition, GraphInput
+from pegasus_export.passes.clear_metadata import clear_metadata
 from pegasus_export.passes.define_plugin import define_plugin
 from pegasus_export.passes.define_sparse_attention import define_sparse_attention
 
@@ -48,6 +49,7 @@ def trace_graph(definition: GraphDefinition) -> ir.Model:
     assert program is not None
     model = program.model
     model.graph.name = definition.name
+    clear_metadata(model)
     _rename_initializers(model)
     for value, graph_input in zip(model.graph.inputs, inputs, strict=True):
         assert value.name == graph_input.name

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+import onnx_ir as ir
+
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.generation.compose import compose_generation
 from pegasus_export.generation.fixed import FixedSettings, fixed_settings
@@ -77,6 +79,7 @@ def with_generation(kind: BundleKind, target: Target, fixed: FixedSettings) -> B
         measured = kind.verify(bundle, reference)
         return [*measured, verify_generation(bundle, reference, measured, fixed)]
 
-    return dataclasses.replace(
-        kind, graphs=graphs, verify=verify, compose=compose_generation(fixed)
-    )
+    def compose(models: dict[str, ir.Model]) -> dict[str, ir.Model]:
+        return kind.compose(compose_generation(models, fixed))
+
+    return dataclasses.replace(kind, graphs=graphs, verify=verify, compose=compose)

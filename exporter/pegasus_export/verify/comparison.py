@@ -9,6 +9,7 @@ from pegasus_export.errors import CalibrationError
 from pegasus_export.measure.documents import CalibrationDocument
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.verify.device import open_on_host
+from pegasus_export.verify.onnx_engine import OnnxEngine
 from pegasus_export.verify.tokens import (
     TokenChanges,
     Tokens,
@@ -28,6 +29,8 @@ from pegasus_runtime.sessions.ort.engine import OrtEngine
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Baseline", "compare_bundle", "make_baseline"]
+
+_GREEDY_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,13 +55,21 @@ def make_baseline(
     """Summarises the documents with the torch modules and the checkpoint's own defaults and limits.
 
     Documents over the limit are cut. max_length: ends summaries earlier than the defaults do.
+    Bundles for others are compared greedily: what they are told to do is nobody's business here.
     Raises: CalibrationError.
     """
-    limit = manifest.limits.max_source_tokens
+    limits = manifest.limits
     try:
-        settings = resolve_for_manifest(GenerationOptions(), manifest)
+        if manifest.target == "onnx":
+            manifest = dataclasses.replace(manifest, generation={})
+            greedy = GenerationOptions(max_length=min(_GREEDY_TOKENS, limits.max_target_tokens))
+            settings = resolve_for_manifest(greedy, manifest)
+        else:
+            settings = resolve_for_manifest(GenerationOptions(), manifest)
         sources = [
-            tokenizer.encode(each.text, max_tokens=limit, truncate=True).token_ids
+            tokenizer.encode(
+                each.text, max_tokens=limits.max_source_tokens, truncate=True
+            ).token_ids
             for each in documents
         ]
     except (InputError, OptionsError) as err:
@@ -93,4 +104,6 @@ def compare_bundle(bundle: Bundle, baseline: Baseline, *, with_rouge: bool) -> T
 def _open_engine(bundle: Bundle) -> contextlib.AbstractContextManager[Engine]:
     if is_device_bundle(bundle):
         return open_on_host(bundle)
+    if bundle.manifest.target == "onnx":
+        return contextlib.nullcontext(OnnxEngine(bundle))
     return contextlib.nullcontext(OrtEngine(bundle))

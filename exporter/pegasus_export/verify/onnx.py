@@ -1,9 +1,12 @@
 """Target `onnx` through plain sessions, called as Optimum calls them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_engines.ort import open_graph
+from pegasus_engines.ort import Graph, open_graph
 from pegasus_export.verify.measure import Expected, Measured, measure
 from pegasus_export.verify.reference import Reference, Sources
 from pegasus_runtime.bundle import Bundle
@@ -16,7 +19,8 @@ _PREFIX_LENGTH = 2
 
 
 def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
-    """encoder_model, decoder_model on a prefix, decoder_with_past_model token by token after it.
+    """encoder_model, decoder_model on a prefix, decoder_with_past_model token by token after it;
+    decoder_model_merged likewise.
 
     Raises: VerificationError; EngineError if a graph does not load or run.
     """
@@ -37,16 +41,50 @@ def verify_seq2seq(bundle: Bundle, reference: Reference) -> list[Measured]:
         "encoder_hidden_states": np.repeat(states, rows, axis=0),
         "input_ids": reference.histories[:, :_PREFIX_LENGTH],
     }
-    got = open_graph(bundle, "decoder_model")(first)
+    run = open_graph(bundle, "decoder_model")
+    got = run(first)
     measured.append(measure("decoder_model", _pairs(got, reference, 0), precision))
-    graph = "decoder_with_past_model"
+    run = open_graph(bundle, "decoder_with_past_model")
+    pairs = _later_pairs(run, first, got, reference)
+    measured.append(measure("decoder_with_past_model", pairs, precision))
+    return [*measured, _measure_merged(bundle, first, reference)]
+
+
+def _measure_merged(bundle: Bundle, first: _Arrays, reference: Reference) -> Measured:
+    """decoder_model_merged in both of its ways; inputs of the other one are there, and empty."""
+    name, facts = "decoder_model_merged", bundle.manifest.architecture
+    run = open_graph(bundle, name)
+    empty: _Arrays = {
+        each.name: np.zeros(
+            (len(reference.histories), facts.decoder_heads, 0, facts.head_dim), each.dtype
+        )
+        for each in bundle.manifest.graphs[name].inputs
+        if each.name.startswith("past_key_values.")
+    }
+    got = run({**first, **empty, "use_cache_branch": np.array([False])})
+    pairs = _pairs(got, reference, 0)
+    states = first["encoder_hidden_states"][:, :1]
+    beside: _Arrays = {"encoder_hidden_states": states, "use_cache_branch": np.array([True])}
+    later = _later_pairs(run, first, got, reference, beside)
+    return measure(name, [*pairs, *later], bundle.manifest.precision)
+
+
+def _later_pairs(
+    run: Graph,
+    first: _Arrays,
+    got: _Arrays,
+    reference: Reference,
+    beside: Mapping[str, _Array] = MappingProxyType({}),
+) -> list[tuple[_Array, Expected]]:
+    """Token by token after the first call, which returned `got`; beside: inputs of every call."""
     source = {"encoder_attention_mask": first["encoder_attention_mask"]}
-    pairs, run = [], open_graph(bundle, graph)
+    pairs, kept = [], dict(got)
     for step in range(_PREFIX_LENGTH, reference.histories.shape[1]):
         token = {"input_ids": reference.histories[:, step : step + 1]}
-        got |= run({**source, **token, **_past(got)})
-        pairs += _pairs(got, reference, step)
-    return [*measured, measure(graph, pairs, precision)]
+        returned = run({**source, **token, **beside, **_past(kept)})
+        kept |= {name: value for name, value in returned.items() if ".encoder." not in name}
+        pairs += _pairs(kept, reference, step)
+    return pairs
 
 
 def verify_causal(bundle: Bundle, reference: Reference) -> list[Measured]:

@@ -76,6 +76,16 @@ def test_an_outlier_of_the_weights_is_undone_without_any_document(bits: int) -> 
     assert abs(np.log2(after[2] / before[2]) - bits) <= 1  # the median moved, too
 
 
+def test_what_others_see_keeps_its_size() -> None:
+    own = find_readers(network(), through_activation=True)
+    seen = {reader: np.float32([1, 1e4, 1, 1]) for found in own.values() for reader in found[:1]}
+    seen[f"{ENCODER}.fc2"] = np.float32([1, 1e4, 1, 1, 1, 1])
+    handed_out = {"model.encoder.layer_norm", f"{DECODER}.encoder_attn.v_proj"}
+    for states, left_out in ((False, set()), (True, handed_out)):
+        found = find_equalisation(network(), seen, through_activation=True, hands_out_states=states)
+        assert found.divided.keys() == own.keys() - left_out
+
+
 def test_what_was_seen_counts_where_it_is_more() -> None:
     seen = {f"{ENCODER}.self_attn.k_proj": np.float32([0, 1e4, 0, 0])}
     plain = find_equalisation(network(), {}, through_activation=True).divided.get(NORM, np.ones(4))

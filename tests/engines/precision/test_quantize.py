@@ -1,11 +1,13 @@
 """What a recipe stores."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from pegasus_engines.precision.int8 import quantize_rows
 from pegasus_engines.precision.quantize import quantize_weights, stored_bytes
-from pegasus_engines.precision.recipe import PrecisionRecipe
+from pegasus_engines.precision.recipe import PrecisionRecipe, find_layers
+from pegasus_engines.precision.restore import restore_matrix
 
 ATTENTION = "model.decoder.layers.0.self_attn"
 RNG = np.random.default_rng(0)
@@ -42,6 +44,19 @@ def test_int8_stores_columns_with_their_scale_and_one_bias_for_all_three_project
     value_columns = stored[f"{ATTENTION}.qkv_proj.int8"][:, 128:]
     expected = quantize_rows(WEIGHTS[f"{ATTENTION}.v_proj.weight"]).values
     np.testing.assert_array_equal(value_columns, expected.T)
+
+
+def test_a_table_for_other_runtimes_lies_as_the_head_reads_it() -> None:
+    stored = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="int8", target="onnx")))
+    ours = dict(quantize_weights(WEIGHTS, PrecisionRecipe(name="int8")))
+    np.testing.assert_array_equal(stored["model.shared.int8"], ours["model.shared.int8"].T)
+    assert ours.keys() - stored.keys() == {"model.shared.zero"}
+    (table,) = (each for each in find_layers(WEIGHTS) if each.is_table)
+    for each in (stored, ours):
+        tensors = {name: ir.tensor(array) for name, array in each.items()}
+        restored = restore_matrix(table, tensors, columns=64)
+        assert restored is not None
+        np.testing.assert_allclose(restored, WEIGHTS["model.shared.weight"], atol=0.05)
 
 
 def test_int4_stores_blocks_and_keeps_eight_bits_for_the_table() -> None:

@@ -209,7 +209,7 @@ def test_a_checkpoint_that_is_unusable_is_refused_in_one_line(
         (["--target", "trt"], "TensorRT (cannot be imported|builds for the GPU at hand)"),
         (["--target", "trt", "--onnx-only", "--num-beams", "64"], "--num-beams is 64, expected fr"),
         (["--target", "trt-rtx", "--onnx-only", "--max-batch", "0"], "--max-batch is 0, expected"),
-        (["--target", "onnx", "--precision", "int8"], "precision 'int8' is not built for target"),
+        (["--target", "onnx", "--precision", "int4"], "precision 'int4' is not built for target"),
         (["--keep-fp32", "*.fc2"], "--keep-fp32 is for lower precisions, this bundle is fp32"),
         (["--max-source-tokens", "5000000000"], "is 5000000000, expected from 2 to 131072"),
         (["--target", "trt", "--onnx-only", "--num-beams", "0"], "--num-beams is 0, expected from"),

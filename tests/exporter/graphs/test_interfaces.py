@@ -131,6 +131,19 @@ EXPECTED: dict[tuple[str, str], dict[str, tuple[Signature, Signature]]] = {
                 *_optimum("present", {"decoder": f"{PAST} + {TARGET[1]}"}),
             ],
         ),
+        "decoder_model_merged": (
+            [
+                *_ids("encoder_attention_mask", *SOURCE),
+                *_ids("input_ids", *TARGET),
+                ("encoder_hidden_states", "float32", (*SOURCE, D_MODEL)),
+                *_optimum("past_key_values", {"decoder": PAST, "encoder": SOURCE[1]}),
+                ("use_cache_branch", "bool", (1,)),
+            ],
+            [
+                ("logits", "float32", (*TARGET, V)),
+                *_optimum("present", {"decoder": TARGET[1], "encoder": SOURCE[1]}),
+            ],
+        ),
     },
     (CAUSAL, "onnx"): {
         "model": (
@@ -194,7 +207,7 @@ def test_target_onnx_has_standard_operators_only(
     tiny_bundle: TinyBundle, architecture: str
 ) -> None:
     for name, model in _graphs(tiny_bundle(architecture, "onnx")):
-        assert {node.domain for node in model.graph} == {""}, name
+        assert {node.domain for node in model.graph.all_nodes()} == {""}, name
         assert dict(model.opset_imports) == {"": 18}
         assert not model.functions
 

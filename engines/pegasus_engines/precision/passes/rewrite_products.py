@@ -7,7 +7,8 @@
                               takes the table as the embedding has it, one row per token
     Gather from an int8 table Gather, Cast, Mul by the row's scale
 
-How rows are rounded is in `round_rows.py`.
+How rows are rounded is in `round_rows.py`. Of target `onnx` the int8 ones, and the Gather, are in
+ONNX's own operators: `stock_products.py`.
 
 Source: onnxruntime docs/ContribOperators.md.
 """
@@ -19,7 +20,8 @@ import onnx_ir as ir
 from pegasus_engines.precision.int4 import BLOCK_SIZE
 from pegasus_engines.precision.passes.check_gemm import check_gemm
 from pegasus_engines.precision.passes.register_tensor import register_tensor
-from pegasus_engines.precision.passes.round_rows import RowRounding
+from pegasus_engines.precision.passes.round_rows import RoundedRows, RowRounding
+from pegasus_engines.precision.passes.stock_products import stock_lookup, stock_product
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
 __all__ = ["rewrite_products"]
@@ -35,7 +37,8 @@ def rewrite_products(
 
     stored: what `quantize_weights` named, as it lies in the weights file.
     """
-    rewriter = _Rewriter(model.graph, stored)
+    is_stock = recipe.target == "onnx"
+    rewriter = _Rewriter(model.graph, stored, is_stock=is_stock)
     layers = [layer for layer in find_layers(model.graph.initializers) if recipe.changes(layer)]
     for layer in layers:
         if layer.is_table:
@@ -43,7 +46,8 @@ def rewrite_products(
         else:
             rewriter.rewrite_linear(layer, recipe.format_of(layer))
     if layers:
-        model.opset_imports.setdefault(_MICROSOFT, 1)
+        if not is_stock:
+            model.opset_imports.setdefault(_MICROSOFT, 1)
         rewriter.drop_unused_initializers()
     return bool(layers)
 
@@ -51,9 +55,12 @@ def rewrite_products(
 class _Rewriter:
     """One graph being changed."""
 
-    def __init__(self, graph: ir.Graph, stored: Mapping[str, ir.ExternalTensor]) -> None:
+    def __init__(
+        self, graph: ir.Graph, stored: Mapping[str, ir.ExternalTensor], *, is_stock: bool
+    ) -> None:
         self.graph = graph
         self.stored = stored
+        self.is_stock = is_stock
         self.rows = RowRounding(graph)
 
     def rewrite_linear(self, layer: Layer, precision: Format) -> None:
@@ -70,9 +77,10 @@ class _Rewriter:
         rounded = self.rows.round(self._input(gemms))
         matrix = self._initializer(f"{layer.name}.int8")
         scale = self._initializer(f"{layer.name}.scale")
-        inputs = [rounded.values, matrix, rounded.step, scale, rounded.zero]
-        product = ir.node("MatMulIntegerToFloat", inputs, domain=_MICROSOFT)
-        nodes = [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
+        if self.is_stock:
+            nodes = stock_product(rounded, matrix, scale)
+        else:
+            nodes = _contrib_product(rounded, matrix, scale)
         if (bias := self._bias(layer)) is not None:
             nodes.append(ir.node("Add", [nodes[-1].outputs[0], bias]))
         self._replace(gemms, nodes)
@@ -112,6 +120,10 @@ class _Rewriter:
         table = self._initializer(f"{layer.name}.int8")
         scale = self._initializer(f"{layer.name}.scale")
         ids = gather.inputs[1]
+        if self.is_stock:
+            assert ids is not None
+            self._substitute(gather, stock_lookup(table, scale, ids))
+            return
         rows = ir.node("Gather", [table, ids], {"axis": 0})
         floats = ir.node("Cast", rows.outputs, {"to": ir.DataType.FLOAT})
         scales = ir.node("Gather", [scale, ids], {"axis": 0})
@@ -120,19 +132,30 @@ class _Rewriter:
 
     def _rewrite_head(self, layer: Layer, gemm: ir.Node) -> None:
         check_gemm(gemm, layer)
+        rounded = self.rows.round(self._input([gemm]))
+        if self.is_stock:
+            nodes = self._stock_head(layer, rounded)
+        else:
+            nodes = self._contrib_head(layer, rounded)
+        if len(gemm.inputs) > 2:
+            nodes.append(ir.node("Add", [nodes[-1].outputs[0], gemm.inputs[2]]))
+        self._substitute(gemm, nodes)
+
+    def _stock_head(self, layer: Layer, rounded: RoundedRows) -> list[ir.Node]:
+        table, rows = self._initializer(f"{layer.name}.int8"), f"{layer.name}.scale"
+        shape = self.stored[rows].shape.numpy()  # [V, 1]
+        return stock_product(rounded, table, self._view(rows, f"{rows}.head", shape[:1]))
+
+    def _contrib_head(self, layer: Layer, rounded: RoundedRows) -> list[ir.Node]:
         # A mapping of its own: once the session has packed it, its pages go back to the system,
         # which they could not if the embedding's lookups held on to them.
         shape = self.stored[f"{layer.name}.int8"].shape.numpy()
         table = self._view(f"{layer.name}.int8", f"{layer.name}.int8.head", shape)
         scale = self._view(f"{layer.name}.scale", f"{layer.name}.scale.head", shape[:1])
         zero = self._initializer(f"{layer.name}.zero")
-        rounded = self.rows.round(self._input([gemm]))
         inputs = [rounded.values, rounded.step, rounded.zero, table, scale, zero]
         product = ir.node("QGemm", inputs, {"transB": 1}, domain=_MICROSOFT)
-        nodes = [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
-        if len(gemm.inputs) > 2:
-            nodes.append(ir.node("Add", [nodes[-1].outputs[0], gemm.inputs[2]]))
-        self._substitute(gemm, nodes)
+        return [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
 
     def _gemms(self, layer: Layer) -> list[ir.Node]:
         """The layer's products, in the order of its modules."""
@@ -203,6 +226,12 @@ class _Rewriter:
                 base_dir=stored.base_dir,
             ),
         )
+
+
+def _contrib_product(rounded: RoundedRows, matrix: ir.Value, scale: ir.Value) -> list[ir.Node]:
+    inputs = [rounded.values, matrix, rounded.step, scale, rounded.zero]
+    product = ir.node("MatMulIntegerToFloat", inputs, domain=_MICROSOFT)
+    return [product, ir.node("Mul", [product.outputs[0], rounded.largest])]
 
 
 def _given(inputs: Sequence[ir.Value | None]) -> Sequence[ir.Value | None]:

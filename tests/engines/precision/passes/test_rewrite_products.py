@@ -14,6 +14,7 @@ from pegasus_engines.precision.passes.rewrite_products import rewrite_products
 from pegasus_engines.precision.quantize import quantize_weights
 from pegasus_engines.precision.recipe import PrecisionRecipe
 from pegasus_engines.weights import WeightsFile
+from pegasus_runtime.bundle import Target
 
 ATTENTION = "model.decoder.layers.0.self_attn"
 D_MODEL, VOCABULARY = 64, 90
@@ -66,11 +67,15 @@ def rewritten(recipe: PrecisionRecipe, folder: Path, *, with_biases: bool = True
 
 
 @pytest.mark.parametrize("with_biases", [True, False])
-@pytest.mark.parametrize(("precision", "tolerance"), [("int8", 0.05), ("int4", 0.25)])
+@pytest.mark.parametrize(
+    ("target", "precision", "tolerance"),
+    [("ort", "int8", 0.05), ("onnx", "int8", 0.05), ("ort", "int4", 0.25)],
+)
 def test_the_outputs_are_close_to_those_of_fp32(
-    precision: str, tolerance: float, with_biases: bool, tmp_path: Path
+    target: Target, precision: str, tolerance: float, with_biases: bool, tmp_path: Path
 ) -> None:
-    model = rewritten(PrecisionRecipe(name=precision), tmp_path, with_biases=with_biases)
+    recipe = PrecisionRecipe(name=precision, target=target)
+    model = rewritten(recipe, tmp_path, with_biases=with_biases)
     (got,) = run(model, tmp_path, {"ids": IDS})
     (expected,) = run(network(weights(with_biases=with_biases)), tmp_path, {"ids": IDS})
     error = np.linalg.norm(got - expected) / np.linalg.norm(expected)
@@ -89,6 +94,29 @@ def test_int8_has_one_product_for_the_projections_and_one_copy_of_the_table(
     assert all(isinstance(table, ir.ExternalTensor) for table in tables)
     assert len({table.offset for table in tables if isinstance(table, ir.ExternalTensor)}) == 1
     assert not any(name.endswith("proj.weight") for name in model.graph.initializers)
+
+
+def test_int8_for_other_runtimes_computes_the_same_in_operators_of_onnx(tmp_path: Path) -> None:
+    model = rewritten(PrecisionRecipe(name="int8", target="onnx"), tmp_path)
+    assert {node.domain for node in model.graph} == {""}
+    operators = Counter(node.op_type for node in model.graph)
+    assert (operators["MatMulInteger"], operators["Split"], operators["Gemm"]) == (3, 1, 0)
+    (table,) = [
+        value.const_value
+        for name, value in model.graph.initializers.items()
+        if name.startswith("model.shared.int8")
+    ]
+    assert table is not None
+    assert table.shape == ir.Shape([D_MODEL, VOCABULARY])
+    (got,) = run(model, tmp_path, {"ids": IDS})
+    contrib = rewritten(PrecisionRecipe(name="int8"), _made(tmp_path / "contrib"))
+    (expected,) = run(contrib, tmp_path / "contrib", {"ids": IDS})
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-2)  # values of size 10^4
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_int4_has_its_products_and_an_int8_head(tmp_path: Path) -> None:
