@@ -22,7 +22,9 @@ from pegasus_runtime.bundle import AddedToken
 
 __all__ = ["is_own_step", "normalizer_steps", "pre_tokenizer", "stand_ins"]
 
-_APART: Final = "\u0001"  # mapped to nothing
+_APART: Final = "\u0080"  # which no map knows; one of a text is another that none knows
+_UNKNOWN: Final = "\u0081"
+_JOINER: Final = "\u200d"  # a space to transformers.js, whatever the map says
 # Each mark, and those before it that are composed with a letter before the two are.
 _CHAINS: Final[Mapping[str, str]] = {
     "\u0300": "\u0302\u0304\u0306\u0308\u0313\u0314\u031b",
@@ -76,10 +78,13 @@ def _before(marks: str) -> str:
 
 
 _COMPOSE: Final[Sequence[Mapping[str, Any]]] = (
+    _regex(_APART, _UNKNOWN),
     _regex(_chains(), _APART),
     {"type": "NFC"},
-    _regex(r"(?<=.)(?=[\p{M}\u200c\u200d])", _APART),
+    _regex(rf"(?<=.)(?=[\p{{M}}\u200c{_JOINER}])", _APART),
 )
+_TOGETHER: Final = _regex(_APART, "")
+_HIDE_JOINER: Final = _regex(_JOINER, _UNKNOWN)
 # Anchors of lines and texts are not the same in both; these are.
 _LEADING: Final = _regex(r"(?<![\s\S])[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]+", "")
 _COLLAPSE: Final = _regex(" {2,}", " ")
@@ -122,20 +127,27 @@ def pre_tokenizer(prepend: str) -> dict[str, Any]:
 
 def is_own_step(step: Mapping[str, Any]) -> bool:
     """Whether it changes nothing that SentencePiece would not: for who reads such a file again."""
-    return step in (*_COMPOSE, _LEADING, _ENDS, _BOTH_ENDS)
+    known = step in (*_COMPOSE, _TOGETHER, _HIDE_JOINER, _LEADING, _ENDS, _BOTH_ENDS)
+    return known or str(step.get("content", "")) >= chr(_FIRST_STAND_IN)
 
 
 def _mapping(
     normalizer: sentencepiece.SentencePieceNormalizer, charsmap: bytes
 ) -> Iterator[dict[str, Any]]:
-    composes = normalizer.normalize("e\u0301") == "▁é"
-    drops = normalizer.normalize(f"a{_APART}a") == "▁aa"
-    if composes and drops:
+    def maps(text: str, expected: str) -> bool:
+        return bool(normalizer.normalize(text) == f"▁{expected}")
+
+    composes = maps("e\u0301", "é") and maps(f"a{_APART}{_UNKNOWN}", f"a{_APART}{_UNKNOWN}")
+    if composes:
         yield from map(dict, _COMPOSE)
-    if drops:
+        if maps(f"a{_JOINER}a", f"a{_JOINER}a"):
+            yield dict(_HIDE_JOINER)
+    if maps("\u0001a", "a"):
         yield dict(_LEADING)
     text = base64.b64encode(charsmap).decode()
     yield {"type": "Precompiled", "precompiled_charsmap": text}
+    if composes:
+        yield dict(_TOGETHER)
 
 
 def stand_ins(tokens: Sequence[AddedToken]) -> list[tuple[str, AddedToken]]:

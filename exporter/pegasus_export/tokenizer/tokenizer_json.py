@@ -84,46 +84,17 @@ def _of_sentencepiece(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeT
         for number, piece in enumerate(by_id)
         if number < spec.special_below or piece.kind in (CONTROL, UNKNOWN)
     }
-    reads_raw = not spec.added_tokens and spec.prepend == "always"
-    as_written = [token for token in spec.added_tokens if not token.normalized]
-    if reads_raw or spec.trims:
-        as_written = []  # nothing hangs on where a part ends
-    _check_apart(as_written, own, names)
-    steps = normalizer_steps(
-        planned.content, charsmap, as_written, reads_raw=reads_raw, trims=spec.trims
-    )
-    stood_in = {token.content for token in as_written}
-    tokens = [
-        AddedToken(
-            content=token.content, token_id=token.token_id, special=token.special, normalized=True
-        )
-        if token.content in stood_in
-        else token
-        for token in spec.added_tokens
-    ]
+    stood_in = _stood_in(spec)
+    _check_apart(stood_in, own, names)
+    reading = _reading(planned, charsmap, stood_in)
     content = _dump(
-        tokens=[*_special(own), *tokens],
-        normalizer={"type": "Sequence", "normalizers": steps},
-        pre_tokenizer=pre_tokenizer(spec.prepend),
+        tokens=[*_special(own), *_added(spec, stood_in)],
+        **reading,
         post_processor=_template(spec, names),
-        decoder={
-            "type": "Sequence",
-            "decoders": [
-                *(
-                    {
-                        "type": "Replace",
-                        "pattern": {"String": char},
-                        "content": "" if token.special else token.content,
-                    }
-                    for char, token in stand_ins(as_written)
-                ),
-                _SPACES,
-            ],
-        },
         model={
             "type": "Unigram",
             "unk_id": spec.unk_token_id,
-            "vocab": [*zip(names, _scores(by_id, names, spec), strict=True)],
+            "vocab": [*zip(names, _scores(by_id, spec), strict=True)],
             "byte_fallback": False,
         },
     )
@@ -135,12 +106,59 @@ def _of_sentencepiece(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeT
             "eos_token": names[spec.eos_token_id],
             "unk_token": names[spec.unk_token_id],
         },
-        names=frozenset(names) | {token.content for token in tokens},
+        names=frozenset(names) | {token.content for token in spec.added_tokens},
         notes=() if note is None else (note,),
     )
 
 
-def _scores(by_id: Sequence[Piece], names: Sequence[str], spec: TokenizerSpec) -> list[float]:
+def _reads_raw(spec: TokenizerSpec) -> bool:
+    """Whether texts are SentencePiece's own from end to end."""
+    return not spec.added_tokens and spec.prepend == "always"
+
+
+def _stood_in(spec: TokenizerSpec) -> list[AddedToken]:
+    """Tokens before which a space counts, but at the end of a text does not."""
+    if _reads_raw(spec) or spec.trims:
+        return []
+    return [token for token in spec.added_tokens if not token.normalized]
+
+
+def _added(spec: TokenizerSpec, stood_in: Sequence[AddedToken]) -> list[AddedToken]:
+    """What takes space along or stands alone is said where the token is put in."""
+    return [
+        AddedToken(
+            content=token.content, token_id=token.token_id, special=token.special, normalized=True
+        )
+        if token in stood_in
+        else token
+        for token in spec.added_tokens
+    ]
+
+
+def _reading(
+    planned: PlannedTokenizer, charsmap: bytes, stood_in: Sequence[AddedToken]
+) -> dict[str, Any]:
+    """Before the model and after it. A special token that is stood in for never shows."""
+    spec = planned.spec
+    steps = normalizer_steps(
+        planned.content, charsmap, stood_in, reads_raw=_reads_raw(spec), trims=spec.trims
+    )
+    shown = [
+        {
+            "type": "Replace",
+            "pattern": {"String": char},
+            "content": "" if token.special else token.content,
+        }
+        for char, token in stand_ins(stood_in)
+    ]
+    return {
+        "normalizer": {"type": "Sequence", "normalizers": steps},
+        "pre_tokenizer": pre_tokenizer(spec.prepend),
+        "decoder": {"type": "Sequence", "decoders": [*shown, _SPACES]} if shown else _SPACES,
+    }
+
+
+def _scores(by_id: Sequence[Piece], spec: TokenizerSpec) -> list[float]:
     """Of each id, as SentencePiece weighs it.
 
     What the vocabulary lacks costs ten more than the worst piece: where a character comes in pieces

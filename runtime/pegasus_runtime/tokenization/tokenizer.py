@@ -39,12 +39,11 @@ from pegasus_runtime.tokenization.unknown_share import unknown_share
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
 from pegasus_runtime.tokenization.wordpiece import WordPiece
 
-__all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
+__all__ = ["TIGHT", "Encoding", "Newlines", "Pieces", "Tokenizer"]
 
 Newlines: TypeAlias = Literal["hf", "original"]
 
-# What transformers' clean_up_tokenization_spaces replaces, in its order.
-_TIGHT = (
+TIGHT = (
     (" .", "."),
     (" ?", "?"),
     (" !", "!"),
@@ -56,6 +55,7 @@ _TIGHT = (
     (" 've", "'ve"),
     (" 're", "'re"),
 )
+"""What transformers' clean_up_tokenization_spaces replaces, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +255,7 @@ class Tokenizer:
                 tokens.append(token_id)
         text = self._vocabulary.decode(tokens)
         if self._spec.clean_up_spaces if clean_up_spaces is None else clean_up_spaces:
-            for loose, tight in _TIGHT:
+            for loose, tight in TIGHT:
                 text = text.replace(loose, tight)
         return text.replace(NEWLINE_PIECE, "\n") if self.newlines == "original" else text
 

@@ -18,7 +18,6 @@ from exporter.tokenizer_texts import (
     tokenizer_of,
 )
 from pegasus_export.checkpoint.folder import open_checkpoint
-from pegasus_export.errors import UnsupportedError
 from pegasus_export.tokenizer.files import read_tokenizer_files
 from pegasus_export.tokenizer.tokenizer_json import MadeTokenizer, make_tokenizer_json
 
@@ -153,7 +152,7 @@ def _made(folder: Path) -> MadeTokenizer:
 
 
 def _as_transformers_says(content: Any) -> Any:
-    """What does not say how a text is read; masks in either order, as transformers 5.23's is new."""
+    """What does not say how a text is read; masks in either order."""
     model = content["model"]
     if model["type"] == "Unigram":
         names = [name for name, _ in model["vocab"]]
