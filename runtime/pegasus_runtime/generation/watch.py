@@ -1,9 +1,13 @@
 """What a caller sees of a running generation, and how it is ended."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from pegasus_runtime.decoding.interrupt import Interrupt
+from pegasus_runtime.decoding.protocol import Decoding, Engine
 from pegasus_runtime.errors import GenerationInterrupted, OptionsError
 
 __all__ = ["Cancel", "OnProgress", "Watch"]
@@ -19,7 +23,7 @@ class Cancel(Protocol):
     """Something that says when to stop, such as a `threading.Event`."""
 
     def is_set(self) -> bool:
-        """Whether to stop before the next step."""
+        """Whether to stop. While the engine runs, another thread asks, every 10 ms."""
 
 
 class Watch:
@@ -70,3 +74,40 @@ class Watch:
                 f"generation took longer than {self.timeout_s:g} s: allow more time, fewer beams "
                 "or a smaller max_length"
             )
+
+    @contextmanager
+    def interrupt(self) -> Iterator[Interrupt | None]:
+        """What ends a run while it lasts; None where nothing can."""
+        if self.cancel is None and self.timeout_s is None:
+            yield None
+            return
+        with Interrupt(self.check) as interrupt:
+            yield interrupt
+
+    @contextmanager
+    def interrupting(self, engine: Engine) -> Iterator[Engine]:
+        """The engine, with runs that end."""
+        with self.interrupt() as interrupt:
+            yield engine if interrupt is None else _Interrupted(engine, interrupt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Interrupted:
+    engine: Engine
+    interrupt: Interrupt
+
+    def start(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
+    ) -> Decoding:
+        """See `Engine.start`."""
+        return self.engine.start(
+            sources,
+            rows_per_document=rows_per_document,
+            max_length=max_length,
+            interrupt=interrupt or self.interrupt,
+        )

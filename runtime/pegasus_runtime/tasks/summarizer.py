@@ -163,8 +163,8 @@ class Summarizer(Closing["Engine"]):
         summary says so. errors: "return" puts a `Failure` in the place of a document that cannot
         be summarised, and goes on; if a batch fails, each of its documents is tried alone.
         on_progress: told how many documents are finished, after each batch. cancel, timeout_s:
-        looked at before each step; timeout_s counts the whole call, except for its encoding into
-        tokens.
+        end the call at once, within the encoder, too; timeout_s counts the whole call, except for
+        its encoding into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
         returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the
@@ -244,9 +244,9 @@ class Summarizer(Closing["Engine"]):
         def run(batch: Sequence[Encoding]) -> list[Summary]:
             watch.check()  # before the encoder runs
             start = time.perf_counter()
-            found = generate(
-                engine, [each.token_ids for each in batch], settings, on_step=watch.check_step
-            )
+            sources = [each.token_ids for each in batch]
+            with watch.interrupting(engine) as interrupted:
+                found = generate(interrupted, sources, settings, on_step=watch.check_step)
             seconds = (time.perf_counter() - start) / len(batch)
             return [self._summary(*each, seconds) for each in zip(found, batch, strict=True)]
 
@@ -309,7 +309,8 @@ class Summarizer(Closing["Engine"]):
 
         def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
             watch.check()  # before the encoder runs
-            return generate(engine, batch, settings, on_step=watch.check_step)
+            with watch.interrupting(engine) as interrupted:
+                return generate(interrupted, batch, settings, on_step=watch.check_step)
 
         found = run_stream(
             checked,

@@ -298,7 +298,8 @@ class TextGenerator(Closing["Engine"]):
             start = time.perf_counter()
             sources = [each.encoding.token_ids for each in batch]
             settings = self.resolve(options, prompt_tokens=len(sources[0]))
-            found = generate(engine, sources, settings, on_step=watch.check_step)
+            with watch.interrupting(engine) as interrupted:
+                found = generate(interrupted, sources, settings, on_step=watch.check_step)
             seconds = (time.perf_counter() - start) / len(batch)
             return [self._generation(*each, seconds) for each in zip(found, batch, strict=True)]
 
