@@ -36,8 +36,12 @@ class Watch:
         on_progress: OnProgress | None,
         cancel: Cancel | None,
         timeout_s: float | None,
+        what: str = "generation",
+        shorter: str = "fewer beams or a smaller max_length",
     ) -> None:
-        """num_documents: None where nobody knows; see `see`. Raises: OptionsError."""
+        """num_documents: None where nobody knows; see `see`. what: is watched. shorter: would make
+        it. Raises: OptionsError.
+        """
         if timeout_s is not None and not timeout_s >= 0:
             raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
         self.num_documents = num_documents
@@ -46,6 +50,8 @@ class Watch:
         self.on_progress = on_progress
         self.cancel = cancel
         self.timeout_s = timeout_s
+        self.what = what
+        self.shorter = shorter
         self.start = time.monotonic()
 
     def see(self, documents: Iterable[_Document]) -> Iterator[_Document]:
@@ -68,11 +74,11 @@ class Watch:
     def check(self) -> None:
         """Raises: GenerationInterrupted."""
         if self.cancel is not None and self.cancel.is_set():
-            raise GenerationInterrupted("generation was cancelled")
+            raise GenerationInterrupted(f"{self.what} was cancelled")
         if self.timeout_s is not None and time.monotonic() - self.start > self.timeout_s:
             raise GenerationInterrupted(
-                f"generation took longer than {self.timeout_s:g} s: allow more time, fewer beams "
-                "or a smaller max_length"
+                f"{self.what} took longer than {self.timeout_s:g} s: allow more time, "
+                f"{self.shorter}"
             )
 
     @contextmanager
@@ -83,6 +89,12 @@ class Watch:
             return
         with Interrupt(self.check) as interrupt:
             yield interrupt
+
+    def each(self, run: Callable[[Interrupt | None], Iterator[_Document]]) -> Iterator[_Document]:
+        """What `run` gives, until it is interrupted. Raises: what that does."""
+        self.check()
+        with self.interrupt() as interrupt:
+            yield from run(interrupt)
 
     @contextmanager
     def interrupting(self, engine: Engine) -> Iterator[Engine]:

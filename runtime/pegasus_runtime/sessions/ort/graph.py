@@ -242,7 +242,7 @@ def run_arrays(
     *,
     interrupt: Interrupt | None = None,
 ) -> list[npt.NDArray[np.float32]]:
-    """Runs a graph on arrays, into arrays of its own. Raises: EngineError, and what interrupts it."""
+    """Runs a graph on arrays, into its own. Raises: EngineError, and what interrupts it."""
     with _running(interrupt) as options:
         found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds), options)
     return found
