@@ -23,7 +23,7 @@ from pegasus_runtime.bundle import (
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
-from pegasus_runtime.native.ort import import_onnxruntime, open_session
+from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -229,7 +229,7 @@ def run_graph(
 
     release_memory: gives back what the graph worked in, rather than keeping it for the next run.
     """
-    with _running(interrupt) as options:
+    with _running(session, interrupt) as options:
         if release_memory:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         session.run_with_iobinding(binding, options)
@@ -243,14 +243,17 @@ def run_arrays(
     interrupt: Interrupt | None = None,
 ) -> list[npt.NDArray[np.float32]]:
     """Runs a graph on arrays, into its own. Raises: EngineError, and what interrupts it."""
-    with _running(interrupt) as options:
+    with _running(session, interrupt) as options:
         found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds), options)
     return found
 
 
 @contextmanager
-def _running(interrupt: Interrupt | None) -> Iterator[onnxruntime.RunOptions]:
+def _running(
+    session: onnxruntime.InferenceSession, interrupt: Interrupt | None
+) -> Iterator[onnxruntime.RunOptions]:
     """What a run is given, which is ended after the node that runs when it is interrupted."""
+    check_process(session)
     options: onnxruntime.RunOptions = import_onnxruntime().RunOptions()
     options.log_severity_level = 4  # see `load_graph`
 
