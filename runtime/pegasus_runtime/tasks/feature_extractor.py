@@ -20,6 +20,7 @@ from pegasus_runtime.sessions.ort.features import HiddenStates, OrtFeatures
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.source import check_target
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
@@ -56,6 +57,7 @@ class FeatureExtractor(Closing[OrtFeatures]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,

@@ -13,6 +13,7 @@ from pegasus_runtime.sessions.ort.model import HeadOutputs, OrtModel
 from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tokenization.tokenizer import Pieces, Tokenizer
 
 __all__ = ["Answer", "QuestionAnswerer"]
@@ -51,6 +52,7 @@ class QuestionAnswerer(Closing[OrtModel]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,

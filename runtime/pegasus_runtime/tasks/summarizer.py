@@ -28,6 +28,7 @@ from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.source import check_encoding, check_source
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.warm_up import run_all_sizes
@@ -51,6 +52,7 @@ class Summarizer(Closing["Engine"]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,

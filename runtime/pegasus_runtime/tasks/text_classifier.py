@@ -18,6 +18,7 @@ from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
 __all__ = ["Classification", "TextClassifier"]
@@ -51,6 +52,7 @@ class TextClassifier(Closing[OrtModel]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,
