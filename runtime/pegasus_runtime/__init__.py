@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pegasus_runtime.pipelines.open_pipeline import pipeline
     from pegasus_runtime.search.options import GenerationOptions
     from pegasus_runtime.search.score import Hypothesis
+    from pegasus_runtime.tasks.async_summarizer import AsyncSummarizer
     from pegasus_runtime.tasks.feature_extractor import FeatureExtractor, Features
     from pegasus_runtime.tasks.generation import Generation
     from pegasus_runtime.tasks.partial import Partial
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AsyncSummarizer",
     "BundleError",
     "Classification",
     "EngineError",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOMES = {
     "Answer": "tasks.question_answerer",
+    "AsyncSummarizer": "tasks.async_summarizer",
     "BundleError": "errors",
     "Classification": "tasks.text_classifier",
     "EngineError": "errors",

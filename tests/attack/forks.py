@@ -24,6 +24,7 @@ _BEFORE = {
     "run": "own = load(); own.summarize(TEXT)",
     "run in threads": "own = load(); ask_in_threads(own)",
     "closed": "load().close()",
+    "iterated": "own = load(); begun = own.summarize_each([TEXT] * 3, window=1); next(begun)",
 }
 _IN_CHILD = {
     "nothing": "pass",
@@ -32,6 +33,7 @@ _IN_CHILD = {
     "the parent's": "refused(lambda: own.summarize(TEXT))",
     "the parent's in a batch": "refused(lambda: own.summarize([TEXT] * 2))",
     "close the parent's": "own.close()",
+    "iterate the parent's": "refused(lambda: next(begun))",
 }
 _HOW = {
     "os.fork": "code = run_forked(in_child)",
@@ -48,7 +50,7 @@ from pegasus_runtime.native.ort import import_onnxruntime
 
 TEXT = "The old miller sold a red boat in March."
 right = tuple(json.loads(sys.argv[2]))
-own = None
+own = begun = None
 
 def load():
     return Summarizer.load(sys.argv[1], threads=2)
@@ -103,6 +105,8 @@ def in_child():
 {before}
 {how}
 assert code == 0, code
+if begun is not None:
+    assert [each.token_ids for each in begun] == [right] * 2
 if own is not None:
     assert own.summarize(TEXT).token_ids == right
     own.close()
@@ -130,7 +134,14 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     name = rng.choice(sorted(_right))
     before, how = rng.choice(list(_BEFORE)), rng.choice(list(_HOW))
     has_own = before not in ("imported", "closed")
-    in_child = rng.choice([each for each in _IN_CHILD if has_own or "parent" not in each])
+    in_child = rng.choice(
+        [
+            each
+            for each in _IN_CHILD
+            if (has_own or "parent" not in each)
+            and (before == "iterated" or not each.startswith("iterate"))
+        ]
+    )
     end = "return" if how == "a pool" else rng.choice(list(_ENDS))
     what = f"{name}: {before}, {how}, {in_child}, {end}"
     announce(folder, what)

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.settings import SearchSettings
@@ -54,7 +55,12 @@ class _EndingEngine:
         self.order = np.argsort(-logits, kind="stable")
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> "_EndingEngine":
         """See `Engine`."""
         return self

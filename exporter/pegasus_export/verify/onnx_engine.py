@@ -12,6 +12,7 @@ from pegasus_engines.ort import Graph, open_graph
 from pegasus_export.verify.inputs import pad_documents
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.candidates import select_top
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 
 __all__ = ["OnnxEngine"]
@@ -37,7 +38,12 @@ class OnnxEngine:
         ]
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> "OnnxDecoding":
         """See `Engine.start`."""
         ids, mask = pad_documents(

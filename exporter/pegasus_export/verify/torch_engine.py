@@ -17,6 +17,7 @@ from torch import Tensor
 from pegasus_export.graphs import whole
 from pegasus_export.graphs.ort import DecoderStepGraph
 from pegasus_export.models.pegasus import Pegasus
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 
 __all__ = ["TorchEngine"]
@@ -32,7 +33,12 @@ class TorchEngine:
 
     @torch.no_grad()
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> "TorchDecoding":
         """See `Engine.start`."""
         longest = max(len(source) for source in sources)

@@ -26,11 +26,14 @@ class Bundle:
     """An opened bundle: its folder and its manifest.
 
     place: the path by which its files are reached, where that is another one (`held_folder.py`).
+    manifest_sha256: of the manifest as it was read, by which two bundles are one; None of what was
+    not read.
     """
 
     folder: Path
     manifest: Manifest
     place: Path | None = None
+    manifest_sha256: str | None = None
 
     def path(self, name: str) -> Path:
         """The path by which to open one file of the manifest; it may be a link.
@@ -63,8 +66,12 @@ def open_bundle(
     """
     folder = Path(folder)
     text = _read_manifest(folder, place or folder)
-    if manifest_sha256 is not None:
-        _check_digest(folder, text, manifest_sha256)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if manifest_sha256 is not None and digest != manifest_sha256.lower():
+        raise BundleError(
+            f"{folder / MANIFEST_NAME}: its SHA-256 is {digest}, expected {manifest_sha256}: not "
+            "the bundle that was asked for"
+        )
     manifest = parse_manifest(text)
     check_needed_files(manifest)
     for name, record in manifest.files.items():
@@ -80,7 +87,7 @@ def open_bundle(
                 f"{path}: its SHA-256 differs from the manifest's, the file was altered: "
                 "copy the bundle again, or export again"
             )
-    return Bundle(folder=folder.resolve(), manifest=manifest, place=place)
+    return Bundle(folder=folder.resolve(), manifest=manifest, place=place, manifest_sha256=digest)
 
 
 def check_needed_files(manifest: Manifest) -> None:
@@ -118,15 +125,6 @@ def _checked_hash(path: Path) -> str:
         return sha256_of_file(path)
     except OSError as err:
         raise BundleError(f"{path}: cannot be read: {err.strerror}: check the disk") from err
-
-
-def _check_digest(folder: Path, text: str, expected: str) -> None:
-    found = hashlib.sha256(text.encode()).hexdigest()
-    if found != expected.lower():
-        raise BundleError(
-            f"{folder / MANIFEST_NAME}: its SHA-256 is {found}, expected {expected}: not the "
-            "bundle that was asked for"
-        )
 
 
 def _read_manifest(folder: Path, place: Path) -> str:

@@ -1,6 +1,6 @@
 """A command as a process of its own: signals and streams first, and only then what it imports."""
 
-from pegasus_runtime.command_line.signals import handle_signals, state
+from pegasus_runtime.command_line.signals import answer_at_once, handle_signals, state
 
 __all__ = ["run_script"]
 
@@ -14,5 +14,6 @@ def run_script(command: str, module: str) -> int:
     from pegasus_runtime.command_line.streams import open_streams
 
     open_streams()
+    answer_at_once()
     code: int = import_module(module).main()
     return code

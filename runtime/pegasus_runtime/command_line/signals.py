@@ -5,9 +5,20 @@ library's import, KeyboardInterrupt becomes a traceback, or an ImportError as of
 """
 
 import _signal  # type: ignore[import-not-found]  # signal without its enums, which take 5 ms
+import _thread
 import os
+import time
 
-__all__ = ["HoldSignals", "UnwindOnSignals", "handle_signals", "restore_signals", "state"]
+__all__ = [
+    "HoldSignals",
+    "UnwindOnSignals",
+    "answer_at_once",
+    "handle_signals",
+    "restore_signals",
+    "state",
+]
+
+_GRACE_S = 0.1
 
 _NUMBERS = tuple(
     getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
@@ -30,6 +41,8 @@ class _State:
 
 
 state = _State()
+_end_lock = _thread.allocate_lock()
+"""Whoever has it ends the process."""
 
 
 def handle_signals(command: str) -> dict[int, object]:
@@ -46,6 +59,32 @@ def handle_signals(command: str) -> dict[int, object]:
     except ValueError:  # not the main thread
         pass
     return before
+
+
+def answer_at_once() -> None:
+    """Has signals end this process while a native library runs, too, for which Python's handlers
+    wait: the encoder takes seconds for a long document.
+
+    The main thread has a tenth of a second to take a signal by itself, as it does in Python: it
+    alone knows of a line that is half written. A thread ends the process otherwise, unless there is
+    something to be cleaned up. Standard streams have to be open.
+    """
+    try:
+        reading, writing = os.pipe()
+        if os.name != "nt":
+            os.set_blocking(writing, False)
+        _signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        _thread.start_new_thread(_read_signals, (reading,))
+    except (OSError, RuntimeError, ValueError):  # no more files or threads, or not the main thread
+        pass
+
+
+def _read_signals(reading: int) -> None:
+    while received := os.read(reading, 1):
+        time.sleep(_GRACE_S)
+        if received[0] in _NUMBERS and not state.received and state.ends_at_once:
+            state.received = received[0]
+            _end()
 
 
 def restore_signals(before: dict[int, object]) -> None:
@@ -84,6 +123,7 @@ def _receive(number: int, frame: object) -> None:
 def _end() -> None:
     if not state.ends_at_once:
         raise KeyboardInterrupt
+    _end_lock.acquire()
     try:
         clear = "\r\x1b[K" if os.isatty(2) else ""  # of a line that says how far it is
         os.write(2, f"{clear}{state.command}: error: {state.says}\n".encode())

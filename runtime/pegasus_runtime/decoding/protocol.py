@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.interrupt import Interrupt
+
 __all__ = ["Decoding", "Engine", "StepScores"]
 
 
@@ -64,11 +66,17 @@ class Engine(Protocol):
     """A loaded model."""
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> Decoding:
         """Encodes documents (token ids with EOS, unequal lengths) and readies the decoder.
 
         `max_length` is the largest number of tokens a row will hold, start token included.
+        `interrupt` ends what runs here and in the steps, as soon as the engine can.
         A model without an encoder continues its documents, which are of one length: it reads all
         but their last tokens, and the first call of `step` is for these.
         """

@@ -15,15 +15,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.heap import limit_heaps
 from pegasus_runtime.native.import_failure import explain_import_error
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["import_onnxruntime", "open_session", "silence_onnxruntime"]
+__all__ = ["check_process", "import_onnxruntime", "open_session", "silence_onnxruntime"]
 
 _sessions: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
+_of_parents: list[onnxruntime.InferenceSession] = []
+"""Those that were there when this process was forked."""
 
 
 @functools.cache
@@ -76,7 +79,18 @@ def _register() -> None:
         os.register_at_fork(after_in_child=_hold_sessions)
 
 
+def check_process(session: onnxruntime.InferenceSession) -> None:
+    """Raises: EngineError in a process that was forked since it was opened: it would wait for its
+    threads for ever."""
+    if any(session is each for each in _of_parents):
+        raise EngineError(
+            "the bundle was loaded before this process was forked, which has none of its threads: "
+            "load it after the fork, or start processes with multiprocessing's 'spawn'"
+        )
+
+
 def _hold_sessions() -> None:
     """By a reference that nobody gives back, not even Python when it ends."""
     for session in list(_sessions):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        _of_parents.append(session)

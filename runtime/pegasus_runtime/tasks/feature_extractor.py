@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import InputError
+from pegasus_runtime.errors import GenerationInterrupted, InputError
+from pegasus_runtime.generation.watch import Cancel, Watch
 from pegasus_runtime.sessions.ort.features import HiddenStates, OrtFeatures
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.source import check_target
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
@@ -55,6 +57,7 @@ class FeatureExtractor(Closing[OrtFeatures]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,
@@ -90,6 +93,8 @@ class FeatureExtractor(Closing[OrtFeatures]):
         *,
         truncate: bool = False,
         decoder_input_ids: Sequence[int] | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> Features: ...
 
     @overload
@@ -99,6 +104,8 @@ class FeatureExtractor(Closing[OrtFeatures]):
         *,
         truncate: bool = False,
         decoder_input_ids: Sequence[int] | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> list[Features]: ...
 
     def extract(
@@ -107,6 +114,8 @@ class FeatureExtractor(Closing[OrtFeatures]):
         *,
         truncate: bool = False,
         decoder_input_ids: Sequence[int] | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> Features | list[Features]:
         """The hidden states of one text, or of each of several, which are those of it alone.
 
@@ -114,7 +123,9 @@ class FeatureExtractor(Closing[OrtFeatures]):
         decoder_input_ids: what the decoder reads, the same for all texts. None is the text itself
         one place behind: the start token, then all tokens but the last. So does transformers'
         BigBirdPegasusModel; its PegasusModel has no default, and its pipeline fails with it.
-        Raises: InputError, EngineError.
+        cancel, timeout_s: see `Summarizer.summarize`.
+        Raises: InputError, EngineError, OptionsError; GenerationInterrupted, whose `results` are
+        those of the texts that were finished.
         """
         model = self._open_engine()
         check_several("texts", texts)
@@ -125,15 +136,25 @@ class FeatureExtractor(Closing[OrtFeatures]):
             encodings = self._encode_all(texts, truncate=truncate)
         targets = [target or self._shift_right(each.token_ids) for each in encodings]
         order = sorted(range(len(encodings)), key=lambda each: -len(encodings[each].token_ids))
-        found = model.run(
-            [encodings[each].token_ids for each in order], [targets[each] for each in order]
+        watch = Watch(
+            len(encodings),
+            on_progress=None,
+            cancel=cancel,
+            timeout_s=timeout_s,
+            what="extraction",
+            shorter="shorter texts or fewer of them",
         )
-        by_number = dict(zip(order, found, strict=True))
-        results = [
-            _features(by_number[number], encoding, targets[number])
-            for number, encoding in enumerate(encodings)
-        ]
-        return results[0] if isinstance(texts, str) else results
+        longest_first = [encodings[each].token_ids for each in order]
+        read = [targets[each] for each in order]
+        found = watch.each(lambda interrupt: model.run(longest_first, read, interrupt=interrupt))
+        results: dict[int, Features] = {}
+        try:
+            for number, hidden in zip(order, found, strict=True):
+                results[number] = _features(hidden, encodings[number], targets[number])
+        except GenerationInterrupted as err:
+            err.results = tuple(results.get(number) for number in range(len(encodings)))
+            raise
+        return results[0] if isinstance(texts, str) else [results[each] for each in sorted(results)]
 
     def _encode_all(self, texts: Iterable[str], *, truncate: bool) -> list[Encoding]:
         encodings = []

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import InputError, OptionsError
+from pegasus_runtime.generation.watch import Cancel, Watch
 from pegasus_runtime.sessions.ort.model import HeadOutputs, OrtModel
 from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tokenization.tokenizer import Pieces, Tokenizer
 
 __all__ = ["Answer", "QuestionAnswerer"]
@@ -50,6 +52,7 @@ class QuestionAnswerer(Closing[OrtModel]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,
@@ -86,6 +89,8 @@ class QuestionAnswerer(Closing[OrtModel]):
         top_k: int = 1,
         max_answer_tokens: int = 15,
         truncate: bool = False,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> list[Answer]:
         """The best passages of the text, the best first: `top_k` of them, or as many as there are.
 
@@ -93,8 +98,9 @@ class QuestionAnswerer(Closing[OrtModel]):
         pairs; passages and scores are reckoned as in its question-answering pipeline, but over the
         whole text at once, where that cuts a long one into windows.
         max_answer_tokens: no passage is longer. truncate: cuts the text's end where the two are
-        over the bundle's limit together, rather than raising.
-        Raises: InputError, OptionsError, EngineError.
+        over the bundle's limit together, rather than raising. cancel, timeout_s: see
+        `Summarizer.summarize`.
+        Raises: InputError, OptionsError, EngineError, GenerationInterrupted.
         """
         model = self._open_engine()
         if max_answer_tokens < 1:
@@ -104,7 +110,16 @@ class QuestionAnswerer(Closing[OrtModel]):
         asked, read = self.encode_pieces("question", question), self.encode_pieces("text", text)
         kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
         source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)
-        ((start_logits, end_logits),) = model.run([source])
+        watch = Watch(
+            1,
+            on_progress=None,
+            cancel=cancel,
+            timeout_s=timeout_s,
+            what="answering",
+            shorter="or a shorter text",
+        )
+        found = watch.each(lambda interrupt: model.run([source], interrupt=interrupt))
+        ((start_logits, end_logits),) = found
         first = len(asked.token_ids)
         spans = best_spans(
             start_logits[first : first + kept],

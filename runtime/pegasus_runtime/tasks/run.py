@@ -85,17 +85,18 @@ class Run(Generic[_Item, _Result]):
         start = time.perf_counter()
         ids = self.ids(item)
         settings = self.settings(len(ids))
-        agreed = stream_agreed(self.engine, ids, settings, on_step=self._step_of(settings))
         settled = ""
-        while True:
-            with tell_of_memory():
-                try:
-                    token_ids = next(agreed)
-                except StopIteration as end:
-                    found: list[Hypothesis] = end.value
-                    break
-            settled = max(settled, text(item, token_ids), key=len)
-            yield Partial(text=settled, token_ids=token_ids)
+        with self.watch.interrupting(self.engine) as engine:
+            agreed = stream_agreed(engine, ids, settings, on_step=self._step_of(settings))
+            while True:
+                with tell_of_memory():
+                    try:
+                        token_ids = next(agreed)
+                    except StopIteration as end:
+                        found: list[Hypothesis] = end.value
+                        break
+                settled = max(settled, text(item, token_ids), key=len)
+                yield Partial(text=settled, token_ids=token_ids)
         self.watch.count(1)
         yield self.result(found, item, time.perf_counter() - start)
 
@@ -116,7 +117,8 @@ class Run(Generic[_Item, _Result]):
         start = time.perf_counter()
         sources = [self.ids(item) for item in batch]
         settings = self.settings(len(sources[0]))
-        found = generate(self.engine, sources, settings, on_step=self._step_of(settings))
+        with self.watch.interrupting(self.engine) as engine:
+            found = generate(engine, sources, settings, on_step=self._step_of(settings))
         seconds = (time.perf_counter() - start) / len(batch)
         return [self.result(*each, seconds) for each in zip(found, batch, strict=True)]
 

@@ -21,6 +21,7 @@ from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.run import OnStep, Run, plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding, check_sources
@@ -46,6 +47,7 @@ class Summarizer(Closing["Engine"]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,
@@ -163,8 +165,9 @@ class Summarizer(Closing["Engine"]):
         be summarised, and goes on; if a batch fails, each of its documents is tried alone.
         on_progress: told how many documents are finished, after each batch. on_step: told before
         each step how many tokens the summaries of the batch hold, start token included, and
-        max_length, the most that they may; many end earlier. cancel, timeout_s: looked at before
-        each step; timeout_s counts the whole call, except for its encoding into tokens.
+        max_length, the most that they may; many end earlier. cancel, timeout_s: end the call at
+        once, within the encoder, too; timeout_s counts the whole call, except for its encoding
+        into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
         returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the

@@ -12,10 +12,13 @@ import numpy.typing as npt
 
 from pegasus_runtime.bundle import Activation, Bundle
 from pegasus_runtime.errors import InputError
+from pegasus_runtime.generation.stream import collect_results
+from pegasus_runtime.generation.watch import Cancel, Watch
 from pegasus_runtime.sessions.ort.model import OrtModel
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
 __all__ = ["Classification", "TextClassifier"]
@@ -49,6 +52,7 @@ class TextClassifier(Closing[OrtModel]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,
@@ -79,22 +83,41 @@ class TextClassifier(Closing[OrtModel]):
 
     @overload  # a str is a Sequence[str] too; the first match is the one that counts
     def classify(  # type: ignore[overload-overlap]
-        self, texts: str, *, truncate: bool = False
+        self,
+        texts: str,
+        *,
+        truncate: bool = False,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> Classification: ...
 
     @overload
-    def classify(self, texts: Sequence[str], *, truncate: bool = False) -> list[Classification]: ...
+    def classify(
+        self,
+        texts: Sequence[str],
+        *,
+        truncate: bool = False,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Classification]: ...
 
     def classify(
-        self, texts: str | Sequence[str], *, truncate: bool = False
+        self,
+        texts: str | Sequence[str],
+        *,
+        truncate: bool = False,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
     ) -> Classification | list[Classification]:
         """The labels of one text, or of each of a list.
 
         Scores are those of transformers' text-classification pipeline: softmax over labels, a
         sigmoid each where they do not exclude each other or there is only one, or the model's
         plain output for a regression; config.json's problem_type says which.
-        truncate: cuts a text that is over the bundle's limit, rather than raising.
-        Raises: InputError, EngineError.
+        truncate: cuts a text that is over the bundle's limit, rather than raising. cancel,
+        timeout_s: see `Summarizer.summarize`.
+        Raises: InputError, EngineError, OptionsError; GenerationInterrupted, whose `results` are
+        the labels of the texts that were finished.
         """
         model = self._open_engine()
         check_several("texts", texts)
@@ -102,11 +125,21 @@ class TextClassifier(Closing[OrtModel]):
             self._encode(number, text, truncate=truncate)
             for number, text in enumerate([texts] if isinstance(texts, str) else texts)
         ]
-        found = model.run([each.token_ids for each in encodings])
-        results = [
+        watch = Watch(
+            len(encodings),
+            on_progress=None,
+            cancel=cancel,
+            timeout_s=timeout_s,
+            what="classification",
+            shorter="shorter texts or fewer of them",
+        )
+        sources = [each.token_ids for each in encodings]
+        found = watch.each(lambda interrupt: model.run(sources, interrupt=interrupt))
+        classified = (
             self._classification(logits, encoding)
             for (logits,), encoding in zip(found, encodings, strict=True)
-        ]
+        )
+        results = collect_results(classified, len(encodings))
         return results[0] if isinstance(texts, str) else results
 
     def logits(self, sources: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:

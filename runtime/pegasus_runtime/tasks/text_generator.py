@@ -23,6 +23,7 @@ from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.generation import Generation
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.run import OnStep, Run, SettingsFor, plan_equal_lengths
 from pegasus_runtime.tasks.source import check_prompt
@@ -52,6 +53,7 @@ class TextGenerator(Closing["Engine"]):
         self._tokenizer = tokenizer
 
     @classmethod
+    @remembers_origin
     def load(
         cls,
         source: Path | str,

@@ -55,7 +55,7 @@ def test_no_file_gets_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:
     body = "write_result(str(open('/dev/null').fileno() > 2))"
     assert finish(start(tmp_path, body, **closed(0, 2)))[:2] == (0, b"True")
     body = "import os; os._exit(40 + open('/dev/null').fileno())"
-    assert finish(start(tmp_path, body, **closed(0, 1, 2)))[0] == 43
+    assert finish(start(tmp_path, body, **closed(0, 1, 2)))[0] > 42
 
 
 def test_descriptors_are_open_in_what_a_command_starts(tmp_path: Path) -> None:

@@ -2,10 +2,16 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from pegasus_runtime.errors import GenerationInterrupted, OptionsError
 from pegasus_runtime.generation.watch import Watch
+from runtime.search.markov_engine import MarkovDecoding, MarkovEngine, random_chain
+
+
+def num_watchers() -> int:
+    return sum(each.name == "pegasus-interrupt" for each in threading.enumerate())
 
 
 def test_finished_documents_are_counted_up() -> None:
@@ -57,3 +63,27 @@ def test_a_timeout_is_a_number_of_seconds() -> None:
         OptionsError, match=r"^timeout_s is -1, expected a number of seconds from 0"
     ):
         Watch(2, on_progress=None, cancel=None, timeout_s=-1)
+
+
+def test_only_what_can_be_ended_has_a_thread_that_looks() -> None:
+    engine = MarkovEngine(random_chain(np.random.default_rng(0), num_kinds=1, vocab_size=4))
+    before = num_watchers()
+    watch = Watch(1, on_progress=None, cancel=None, timeout_s=None)
+    with watch.interrupt() as none, watch.interrupting(engine) as same:
+        assert (none, same) == (None, engine)
+        assert num_watchers() == before
+    watch = Watch(1, on_progress=None, cancel=threading.Event(), timeout_s=None)
+    with watch.interrupting(engine) as interrupted:
+        assert num_watchers() == before + 1
+        decoding = interrupted.start([[2, 1]], rows_per_document=1, max_length=4)
+        assert isinstance(decoding, MarkovDecoding)
+    assert num_watchers() == before
+
+
+def test_what_is_watched_is_named() -> None:
+    watch = Watch(
+        1, on_progress=None, cancel=None, timeout_s=0, what="classification", shorter="short texts"
+    )
+    message = r"^classification took longer than 0 s: allow more time, short texts$"
+    with pytest.raises(GenerationInterrupted, match=message):
+        watch.check()

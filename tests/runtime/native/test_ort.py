@@ -29,6 +29,8 @@ import_onnxruntime()
 loaded = {loaded}
 if loaded:
     loaded.summarize(TEXT)
+    begun = loaded.summarize_each([TEXT] * 3, batch_size=1, window=1)
+    next(begun)
 child = os.fork()
 if child == 0:
     {in_child}
@@ -36,7 +38,14 @@ if child == 0:
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 if loaded:
     loaded.summarize(TEXT)  # the parent's is as it was
+    assert len(list(begun)) == 2
 sys.exit(status)
+"""
+ITERATE = """
+    try:
+        next(begun)
+    except PegasusError as err:
+        print(err)
 """
 LOADED = "Summarizer.load(sys.argv[1], threads=2)"
 USE_ANOTHER = f"{LOADED}.summarize(TEXT)"
@@ -89,8 +98,9 @@ def test_telemetry_may_be_left_on(bundle: Bundle, tmp_path: Path) -> None:
         (LOADED, "pass", ""),
         (LOADED, USE_ANOTHER, ""),
         (LOADED, USE_IT, "the Summarizer was loaded before this process was forked"),
+        (LOADED, ITERATE, "the bundle was loaded before this process was forked"),
     ],
-    ids=["nothing", "load", "parent's stays", "load another", "parent's is used"],
+    ids=["nothing", "load", "parent's stays", "load another", "parent's is used", "iterated"],
 )
 def test_a_fork_ends_and_loads_for_itself(
     bundle: Bundle, tmp_path: Path, loaded: str, in_child: str, said: str

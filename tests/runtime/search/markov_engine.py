@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 
 PAD, EOS, START = 0, 1, 0
@@ -26,7 +27,12 @@ class MarkovEngine:
         """What `keep` was called with, each time."""
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> "MarkovDecoding":
         kinds = np.array([source[0] % len(self.log_probs) for source in sources])
         return MarkovDecoding(self, kinds, rows_per_document, max_length)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
@@ -55,7 +56,12 @@ class ReadsAhead(MarkovEngine):
     """As an engine without an encoder: it has read all but the last token of its documents."""
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> MarkovDecoding:
         (read,) = {len(source) - 1 for source in sources}
         return super().start(

@@ -9,6 +9,7 @@ import torch
 from transformers import PegasusConfig, PegasusForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 
 PAD, EOS, START = 0, 1, 0
@@ -52,7 +53,12 @@ class TorchEngine:
         self.model = model
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> "TorchDecoding":
         with torch.no_grad():
             encoded = [

@@ -1,6 +1,7 @@
 """FeatureExtractor against transformers, and what it refuses."""
 
 import copy
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from safetensors.torch import load_file, save_file
 from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
 from pegasus_export.errors import CheckpointError
 from pegasus_export.stages.export import ExportRequest, export_bundle
-from pegasus_runtime import BundleError, FeatureExtractor, InputError, TextClassifier
+from pegasus_runtime import (
+    BundleError,
+    FeatureExtractor,
+    GenerationInterrupted,
+    InputError,
+    TextClassifier,
+)
 
 LIMIT = 2e-5
 SENTENCES = tiny_sentences()
@@ -146,3 +153,16 @@ def test_other_bundles_and_a_closed_one_are_refused(
         pass
     with pytest.raises(BundleError, match="the FeatureExtractor is closed: load it again"):
         extractor.extract("a")
+
+
+def test_a_cancelled_call_has_what_was_finished(extractor: FeatureExtractor) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(GenerationInterrupted, match=r"^extraction was cancelled$") as caught:
+        extractor.extract(TEXTS, cancel=cancel)
+    assert caught.value.results == (None,) * len(TEXTS)
+    with pytest.raises(GenerationInterrupted, match=r"^extraction took longer than 0 s: allow"):
+        extractor.extract(TEXTS[0], timeout_s=0)
+    found = extractor.extract(TEXTS, cancel=threading.Event())
+    for each, expected in zip(found, extractor.extract(TEXTS), strict=True):
+        np.testing.assert_array_equal(each.last_hidden_state, expected.last_hidden_state)

@@ -1,5 +1,6 @@
 """TextClassifier and QuestionAnswerer against transformers, and what they refuse."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from exporter.tiny_checkpoint import tiny_sentences, write_tiny_checkpoint
 from pegasus_export.stages.export import ExportRequest, export_bundle
 from pegasus_runtime import (
     BundleError,
+    GenerationInterrupted,
     InputError,
     OptionsError,
     QuestionAnswerer,
@@ -71,6 +73,25 @@ def test_a_list_of_texts_gives_a_list_and_each_its_own(classifier: TextClassifie
     texts = [LONG, SHORT, tiny_sentences()[7]]
     assert classifier.classify(texts) == [classifier.classify(text) for text in texts]
     assert classifier.classify([]) == []
+
+
+def test_a_cancelled_call_has_what_was_finished_and_the_next_one_is_right(
+    classifier: TextClassifier, answerer: QuestionAnswerer
+) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(GenerationInterrupted, match=r"^classification was cancelled$") as caught:
+        classifier.classify([SHORT, LONG], cancel=cancel)
+    assert caught.value.results == (None, None)
+    message = "^classification took longer than 0 s: allow more time, shorter texts or fewer of "
+    with pytest.raises(GenerationInterrupted, match=message):
+        classifier.classify(SHORT, timeout_s=0)
+    message = "^answering took longer than 0 s: allow more time, or a shorter text$"
+    with pytest.raises(GenerationInterrupted, match=message):
+        answerer.answer("who?", SHORT, timeout_s=0)
+    never = threading.Event()
+    assert classifier.classify([SHORT, LONG], cancel=never) == classifier.classify([SHORT, LONG])
+    assert answerer.answer("who?", LONG, cancel=never) == answerer.answer("who?", LONG)
 
 
 def test_labels_are_not_taken_for_tokens(classifier: TextClassifier) -> None:

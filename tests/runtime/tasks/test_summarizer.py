@@ -31,6 +31,7 @@ from pegasus_runtime import (
     Summary,
 )
 from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, SCHEMA_VERSION, Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import Decoding, Engine, StepScores
 from pegasus_runtime.sessions.ort.engine import OrtEngine
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
@@ -69,12 +70,20 @@ class RecordingEngine:
         self.rows: list[list[int]] = []
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> Decoding:
         self.batches.append(len(sources))
         self.rows.append([])
         decoding = self.engine.start(
-            sources, rows_per_document=rows_per_document, max_length=max_length
+            sources,
+            rows_per_document=rows_per_document,
+            max_length=max_length,
+            interrupt=interrupt,
         )
         return RecordingDecoding(decoding, self.rows[-1], self.step_s)
 
@@ -107,10 +116,18 @@ class FailingEngine:
         self.bad_token, self.most_documents = bad_token, most_documents
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> Decoding:
         decoding = self.engine.start(
-            sources, rows_per_document=rows_per_document, max_length=max_length
+            sources,
+            rows_per_document=rows_per_document,
+            max_length=max_length,
+            interrupt=interrupt,
         )
         if len(sources) > self.most_documents:
             raise EngineError("ONNX Runtime failed: no memory")
@@ -120,13 +137,15 @@ class FailingEngine:
 
 
 class CountdownCancel:
-    """Is set from the given question on."""
+    """Is set from the given question on; those that another thread asks do not count."""
 
     def __init__(self, questions: int) -> None:
         self.questions = questions
+        self.thread = threading.get_ident()
 
     def is_set(self) -> bool:
-        self.questions -= 1
+        if threading.get_ident() == self.thread:
+            self.questions -= 1
         return self.questions < 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.ort import import_onnxruntime, open_session
 from pegasus_runtime.sessions.device.engine import DeviceEngine
@@ -120,7 +121,7 @@ class CudaProviderRun:
         self.binding = binding
         self.views = views
 
-    def run(self) -> None:
+    def run(self, interrupt: Interrupt | None = None) -> None:
         """See `PreparedRun`."""
         with self.graph.device.hold():
-            run_graph(self.graph.session, self.binding)
+            run_graph(self.graph.session, self.binding, interrupt=interrupt)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.decoding.candidates import order_selected, select_top
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.sessions.device.protocol import NoMemoryError
 from pegasus_runtime.sessions.device.workspace import Cache, Workspace
@@ -36,11 +37,13 @@ class DeviceDecoding:
         rows_per_document: int,
         vocab_size: int,
         make_room: Callable[[], bool],
+        interrupt: Interrupt | None = None,
     ) -> None:
         """make_room: gives memory of the device back, if there is any that is kept for later."""
         self.workspace = workspace
         self.cache = workspace.cache_for(0)
         self.make_room = make_room
+        self.interrupt = interrupt
         self.is_spoilt = False
         """Whether a row was not finite, if only one that nobody looks at."""
         self.turn = turn
@@ -69,7 +72,7 @@ class DeviceDecoding:
         with self.turn:
             self.workspace.is_spoilt = True  # if it does not end
             self.cache.inputs.upload()
-            self.cache.prepared.run()
+            self.cache.prepared.run(self.interrupt)
             self.workspace.append_keys(self.cache, self.length)
             scores = self._download(rows, num_candidates, full)
         inputs["cache_indirection"][:, :, self.length] = np.arange(self.workspace.sizes.beams)

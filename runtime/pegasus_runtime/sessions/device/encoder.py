@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Architecture, Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.device.arrays import PackedArrays, allocate_arrays
 from pegasus_runtime.sessions.device.encoder_groups import EncoderGroup, group_sources
 from pegasus_runtime.sessions.device.protocol import Device, Graph, PreparedRun, Rows, View
@@ -84,15 +85,20 @@ class DeviceEncoder:
         """At how many tokens a document of this length is encoded. Raises: EngineError."""
         return fit_encoder(self.manifest.plans, length, blocks=self.blocks)
 
-    def encode(self, sources: Sequence[Sequence[int]], encoded: Encoded) -> None:
+    def encode(
+        self,
+        sources: Sequence[Sequence[int]],
+        encoded: Encoded,
+        interrupt: Interrupt | None = None,
+    ) -> None:
         """Encodes documents into the first rows of `encoded`.
 
         S there is at least the documents' padded length; what is behind stays as it is, and what is
-        in other rows may be anything that is finite. Raises: EngineError.
+        in other rows may be anything that is finite. Raises: EngineError, and what interrupts it.
         """
         lengths = [self.padded_length(len(source)) for source in sources]
         for group in group_sources(lengths, self._largest_batch):
-            self._encode([sources[row] for row in group.rows], group, encoded)
+            self._encode([sources[row] for row in group.rows], group, encoded, interrupt)
 
     def give_back(self) -> bool:
         """Frees the memory that is kept for the next documents; whether there was any."""
@@ -104,7 +110,11 @@ class DeviceEncoder:
         return largest_encoder_batch(self.manifest.plans, length)
 
     def _encode(
-        self, sources: Sequence[Sequence[int]], group: EncoderGroup, encoded: Encoded
+        self,
+        sources: Sequence[Sequence[int]],
+        group: EncoderGroup,
+        encoded: Encoded,
+        interrupt: Interrupt | None,
     ) -> None:
         seen = None
         if self.blocks is not None and self.is_told:
@@ -126,7 +136,7 @@ class DeviceEncoder:
         if not in_place and workspace.encoded is None:
             workspace.encoded = self._make_encoded(sizes)
         target = encoded if in_place or workspace.encoded is None else workspace.encoded
-        self._prepared(workspace.inputs, sizes, target).run()
+        self._prepared(workspace.inputs, sizes, target).run(interrupt)
         if target is not encoded:
             for index, row in enumerate(group.rows):
                 self._copy(target, index, encoded, row)

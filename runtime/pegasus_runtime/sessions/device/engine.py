@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pegasus_runtime.bundle import Bundle, map_table
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.sessions.device.arrays import allocate_array
 from pegasus_runtime.sessions.device.decoder import DeviceDecoding
@@ -76,7 +77,12 @@ class DeviceEngine:
         so without a lock."""
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> DeviceDecoding:
         """See `Engine.start`."""
         beams = rows_per_document if self.plans is None else self.plans.num_beams
@@ -89,7 +95,7 @@ class DeviceEngine:
         wanted = DecoderSizes(batch=len(sources), beams=beams, source=longest, time=max_length)
         with self.turn:
             workspace = self._take_workspace(fit_decoder(self.plans, wanted))
-            self._encode(sources, workspace)
+            self._encode(sources, workspace, interrupt)
             self.device.upload(_source_mask(sources, workspace.sizes), workspace.attention_mask)
         decoding = DeviceDecoding(
             workspace,
@@ -98,19 +104,25 @@ class DeviceEngine:
             rows_per_document=rows_per_document,
             vocab_size=self.bundle.manifest.architecture.vocab_size,
             make_room=self._give_back,
+            interrupt=interrupt,
         )
         weakref.finalize(decoding, self._keep_workspace, workspace)
         return decoding
 
-    def _encode(self, sources: Sequence[Sequence[int]], workspace: Workspace) -> None:
+    def _encode(
+        self,
+        sources: Sequence[Sequence[int]],
+        workspace: Workspace,
+        interrupt: Interrupt | None,
+    ) -> None:
         workspace.is_spoilt = True  # until a step says otherwise
         try:
-            return self.encoder.encode(sources, workspace.encoded)
+            return self.encoder.encode(sources, workspace.encoded, interrupt)
         except NoMemoryError:
             if not self._give_back():
                 raise
         # Outside of `except`, which holds on to what the first try had got.
-        return self.encoder.encode(sources, workspace.encoded)
+        return self.encoder.encode(sources, workspace.encoded, interrupt)
 
     def _take_workspace(self, sizes: DecoderSizes) -> Workspace:
         """One that is kept, or a new one. Raises: EngineError."""

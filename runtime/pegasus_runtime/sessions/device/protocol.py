@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import EngineError
 
 __all__ = ["Buffer", "Device", "Graph", "NoMemoryError", "PreparedRun", "Rows", "View"]
@@ -69,8 +70,12 @@ class Rows:
 class PreparedRun(Protocol):
     """A graph with every input and output bound; on a GPU it may be captured as a CUDA graph."""
 
-    def run(self) -> None:
-        """Runs it on what the bound memory holds by now. Raises: EngineError."""
+    def run(self, interrupt: Interrupt | None = None) -> None:
+        """Runs it on what the bound memory holds by now, or as much as it can before it is
+        interrupted: TensorRT ends what it began.
+
+        Raises: EngineError, and what interrupts it.
+        """
 
 
 class Graph(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.sessions.device.protocol import View
 from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_graph
@@ -60,9 +61,9 @@ class HostRun:
         self.binding = binding
         self.views = views
 
-    def run(self) -> None:
+    def run(self, interrupt: Interrupt | None = None) -> None:
         """See `PreparedRun`."""
-        run_graph(self.session, self.binding)
+        run_graph(self.session, self.binding, interrupt=interrupt)
 
 
 def load_host_graphs(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.sessions.ort.cache import TargetCache, keep_documents
 from pegasus_runtime.sessions.ort.encoder import OrtSource
@@ -57,14 +58,25 @@ class OrtDecoder:
         return [f"self_{kind}.{layer}" for kind in ("key", "value") for layer in layers]
 
     def start(
-        self, source: OrtSource, *, batch: int, rows_per_document: int, max_length: int
+        self,
+        source: OrtSource,
+        *,
+        batch: int,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> OrtDecoding:
         """A decoding over encoded documents; over none where the bundle has no encoder.
 
         The arrays of `source` become the decoding's, which moves documents in them.
         """
         return OrtDecoding(
-            self, source, batch=batch, rows_per_document=rows_per_document, max_length=max_length
+            self,
+            source,
+            batch=batch,
+            rows_per_document=rows_per_document,
+            max_length=max_length,
+            interrupt=interrupt,
         )
 
 
@@ -83,8 +95,10 @@ class OrtDecoding:
         batch: int,
         rows_per_document: int,
         max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> None:
         self.decoder = decoder
+        self.interrupt = interrupt
         self.rows_per_document = rows_per_document
         self.source = dict(source)
         self.cache = TargetCache(
@@ -126,7 +140,7 @@ class OrtDecoding:
         self.input_ids[:, 0] = tokens
         self.position[0] = self.cache.length
         self.num_candidates[0] = num_candidates
-        run_graph(self.decoder.session, self.binding)
+        run_graph(self.decoder.session, self.binding, interrupt=self.interrupt)
         self.cache.length += 1
         return scores
 

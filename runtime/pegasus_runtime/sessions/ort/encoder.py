@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Architecture, Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.graph import (
     SharedArray,
     Tables,
@@ -56,7 +57,13 @@ class OrtEncoder:
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
 
-    def encode(self, sources: Sequence[Sequence[int]], *, whole_blocks: bool = True) -> OrtSource:
+    def encode(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        whole_blocks: bool = True,
+        interrupt: Interrupt | None = None,
+    ) -> OrtSource:
         """B documents, token ids with EOS and of unequal lengths, padded on the right.
 
         Long documents run one by one, which is faster than together: what the layers work on
@@ -64,7 +71,7 @@ class OrtEncoder:
         has an effect, a document's result is thus its own.
 
         whole_blocks: pads sparse documents to whole blocks, which spares the graph to do so in
-        every layer. Raises: EngineError.
+        every layer. Raises: EngineError, and what interrupts it.
         """
         lengths = [len(source) for source in sources]
         widths = [self._in_blocks(length) for length in lengths] if whole_blocks else lengths
@@ -75,7 +82,7 @@ class OrtEncoder:
         outputs = {name: share(allocate(shape)) for name in self.output_names}
         for rows in plan_chunks(lengths, self.longest_together):
             width = max(widths[row] for row in rows)
-            self._run(sources, rows, width, outputs)
+            self._run(sources, rows, width, outputs, interrupt)
         return {"attention_mask": share(attention_mask), **outputs}
 
     def _run(
@@ -84,6 +91,7 @@ class OrtEncoder:
         rows: range,
         width: int,
         outputs: Mapping[str, SharedArray],
+        interrupt: Interrupt | None,
     ) -> None:
         """Encodes neighbours, padded to a width in tokens, into their rows of the outputs."""
         chunk = [sources[row] for row in rows]
@@ -102,7 +110,7 @@ class OrtEncoder:
         for name, result in results.items():
             binding.bind_ortvalue_output(name, result.value)
         is_last = rows.stop == len(sources)  # then the decoder needs the room, and runs far longer
-        run_graph(self.session, binding, release_memory=is_last)
+        run_graph(self.session, binding, release_memory=is_last, interrupt=interrupt)
         for name, place in places.items():
             if results[name].array is not place:
                 place[:] = results[name].array

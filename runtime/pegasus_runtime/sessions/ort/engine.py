@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
@@ -54,15 +55,23 @@ class OrtEngine:
         self.decoder = OrtDecoder(bundle, threads=threads, tables=tables)
 
     def start(
-        self, sources: Sequence[Sequence[int]], *, rows_per_document: int, max_length: int
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        rows_per_document: int,
+        max_length: int,
+        interrupt: Interrupt | None = None,
     ) -> OrtDecoding:
         """See `Engine.start`."""
+        encoder = self.encoder
         decoding = self.decoder.start(
-            {} if self.encoder is None else self.encoder.encode(sources),
+            {} if encoder is None else encoder.encode(sources, interrupt=interrupt),
             batch=len(sources),
             rows_per_document=rows_per_document,
             max_length=max_length,
+            interrupt=interrupt,
         )
         if self.prefill is not None and len(sources[0]) > 1:
-            decoding.fill(self.prefill.read([source[:-1] for source in sources]))
+            prompts = [source[:-1] for source in sources]
+            decoding.fill(self.prefill.read(prompts, interrupt=interrupt))
         return decoding

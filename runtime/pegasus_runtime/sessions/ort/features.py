@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.encoder import longest_together, pad_sources, plan_chunks
 from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_arrays
 
@@ -34,12 +35,17 @@ class OrtFeatures:
         check_graph(bundle, "model", self.session, set(_INPUTS), set(_OUTPUTS))
 
     def run(
-        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+        self,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        *,
+        interrupt: Interrupt | None = None,
     ) -> Iterator[HiddenStates]:
         """One after the other, in order; neighbours that are short run together.
 
         sources: token ids with EOS. targets: what the decoder reads of each. Where documents run
-        together, shorter ones are padded, which nothing of theirs sees. Raises: EngineError.
+        together, shorter ones are padded, which nothing of theirs sees. Raises: EngineError, and
+        what interrupts it.
         """
         lengths = [max(map(len, pair)) for pair in zip(sources, targets, strict=True)]
         for rows in plan_chunks(lengths, self.longest_together):
@@ -47,7 +53,7 @@ class OrtFeatures:
             input_ids, mask = self._pad([source for source, _ in own])
             decoder_input_ids, _ = self._pad([target for _, target in own])
             feeds = dict(zip(_INPUTS, (input_ids, mask, decoder_input_ids), strict=True))
-            decoded, encoded = run_arrays(self.session, list(_OUTPUTS), feeds)
+            decoded, encoded = run_arrays(self.session, list(_OUTPUTS), feeds, interrupt=interrupt)
             for row, (source, target) in enumerate(own):
                 yield decoded[row, : len(target)].copy(), encoded[row, : len(source)].copy()
 

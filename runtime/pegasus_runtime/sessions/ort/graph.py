@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,9 +20,10 @@ from pegasus_runtime.bundle import (
     check_graph_weights,
     map_table,
 )
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
-from pegasus_runtime.native.ort import import_onnxruntime, open_session
+from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -221,41 +223,51 @@ def run_graph(
     binding: onnxruntime.IOBinding,
     *,
     release_memory: bool = False,
+    interrupt: Interrupt | None = None,
 ) -> None:
-    """Runs a graph on what is bound to it. Raises: EngineError.
+    """Runs a graph on what is bound to it. Raises: EngineError, and what interrupts it.
 
     release_memory: gives back what the graph worked in, rather than keeping it for the next run.
     """
-    options = _run_options()
-    if release_memory:
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    try:
+    with _running(session, interrupt) as options:
+        if release_memory:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         session.run_with_iobinding(binding, options)
-    except Exception as err:  # onnxruntime's exceptions share no base class
-        raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
-    finally:
-        note_run()
 
 
 def run_arrays(
     session: onnxruntime.InferenceSession,
     outputs: list[str],
     feeds: Mapping[str, npt.NDArray[Any]],
+    *,
+    interrupt: Interrupt | None = None,
 ) -> list[npt.NDArray[np.float32]]:
-    """Runs a graph on arrays, into arrays of its own. Raises: EngineError."""
-    try:
-        found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds), _run_options())
-    except Exception as err:  # onnxruntime's exceptions share no base class
-        raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
-    finally:
-        note_run()
+    """Runs a graph on arrays, into its own. Raises: EngineError, and what interrupts it."""
+    with _running(session, interrupt) as options:
+        found: list[npt.NDArray[np.float32]] = session.run(outputs, dict(feeds), options)
     return found
 
 
-def _run_options() -> onnxruntime.RunOptions:
+@contextmanager
+def _running(
+    session: onnxruntime.InferenceSession, interrupt: Interrupt | None
+) -> Iterator[onnxruntime.RunOptions]:
+    """What a run is given, which is ended after the node that runs when it is interrupted."""
+    check_process(session)
     options: onnxruntime.RunOptions = import_onnxruntime().RunOptions()
     options.log_severity_level = 4  # see `load_graph`
-    return options
+
+    def terminate() -> None:
+        options.terminate = True
+
+    try:
+        with nullcontext() if interrupt is None else interrupt.ending(terminate):
+            try:
+                yield options
+            except Exception as err:  # onnxruntime's exceptions share no base class
+                raise EngineError(f"ONNX Runtime failed: {_first_line(err)}") from err
+    finally:
+        note_run()
 
 
 def _first_line(err: Exception) -> str:

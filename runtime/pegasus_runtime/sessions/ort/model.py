@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.encoder import longest_together, pad_sources, plan_chunks
 from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_arrays
 
@@ -36,11 +37,13 @@ class OrtModel:
         shapes = {value.name: value.shape for value in self.session.get_outputs()}
         self.over_tokens = [not isinstance(shapes[name][-1], int) for name in outputs]
 
-    def run(self, sources: Sequence[Sequence[int]]) -> Iterator[HeadOutputs]:
+    def run(
+        self, sources: Sequence[Sequence[int]], *, interrupt: Interrupt | None = None
+    ) -> Iterator[HeadOutputs]:
         """One after the other, in order; neighbours that are short run together.
 
         sources: token ids with EOS. Outputs over tokens are cut to each document's own.
-        Raises: EngineError.
+        Raises: EngineError, and what interrupts it.
         """
         lengths = [len(source) for source in sources]
         for rows in plan_chunks(lengths, self.longest_together):
@@ -48,7 +51,7 @@ class OrtModel:
             longest = max(len(source) for source in chunk)
             input_ids, attention_mask = pad_sources(chunk, self.pad_token_id, longest)
             feeds = {"input_ids": input_ids, "attention_mask": attention_mask}
-            found = run_arrays(self.session, self.outputs, feeds)
+            found = run_arrays(self.session, self.outputs, feeds, interrupt=interrupt)
             for index, source in enumerate(chunk):
                 yield tuple(
                     each[index, : len(source)] if over_tokens else each[index]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.encoder import plan_chunks
 from pegasus_runtime.sessions.ort.graph import (
     Tables,
@@ -51,20 +52,26 @@ class OrtPrefill:
         self.outputs = [*(f"present_{name}" for name in self.names), "last_hidden_state"]
         check_graph(bundle, "prefill", self.session, inputs, set(self.outputs))
 
-    def read(self, prompts: Sequence[Sequence[int]]) -> Mapping[str, Float32]:
+    def read(
+        self, prompts: Sequence[Sequence[int]], *, interrupt: Interrupt | None = None
+    ) -> Mapping[str, Float32]:
         """Keys and values [B, H, P, Dh], by name. prompts: B of P tokens, at least one each.
 
-        Raises: EngineError.
+        Raises: EngineError, and what interrupts it.
         """
         tokens = np.array(prompts, np.int64)
         parts = [
-            self._read(tokens[rows.start : rows.stop])
+            self._read(tokens[rows.start : rows.stop], interrupt)
             for rows in plan_chunks([tokens.shape[1]] * len(tokens))
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
 
     def run(
-        self, tokens: npt.NDArray[np.int64], past: Mapping[str, Float32]
+        self,
+        tokens: npt.NDArray[np.int64],
+        past: Mapping[str, Float32],
+        *,
+        interrupt: Interrupt | None = None,
     ) -> tuple[dict[str, Float32], Float32]:
         """Tokens [B, N] behind a past: keys and values of both, and last hidden states [B, N, D].
 
@@ -72,12 +79,15 @@ class OrtPrefill:
         """
         feeds: dict[str, npt.NDArray[Any]] = {f"past_{name}": past[name] for name in self.names}
         feeds["input_ids"] = tokens
-        *present, hidden = run_arrays(self.session, self.outputs, feeds)
+        *present, hidden = run_arrays(self.session, self.outputs, feeds, interrupt=interrupt)
         return dict(zip(self.names, present, strict=True)), hidden
 
-    def _read(self, tokens: npt.NDArray[np.int64]) -> Mapping[str, Float32]:
+    def _read(
+        self, tokens: npt.NDArray[np.int64], interrupt: Interrupt | None
+    ) -> Mapping[str, Float32]:
         """Of documents that run together."""
         found = {name: np.zeros((len(tokens), *self.empty), np.float32) for name in self.names}
         for start in range(0, tokens.shape[1], self.run_tokens):
-            found, _ = self.run(tokens[:, start : start + self.run_tokens], found)
+            part = tokens[:, start : start + self.run_tokens]
+            found, _ = self.run(part, found, interrupt=interrupt)
         return found

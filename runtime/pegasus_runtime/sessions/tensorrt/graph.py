@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.tensorrt import LibraryLog
 from pegasus_runtime.sessions.cuda.device import CudaBuffer, CudaDevice
@@ -253,8 +254,11 @@ class TensorRTRun:
                     f"{list(view.shape)}: give one of that shape"
                 )
 
-    def run(self) -> None:
-        """See `PreparedRun`; from the second time on it launches what was recorded."""
+    def run(self, interrupt: Interrupt | None = None) -> None:
+        """See `PreparedRun`; from the second time on it launches what was recorded.
+
+        What is enqueued, in no time, nothing ends: its caller looks again before the next step.
+        """
         with self._graph.session.device.hold():
             if self._has_run and self._recorded is None and self._graph.capture:
                 self._record()

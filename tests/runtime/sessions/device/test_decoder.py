@@ -13,6 +13,7 @@ import pytest
 
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.decoding.candidates import select_top
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.device.engine import DeviceEngine
 from pegasus_runtime.sessions.device.protocol import Graph, PreparedRun, View
 from pegasus_runtime.sessions.host.device import HostDevice
@@ -35,8 +36,8 @@ class RoundedRun:
     def __init__(self, graph: RoundedGraph, run: PreparedRun, views: Mapping[str, View]) -> None:
         self.graph, self.prepared, self.views = graph, run, views
 
-    def run(self) -> None:
-        self.prepared.run()
+    def run(self, interrupt: Interrupt | None = None) -> None:
+        self.prepared.run(interrupt)
         device, views = self.graph.device, self.views
         log_probs = np.maximum(device.download(views["log_probs"]), -1e6)  # padding is -3e38
         log_probs = (np.round(log_probs / self.graph.step) * self.graph.step).astype(np.float32)

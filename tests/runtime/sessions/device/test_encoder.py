@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.bundle import Bundle, open_bundle
+from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.device.arrays import allocate_arrays
 from pegasus_runtime.sessions.device.encoder import DeviceEncoder, Encoded
 from pegasus_runtime.sessions.device.encoder_groups import EncoderGroup, group_sources
@@ -47,9 +48,9 @@ class CountedRun:
     def __init__(self, graph: CountedGraph, run: PreparedRun, shape: tuple[int, ...]) -> None:
         self.graph, self.prepared, self.shape = graph, run, shape
 
-    def run(self) -> None:
+    def run(self, interrupt: Interrupt | None = None) -> None:
         self.graph.ran.append(self.shape)
-        self.prepared.run()
+        self.prepared.run(interrupt)
 
 
 class Setting:
