@@ -29,6 +29,8 @@ _GRAPHS: Mapping[str, str] = {
     "source",
     "decoder_with_past_model": "every later call: reads one token more",
     "decoder_model_merged": "the first call and every later one in one graph",
+    "generate_text": "the same with text in front and behind, in operators of "
+    "onnxruntime-extensions, whose library the session is to register",
     "generate": "the whole generation: encoder, decoder and search, in one call",
 }
 _MODELS: Mapping[Task, str] = {
@@ -111,25 +113,41 @@ _TENSORS: Sequence[_Meaning] = (
         "token ids, EOS at the end; shorter rows are filled up with pad on the right",
     ),
     _Meaning(".*", "attention_mask", "1 for a token, 0 for what rows are filled up with"),
-    _Meaning("generate", "num_beams", "beams of the search; 1 is greedy"),
-    _Meaning("generate", "max_length", "most tokens, the start token counted"),
-    _Meaning("generate", "min_length", "before so many tokens EOS is not taken; 0 for none"),
-    _Meaning("generate", "length_penalty", "a score is divided by its length to the power of this"),
+    _Meaning("generate_text", "text", "documents as they are"),
+    _Meaning("generate_text", "texts", "summaries, best first"),
+    _Meaning("generate_text", "truncated", "whether a document was over the limit, and was cut"),
+    _Meaning("generate_text", "num_tokens", "of each document before that, EOS counted"),
+    _Meaning("generate(_text)?", "num_beams", "beams of the search; 1 is greedy"),
+    _Meaning("generate(_text)?", "max_length", "most tokens, the start token counted"),
     _Meaning(
-        "generate",
+        "generate(_text)?", "min_length", "before so many tokens EOS is not taken; 0 for none"
+    ),
+    _Meaning(
+        "generate(_text)?",
+        "length_penalty",
+        "a score is divided by its length to the power of this",
+    ),
+    _Meaning(
+        "generate(_text)?",
         "early_stopping",
         '0: a heuristic; 1: with as many finished as beams; 2: "never"',
     ),
-    _Meaning("generate", "no_repeat_ngram_size", "no n tokens in a row come twice; 0 for any"),
-    _Meaning("generate", "repetition_penalty", "of tokens that were there already; 1 for none"),
-    _Meaning("generate", "num_return_sequences", "how many of the beams are handed out"),
     _Meaning(
-        "generate",
+        "generate(_text)?", "no_repeat_ngram_size", "no n tokens in a row come twice; 0 for any"
+    ),
+    _Meaning(
+        "generate(_text)?", "repetition_penalty", "of tokens that were there already; 1 for none"
+    ),
+    _Meaning("generate(_text)?", "num_return_sequences", "how many of the beams are handed out"),
+    _Meaning(
+        "generate(_text)?",
         "sequences",
         "token ids, best first: no start token, EOS kept, filled up with pad",
     ),
-    _Meaning("generate", "lengths", "tokens of each, EOS counted"),
-    _Meaning("generate", "scores", "of each: the sum of its log-probabilities, by length_penalty"),
+    _Meaning("generate(_text)?", "lengths", "tokens of each, EOS counted"),
+    _Meaning(
+        "generate(_text)?", "scores", "of each: the sum of its log-probabilities, by length_penalty"
+    ),
 )
 
 

@@ -168,6 +168,8 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
         calibration=arguments.calibration,
         max_rouge_drop=arguments.max_rouge_drop,
         generate=arguments.generate,
+        text=arguments.text,
+        single_file=arguments.single_file,
         layout=arguments.layout,
         plans=read_plan_request(arguments),
         revision=arguments.revision,

@@ -103,12 +103,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="what its numbers are, see below (default: fp32)",
     )
     add(
-        "--layout",
-        metavar=_one_of(LAYOUTS),
-        help="of target onnx: files as Optimum looks for them (the default), or as transformers.js "
-        "does: in onnx/, int8 beside fp32 (summarization)",
-    )
-    add(
         "--task",
         choices=get_args(Task),
         metavar="TASK",
@@ -135,13 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="of BigBirdPegasus' sparse attention: those that transformers takes in inference "
         "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
     )
-    add(
-        "--generate",
-        action="store_true",
-        help="add generate.onnx, one graph that runs encoder, decoder and beam search: token ids "
-        "in, summaries' token ids out, for hosts that are not Python (targets onnx and ort; "
-        "docs/one-graph.md)",
-    )
+    _add_client_options(parser)
     _add_precision_options(parser)
     add_plan_options(parser)
     add("--force", action="store_true", help="replace the bundle at --output")
@@ -171,6 +159,33 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         const=ALL,
         metavar="NAME",
         help="delete those of this name, or all",
+    )
+
+
+def _add_client_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("options for hosts other than pegasus_runtime").add_argument
+    add(
+        "--layout",
+        metavar=_one_of(LAYOUTS),
+        help="of target onnx: files as Optimum looks for them (the default), or as transformers.js "
+        "does: in onnx/, int8 beside fp32 (summarization)",
+    )
+    add(
+        "--generate",
+        action="store_true",
+        help="of targets onnx and ort: add generate.onnx, one graph that runs encoder, decoder and "
+        "beam search, from token ids to token ids (docs/one-graph.md)",
+    )
+    add(
+        "--text",
+        action="store_true",
+        help="add generate_text.onnx, too, from text to text, for hosts that have "
+        "onnxruntime-extensions",
+    )
+    add(
+        "--single-file",
+        action="store_true",
+        help="put the weights of generate.onnx into it, which browsers like; up to 2 GB",
     )
 
 

@@ -76,6 +76,10 @@ class ExportRequest:
     """Points of ROUGE-L (0 to 100) that it may cost; layers return to fp32 until it holds."""
     generate: bool = False
     """Whether there is a graph, besides the others, that generates on its own: generate.onnx."""
+    text: bool = False
+    """Whether there is one from text to text, too: generate_text.onnx."""
+    single_file: bool = False
+    """Whether that holds its weights itself, rather than sharing those of the others."""
     layout: str | None = None
     """Of target onnx, whose loader finds the files: Optimum's (the default), or that of
     transformers.js, where int8 files stand beside those in fp32."""
@@ -92,6 +96,7 @@ class ExportRequest:
                 f"{did_you_mean(self.random_blocks, RANDOM_BLOCKS)}"
             )
         self._check_layout()
+        self._check_generate()
         given = {
             "--keep-fp32": bool(self.keep_fp32),
             "--calibration": self.calibration is not None,
@@ -121,6 +126,16 @@ class ExportRequest:
             )
 
         self._check_output()
+
+    def _check_generate(self) -> None:
+        for option, is_given in (("--text", self.text), ("--single-file", self.single_file)):
+            if is_given and not self.generate:
+                raise UnsupportedError(f"{option} is of the graph that generates: add --generate")
+        if self.generate and self.layout == TRANSFORMERS_JS:
+            raise UnsupportedError(
+                "--generate is for hosts that call one graph, and transformers.js calls others: "
+                "leave out --layout"
+            )
 
     def _check_output(self) -> None:
         try:

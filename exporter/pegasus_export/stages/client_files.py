@@ -1,13 +1,18 @@
 """What is written into a bundle for other people's clients, once its graphs are there."""
 
+import dataclasses
 import json
 
 from pegasus_export.clients.card import CARD, model_card
 from pegasus_export.clients.contract import write_contract
 from pegasus_export.clients.vectors import make_vectors
+from pegasus_export.generation.compose import GENERATE
+from pegasus_export.stages.text_graph import TEXT_GRAPH
 from pegasus_runtime.bundle import BundleWriter, Manifest
 
 __all__ = ["write_client_files"]
+
+FOR_HOSTS = (GENERATE, TEXT_GRAPH)
 
 
 def write_client_files(staging: BundleWriter, manifest: Manifest) -> None:
@@ -15,6 +20,9 @@ def write_client_files(staging: BundleWriter, manifest: Manifest) -> None:
 
     Raises: EngineError if a graph does not run; OSError.
     """
+    if manifest.target == "ort":  # whose other graphs are for pegasus_runtime
+        graphs = {name: each for name, each in manifest.graphs.items() if name in FOR_HOSTS}
+        manifest = dataclasses.replace(manifest, graphs=graphs)
     bundle = staging.preview(manifest)
     vectors = make_vectors(bundle)
     texts = {"contract.md": write_contract(bundle.manifest, vectors)}

@@ -29,6 +29,7 @@ from pegasus_export.stages.layouts import fill_for_transformers_js
 from pegasus_export.stages.prepare import Prepared, prepare
 from pegasus_export.stages.restore_layers import raise_worst_layers, restore_layers
 from pegasus_export.stages.result import ExportResult
+from pegasus_export.stages.text_graph import TEXT_GRAPH, write_text_graph
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
@@ -74,7 +75,7 @@ def export_bundle(
                 )
                 bundle = filled.bundle
             elif options is None:
-                for_clients = target == "onnx"
+                for_clients = target == "onnx" or request.generate
                 filled = _fill(staging, request, target, progress, for_clients=for_clients)
                 bundle = filled.bundle
             else:
@@ -149,6 +150,12 @@ def _fill(
         check_weights(staging.preview(manifest), reference.weights)
     figures = _verification(measured, changes, builder.layer_errors)
     manifest = dataclasses.replace(manifest, verification=figures)
+    notes = prepared.notes
+    if request.text:
+        with progress("put text around"):
+            text_graph, more = write_text_graph(prepared.checkpoint, staging.preview(manifest))
+        graphs = {**manifest.graphs, TEXT_GRAPH: text_graph}
+        manifest, notes = dataclasses.replace(manifest, graphs=graphs), (*notes, *more)
     if for_clients:
         with progress("write contract"):
             write_client_files(staging, manifest)
@@ -159,7 +166,7 @@ def _fill(
         measured=measured,
         changes=changes,
         seconds=0.0,
-        notes=prepared.notes,
+        notes=notes,
         layer_errors=builder.layer_errors,
         layer_formats=builder.layer_formats,
     )

@@ -17,7 +17,14 @@ from pegasus_export.request.progress import Advance, Progress
 from pegasus_export.stages.trace import trace_graph
 from pegasus_runtime.bundle import BundleWriter, GraphSpec, TableSpec, TensorSpec
 
-__all__ = ["TracedGraphs", "WrittenGraphs", "network_weights", "trace_graphs", "write_graphs"]
+__all__ = [
+    "TracedGraphs",
+    "WrittenGraphs",
+    "graph_spec",
+    "network_weights",
+    "trace_graphs",
+    "write_graphs",
+]
 
 TracedGraphs = Mapping[str, ir.Model]
 """Name -> the fp32 graph; its weights still are the checkpoint's."""
@@ -94,7 +101,7 @@ def write_graphs(
     staging.record(weights_file, sha256=file.sha256)
     tables = _find_tables(models, file.tensors)
     return WrittenGraphs(
-        graphs={name: _graph_spec(f"{name}{ending}", model) for name, model in models.items()},
+        graphs={name: graph_spec(f"{name}{ending}", model) for name, model in models.items()},
         tables={name: _table_spec(*table, weights_file) for name, table in tables.items()},
         stored=dict(file.tensors),
     )
@@ -148,7 +155,9 @@ def _table_spec(tensor: ir.ExternalTensor, graphs: Sequence[str], weights_file: 
     )
 
 
-def _graph_spec(file: str, model: ir.Model) -> GraphSpec:
+def graph_spec(file: str, model: ir.Model) -> GraphSpec:
+    """What the manifest says of a graph in this file."""
+
     def specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
         return tuple(_tensor_spec(value) for value in values)
 
@@ -162,4 +171,6 @@ def _tensor_spec(value: ir.Value) -> TensorSpec:
     assert value.dtype is not None
     assert value.shape is not None
     shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in value.shape)
-    return TensorSpec(name=value.name, dtype=value.dtype.numpy().name, shape=shape)
+    is_text = value.dtype == ir.DataType.STRING
+    dtype = "string" if is_text else value.dtype.numpy().name
+    return TensorSpec(name=value.name, dtype=dtype, shape=shape)

@@ -18,6 +18,7 @@ from pegasus_export.stages.bundle_kinds import BundleKind, find_kind, resolve_ta
 from pegasus_export.stages.defaults import GENERATING, fit_defaults, settle_defaults
 from pegasus_export.stages.kernels import ChosenPlugin, choose_plugin
 from pegasus_export.stages.limits import any_size_limits, plan_limits, plan_spec
+from pegasus_export.stages.text_graph import check_text_graph
 from pegasus_export.stages.tokenizer_files import write_tokenizer
 from pegasus_export.stages.whole_generation import (
     check_generate,
@@ -99,7 +100,9 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     )
     if request.generate:
         fixed = settle_generation(defaults, settled.tokens, limits, checkpoint.config.vocab_size)
-        kind = with_generation(kind, target, fixed)
+        if request.text:
+            check_text_graph(checkpoint)
+        kind = with_generation(kind, target, fixed, single_file=request.single_file)
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target)
     if tokenizer is None and documents:

@@ -1,43 +1,36 @@
 """generate_text.onnx: the graph that generates, with text in front and behind."""
 
-from typing import Final
-
 import onnx
+import onnx_ir as ir
 
 from pegasus_export.checkpoint.folder import Checkpoint
-from pegasus_export.errors import UnsupportedError
+from pegasus_export.generation.compose import GENERATE
 from pegasus_export.passes.put_text_around import check_text, put_text_around
+from pegasus_export.stages.graph_files import graph_spec
 from pegasus_export.tokenizer.plan import plan_tokenizer
 from pegasus_export.verify.text_graph import verify_text_graph
-from pegasus_runtime.bundle import Bundle
+from pegasus_runtime.bundle import Bundle, GraphSpec
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["TEXT_GRAPH", "check_text_graph", "write_text_graph"]
 
-TEXT_GRAPH: Final = "generate_text.onnx"
-"""Its weights are those of the graph that it is made of."""
-_INNER: Final = "generate.onnx"
+TEXT_GRAPH = "generate_text"
 
 
-def check_text_graph(checkpoint: Checkpoint, *, generate: bool) -> None:
-    """Before anything is built. generate: whether there will be a graph to put text around.
-
-    Raises: UnsupportedError.
-    """
-    if not generate:
-        raise UnsupportedError("--text puts text around generate.onnx: add --generate")
+def check_text_graph(checkpoint: Checkpoint) -> None:
+    """Before anything is built. Raises: UnsupportedError."""
     check_text(plan_tokenizer(checkpoint))
 
 
-def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[str, ...]:
-    """Puts it beside generate.onnx, runs it, and returns what there is to say of it.
+def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[GraphSpec, tuple[str, ...]]:
+    """Puts it beside generate.onnx, whose weights are its own, and runs it; notes on that.
 
     Raises: UnsupportedError, VerificationError.
     """
     planned = check_text(plan_tokenizer(checkpoint))
     spec, limits = bundle.manifest.tokenizer, bundle.manifest.limits
     assert spec is not None  # of every tokenizer that was planned
-    inner = bundle.path(_INNER)
+    inner = bundle.path(bundle.manifest.graphs[GENERATE].file)
     model = onnx.load(inner, load_external_data=False)
     put_text_around(
         model,
@@ -45,7 +38,7 @@ def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[str, ...]:
         max_source_tokens=limits.max_source_tokens,
         vocab_size=bundle.manifest.architecture.vocab_size,
     )
-    path = inner.with_name(TEXT_GRAPH)
+    path = inner.with_name(inner.name.replace(GENERATE, TEXT_GRAPH, 1))
     path.write_bytes(model.SerializeToString(deterministic=True))
     was_run = verify_text_graph(
         path,
@@ -54,7 +47,8 @@ def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[str, ...]:
         max_source_tokens=limits.max_source_tokens,
         max_length=limits.max_target_tokens,
     )
-    if was_run:
-        return ()
     library = "onnxruntime-extensions, whose operators it has"
-    return (f"{TEXT_GRAPH} was not run: {library}, is not installed",)
+    notes = () if was_run else (f"{path.name} was not run: {library}, is not installed",)
+    ends = onnx.helper.make_graph([], TEXT_GRAPH, model.graph.input, model.graph.output)
+    outline = ir.from_proto(onnx.helper.make_model(ends))  # as a vocabulary is no attribute to IR
+    return graph_spec(path.name, outline), notes

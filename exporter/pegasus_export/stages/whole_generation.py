@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from pegasus_export.errors import UnsupportedError
-from pegasus_export.generation.compose import compose_generation
+from pegasus_export.generation.compose import GENERATE, compose_generation
 from pegasus_export.generation.fixed import FixedSettings, fixed_settings
 from pegasus_export.generation.parts import CONTRIB, STOCK, generation_parts
+from pegasus_export.generation.single_file import take_weights_in
 from pegasus_export.graphs.definition import GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.bundle_kinds import BundleKind
@@ -68,8 +69,13 @@ def settle_generation(
     )
 
 
-def with_generation(kind: BundleKind, target: Target, fixed: FixedSettings) -> BundleKind:
-    """The same kind with generate.onnx, in the operators that its target has."""
+def with_generation(
+    kind: BundleKind, target: Target, fixed: FixedSettings, *, single_file: bool
+) -> BundleKind:
+    """The same kind with generate.onnx, in the operators that its target has.
+
+    single_file: whether its weights are in it, besides those that the other graphs share.
+    """
     spelling = CONTRIB if target == "ort" else STOCK
 
     def graphs(pegasus: Pegasus) -> list[GraphDefinition]:
@@ -80,6 +86,9 @@ def with_generation(kind: BundleKind, target: Target, fixed: FixedSettings) -> B
         return [*measured, verify_generation(bundle, reference, measured, fixed)]
 
     def compose(models: dict[str, ir.Model]) -> dict[str, ir.Model]:
-        return kind.compose(compose_generation(models, fixed))
+        composed = kind.compose(compose_generation(models, fixed))
+        if single_file:
+            take_weights_in(composed[GENERATE])
+        return composed
 
     return dataclasses.replace(kind, graphs=graphs, verify=verify, compose=compose)

@@ -61,7 +61,7 @@ class TensorSpec:
     """One input or output of a graph.
 
     shape: an int is a fixed size, a str names a dynamic one ("batch", "source"); () is a scalar.
-    dtype: NumPy's name ("float32", "int64", ...) or "bfloat16".
+    dtype: NumPy's name ("float32", "int64", ...), "bfloat16", or "string".
     """
 
     name: str

@@ -46,6 +46,7 @@ DTYPES = (
     "int16",
     "int32",
     "int64",
+    "string",
     "uint8",
     "uint16",
     "uint32",
