@@ -29,9 +29,9 @@ _VOCABULARY = 100  # of tokens that are in every random checkpoint's
 _EARLY_STOPPING = {False: 0, True: 1, "never": 2}
 
 
-def fixed_options(rng: np.random.Generator) -> dict[str, Any]:
+def fixed_options(rng: np.random.Generator, vocab_size: int = _VOCABULARY) -> dict[str, Any]:
     """Settings of a checkpoint that are constants of its graph."""
-    drawn = random_options(rng, _VOCABULARY)
+    drawn = random_options(rng, vocab_size)
     settings = {name: getattr(drawn, name) for name in _FIXED}
     words = settings["bad_words_ids"]
     settings["bad_words_ids"] = words and ([word for word in words if len(word) == 1] or None)
