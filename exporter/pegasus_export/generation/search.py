@@ -209,7 +209,7 @@ def _keep_finished(
     inputs: SearchInputs,
     fixed: FixedSettings,
 ) -> SearchState:
-    """Merges rows that ended now into the K best finished ones, but for documents that are done.
+    """Merges rows that ended now into the K best finished ones; of documents that are done, none.
 
     now: [1], tokens of rows with the new one.
     """
@@ -221,9 +221,6 @@ def _keep_finished(
     scores = nodes("Where", ended, penalized, nodes("Add", penalized, _NEVER))
     scores = nodes("Concat", state.finished_scores, scores, axis=1)  # [B, K + C]
     best_scores, best = nodes.several("TopK", scores, inputs.num_beams, count=2, axis=-1)
-    is_done = nodes("Unsqueeze", state.done, [1])
-    places = _count(nodes, inputs.num_beams)
-    best = nodes("Where", is_done, places, best)
     lengths = nodes("Expand", now, nodes("Shape", found.scores))
     lengths = nodes("Concat", state.finished_lengths, lengths, axis=1)
     is_finished = nodes("Concat", state.is_finished, ended, axis=1)
@@ -237,7 +234,7 @@ def _keep_finished(
         state,
         finished_sequences=_take_joined(nodes, padded, found, best, inputs),
         finished_lengths=nodes("GatherElements", lengths, best, axis=1),
-        finished_scores=nodes("Where", is_done, state.finished_scores, best_scores),
+        finished_scores=best_scores,
         is_finished=nodes("GatherElements", is_finished, best, axis=1),
     )
 

@@ -23,6 +23,7 @@ from pegasus_runtime.generation.loop import generate
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
+from runtime.search.markov_engine import EOS
 from runtime.search.oracle import random_options, settings_for
 
 VOCABULARY = 14
@@ -104,17 +105,17 @@ def test_sequences_and_scores_are_those_of_the_runtime() -> None:
     assert compared > 100
 
 
-def test_a_batch_gives_what_its_documents_give_alone() -> None:
-    pairs = random_pairs(np.random.default_rng(2), 3, VOCABULARY)
-    settings = settings_for(
-        GenerationOptions(num_beams=4, max_length=20, early_stopping=True), vocab_size=VOCABULARY
-    )
-    together = run(open_chain(pairs, fix(settings)), settings)
-    lengths = {len(each[0].token_ids) for each in together}
-    assert len(lengths) > 1, "no document waits for another: draw another chain"
-    engine = PairEngine(pairs)
-    alone = [generate(engine, [source], settings)[0] for source in SOURCES]
-    assert [x[0].token_ids for x in together] == [x[0].token_ids for x in alone]
+def test_a_document_that_is_done_keeps_what_it_has_found() -> None:
+    """While others go on: what it could still find would be longer, and score higher."""
+    options = GenerationOptions(num_beams=2, max_length=20, length_penalty=2.0)
+    settings = settings_for(options, vocab_size=VOCABULARY)
+    for seed in (1, 3, 5):
+        pairs = random_pairs(np.random.default_rng(seed), 3, VOCABULARY)
+        pairs[..., EOS] += 3
+        together = run(open_chain(pairs, fix(settings)), settings)
+        engine = PairEngine(pairs)
+        alone = [generate(engine, [source], settings)[0] for source in SOURCES]
+        assert [x[0].token_ids for x in together] == [x[0].token_ids for x in alone]
 
 
 @pytest.mark.parametrize(
