@@ -20,15 +20,20 @@ def write_client_files(staging: BundleWriter, manifest: Manifest) -> None:
 
     Raises: EngineError if a graph does not run; OSError.
     """
-    if manifest.target == "ort":  # whose other graphs are for pegasus_runtime
-        graphs = {name: each for name, each in manifest.graphs.items() if name in FOR_HOSTS}
-        manifest = dataclasses.replace(manifest, graphs=graphs)
     bundle = staging.preview(manifest)
     vectors = make_vectors(bundle)
-    texts = {"contract.md": write_contract(bundle.manifest, vectors)}
+    texts = {"contract.md": write_contract(_for_hosts(bundle.manifest), vectors)}
     if vectors is not None:
         content = json.dumps(vectors.as_json(), indent=1, ensure_ascii=False)
         texts["test_vectors.json"] = content + "\n"
     texts[CARD] = model_card(bundle.manifest, staging.output.name)
     for name, text in texts.items():
         (staging.path / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _for_hosts(manifest: Manifest) -> Manifest:
+    """Without the graphs that pegasus_runtime alone calls."""
+    if manifest.target != "ort":
+        return manifest
+    graphs = {name: each for name, each in manifest.graphs.items() if name in FOR_HOSTS}
+    return dataclasses.replace(manifest, graphs=graphs)
