@@ -87,15 +87,15 @@ class Run(Generic[_Item, _Result]):
         settings = self.settings(len(ids))
         agreed = stream_agreed(self.engine, ids, settings, on_step=self._step_of(settings))
         settled = ""
-        while True:
-            with tell_of_memory():
+        with tell_of_memory():
+            while True:
                 try:
                     token_ids = next(agreed)
                 except StopIteration as end:
                     found: list[Hypothesis] = end.value
                     break
-            settled = max(settled, text(item, token_ids), key=len)
-            yield Partial(text=settled, token_ids=token_ids)
+                settled = max(settled, text(item, token_ids), key=len)
+                yield Partial(text=settled, token_ids=token_ids)
         self.watch.count(1)
         yield self.result(found, item, time.perf_counter() - start)
 
