@@ -54,6 +54,13 @@ def agreed_tokens(
     return tuple(tokens[0].tolist())
 
 
+def _differ(state: BeamState, known: int) -> bool:
+    """Whether all running rows count, and differ in their next token: most do, so it is quick."""
+    if state.is_finished[0, 0] or not is_real(state)[0, -1]:
+        return False
+    return known < state.length and len(set(state.sequences[0, :, known].tolist())) > 1
+
+
 def _beams(state: BeamState, settings: SearchSettings) -> tuple[Int64, int]:
     """[W, T] the rows that count, and the tokens of the shortest."""
     best = first_finished(state, 0, settings)

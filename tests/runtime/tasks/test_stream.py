@@ -185,7 +185,7 @@ def test_what_follows_a_prompt_comes_without_the_prompt(
 
 def test_a_text_that_a_mark_makes_shorter_stays_as_it_was(bundle: Bundle) -> None:
     settings = resolve_for_manifest(
-        GenerationOptions(num_beams=1, max_length=6, suppress_tokens=[EOS]), bundle.manifest
+        GenerationOptions(num_beams=1, max_length=6, min_new_tokens=5), bundle.manifest
     )
     chain = random_chain(np.random.default_rng(0), num_kinds=1, vocab_size=settings.vocab_size)
     run: Run[list[int], str] = Run(
