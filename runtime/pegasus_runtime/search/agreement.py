@@ -4,7 +4,8 @@ The hypothesis that comes out best continues a running row, or has finished. Of 
 it can only be the first: they keep their scores and their order, as sorting is stable and what is
 new stands behind what is old, and they leave from the end. So what the first finished and all
 running rows begin with is certain, and stays so: what they are after a step, they continue or were
-before it.
+before it. Nothing else is: any one of them comes out best if the network finds what continues the
+others unlikely enough.
 
 A running row does not count once nothing that continues it can come before the first finished one,
 for which it has to score more. Where scores only fall, a row's sum s <= 0 becomes s' <= s, and its
@@ -51,6 +52,13 @@ def agreed_tokens(
         differs = (tokens != tokens[0]).any(axis=0)
         tokens = tokens[:, : differs.argmax() if differs.any() else None]
     return tuple(tokens[0].tolist())
+
+
+def _differ(state: BeamState, known: int) -> bool:
+    """Whether all running rows count, and differ in their next token: most do, so it is quick."""
+    if state.is_finished[0, 0] or not is_real(state)[0, -1]:
+        return False
+    return known < state.length and len(set(state.sequences[0, :, known].tolist())) > 1
 
 
 def _beams(state: BeamState, settings: SearchSettings) -> tuple[Int64, int]:

@@ -86,15 +86,14 @@ class Run(Generic[_Item, _Result]):
         ids = self.ids(item)
         settings = self.settings(len(ids))
         settled = ""
-        with self.watch.interrupting(self.engine) as engine:
+        with self.watch.interrupting(self.engine) as engine, tell_of_memory():
             agreed = stream_agreed(engine, ids, settings, on_step=self._step_of(settings))
             while True:
-                with tell_of_memory():
-                    try:
-                        token_ids = next(agreed)
-                    except StopIteration as end:
-                        found: list[Hypothesis] = end.value
-                        break
+                try:
+                    token_ids = next(agreed)
+                except StopIteration as end:
+                    found: list[Hypothesis] = end.value
+                    break
                 settled = max(settled, text(item, token_ids), key=len)
                 yield Partial(text=settled, token_ids=token_ids)
         self.watch.count(1)

@@ -60,7 +60,7 @@ _TIGHT: Final = tuple(
         (" +", " ", _NOTHING),
         ("' (re|m|s|t|ve|d|ll) ", r"'\1 ", r"'( (re?|m|s|t|ve?|d|ll?)?)?\Z"),
         (f"([{_CLOSED}]) ", r"\1", _NOTHING),
-        (r"(\d\.) (\d)", r"\1\2", r"(?<=\d\.) \Z"),
+        (r"(\d\.) (\d)", r"\1\2", _NOTHING),
     )
 )
 """What decoded text is set right with, in this order; and what at its end may become a match that

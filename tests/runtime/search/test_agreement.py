@@ -132,6 +132,13 @@ def test_the_best_finished_one_counts_and_the_others_do_not() -> None:
     assert agreed_tokens(state, settings, known=1) == (4, 5)
 
 
+def test_a_finished_one_that_stands_for_none_is_not_the_best() -> None:
+    settings = settings_of(num_beams=3, length_penalty=1.0)
+    finished = {(7, 8, 9, EOS): -1.5e8, (4, EOS): -2e8}
+    state = beams(settings, {(4, 5, 6, 7): -1.0}, finished)
+    assert agreed_tokens(state, settings, known=1) == (4,)
+
+
 def test_padding_behind_a_finished_one_is_none_of_its_tokens() -> None:
     settings = settings_of(num_beams=2, length_penalty=0.0)
     state = beams(settings, {(4, EOS, PAD): -1.0}, {(4, EOS): -2.0})

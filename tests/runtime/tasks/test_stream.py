@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from exporter.tiny_checkpoint import tiny_sentences
@@ -23,8 +24,12 @@ from pegasus_runtime import (
 )
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.protocol import Decoding
+from pegasus_runtime.generation.watch import Watch
+from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.sessions.ort.engine import OrtEngine
+from pegasus_runtime.tasks.run import Run
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
+from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
 
 TEXTS = [" ".join(tiny_sentences()[start : start + 2]) for start in (0, 7, 19)]
 
@@ -176,3 +181,23 @@ def test_what_follows_a_prompt_comes_without_the_prompt(
         told += sum(bool(part.text) for part in parts)
     assert told > 0 or num_beams > 1
     assert steps[0][1] - steps[0][0] == 9
+
+
+def test_a_text_that_a_mark_makes_shorter_stays_as_it_was(bundle: Bundle) -> None:
+    settings = resolve_for_manifest(
+        GenerationOptions(num_beams=1, max_length=6, min_new_tokens=5), bundle.manifest
+    )
+    chain = random_chain(np.random.default_rng(0), num_kinds=1, vocab_size=settings.vocab_size)
+    run: Run[list[int], str] = Run(
+        engine=MarkovEngine(chain),
+        watch=Watch(1, on_progress=None, cancel=None, timeout_s=None),
+        settings=lambda length: settings,
+        plan=lambda lengths: [],
+        ids=lambda item: item,
+        result=lambda found, item, seconds: "whole",
+    )
+    texts = {1: "caf", 2: "cafe", 3: "caf", 4: "cafe\u0301s"}
+    *parts, last = run.stream([2, EOS], lambda item, ids: texts[len(ids)])
+    shown = [part.text for part in parts if isinstance(part, Partial)]
+    assert shown == ["caf", "cafe", "cafe", "cafe\u0301s"]
+    assert last == "whole"
