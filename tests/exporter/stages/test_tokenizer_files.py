@@ -227,3 +227,40 @@ def test_other_targets_have_the_runtimes_file_alone(tmp_path: Path) -> None:
     bundle, _, spec = _write(folder, tmp_path, "ort")
     assert spec is not None
     assert {path.name for path in bundle.iterdir()} == {"config.json", "spiece.model"}
+
+
+def test_loaders_find_the_tokens_that_tokenizer_json_has(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(tmp_path / "checkpoint", vocab_size=SIZE)  # no row for <far>
+    edit_json(
+        folder / "tokenizer_config.json",
+        added_tokens_decoder={str(SIZE + 900): {"content": "<far>", "special": True}},
+        cls_token={"content": "<mask_1>", "lstrip": True},
+        image_token="<far>",
+        fast_tokenizer_files=["tokenizer.4.0.0.json"],
+    )
+    bundle, checkpoint, _ = _write(folder, tmp_path)
+    config = json.loads((bundle / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert config["model_max_length"] == checkpoint.config.max_position_embeddings
+    names = {name: value for name, value in config.items() if name.endswith("_token")}
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    assert names.items() >= (special | {"cls_token": "<mask_1>"}).items()
+    assert not {"image_token", "added_tokens_decoder", "fast_tokenizer_files"} & set(config)
+    on_map = json.loads((bundle / "special_tokens_map.json").read_text())
+    assert on_map.items() >= special.items()
+
+
+def test_none_is_written_where_it_would_give_other_ids(tmp_path: Path) -> None:
+    """A text that spells a piece of two tokens of the folder."""
+    folder = _spiece(tmp_path / "checkpoint")
+    tokens = {str(SIZE): {"content": "<a>"}, str(SIZE + 1): {"content": ">b"}}
+    flags = {"special": False, "normalized": False}
+    tokens = {number: token | flags for number, token in tokens.items()}
+    edit_json(folder / "tokenizer_config.json", added_tokens_decoder=tokens)
+    bundle, checkpoint, spec = _write(folder, tmp_path)
+    assert spec is not None
+    assert not (bundle / "tokenizer.json").exists()
+    match = "no tokenizer.json is made: the added token <a> overlaps another, which a tokenizer"
+    assert any(note.startswith(match) for note in checkpoint.notes)
+    own = (folder / "tokenizer_config.json").read_bytes()
+    assert (bundle / "tokenizer_config.json").read_bytes() == own
