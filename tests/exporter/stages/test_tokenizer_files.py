@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from exporter.tokenizer_texts import edit_json, hard_texts, oracle, random_texts
 from pegasus_export.checkpoint.folder import Checkpoint, open_checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.stages.tokenizer_files import write_tokenizer
+from pegasus_export.tokenizer.model_proto import read_model, write_model
 from pegasus_runtime.bundle import Target, TokenizerSpec
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
@@ -264,3 +266,30 @@ def test_none_is_written_where_it_would_give_other_ids(tmp_path: Path) -> None:
     assert any(note.startswith(match) for note in checkpoint.notes)
     own = (folder / "tokenizer_config.json").read_bytes()
     assert (bundle / "tokenizer_config.json").read_bytes() == own
+
+
+def test_a_bundle_of_another_target_has_a_tokenizer_json_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    checkpoint = open_checkpoint(str(_added(tmp_path / "checkpoint")))
+    targets: tuple[tuple[bool, Target], ...] = ((False, "onnx"), (True, "ort"))
+    for for_hosts, target in targets:
+        bundle = tmp_path / target
+        bundle.mkdir()
+        write_tokenizer(checkpoint, bundle, "summarization", target, for_hosts=for_hosts)
+    made = {path.name: path.read_bytes() for path in (tmp_path / "ort").iterdir()}
+    names = ["special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json"]
+    assert sorted(made) == names
+    assert all((tmp_path / "onnx" / name).read_bytes() == made[name] for name in made)
+
+
+def test_none_is_written_of_scores_that_only_sentencepiece_rounds(tmp_path: Path) -> None:
+    folder = _spiece(tmp_path / "checkpoint")
+    pieces, charsmap = read_model((folder / "spiece.model").read_bytes())
+    pieces = [replace(piece, score=piece.score - 1e9) for piece in pieces]
+    content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
+    (folder / "spiece.model").write_bytes(content)
+    bundle, checkpoint, _ = _write(folder, tmp_path)
+    assert not (bundle / "tokenizer.json").exists()
+    match = "no tokenizer.json is made: it would give other ids than the bundle's tokenizer to '"
+    assert any(note.startswith(match) for note in checkpoint.notes)
