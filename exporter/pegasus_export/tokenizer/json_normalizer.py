@@ -12,7 +12,7 @@ it becomes a character of a private plane, as does the spelling that the token i
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 import sentencepiece
@@ -94,12 +94,19 @@ _TRIM: Final = {"type": "Strip", "strip_left": False, "strip_right": True}
 
 
 def normalizer_steps(
-    model: bytes, charsmap: bytes, tokens: Sequence[AddedToken], *, reads_raw: bool, trims: bool
+    model: bytes,
+    charsmap: bytes,
+    tokens: Sequence[AddedToken],
+    *,
+    alphabet: Set[str],
+    reads_raw: bool,
+    trims: bool,
 ) -> list[dict[str, Any]]:
     """Of a SentencePiece model. tokens: those that are found as they are written.
 
-    reads_raw: whether texts are SentencePiece's own from end to end. trims: whether a space at the
-    end of any part counts for nothing. Raises: UnsupportedError for what no steps can do.
+    alphabet: the characters of its pieces. reads_raw: whether texts are SentencePiece's own from
+    end to end. trims: whether a space at the end of any part counts for nothing. Raises:
+    UnsupportedError for what no steps can do.
     """
     normalizer = sentencepiece.SentencePieceNormalizer(model_proto=model)
     if normalizer.normalize("  a  b ") != "▁a▁b":
@@ -109,7 +116,7 @@ def normalizer_steps(
         )
     steps = list(_put_in(tokens))
     if charsmap:
-        steps += _mapping(normalizer, charsmap)
+        steps += _mapping(normalizer, charsmap, alphabet)
     ends = _BOTH_ENDS if reads_raw else _TRIM if trims else _ENDS
     return [*steps, dict(_COLLAPSE), dict(ends)]
 
@@ -132,15 +139,18 @@ def is_own_step(step: Mapping[str, Any]) -> bool:
 
 
 def _mapping(
-    normalizer: sentencepiece.SentencePieceNormalizer, charsmap: bytes
+    normalizer: sentencepiece.SentencePieceNormalizer, charsmap: bytes, alphabet: Set[str]
 ) -> Iterator[dict[str, Any]]:
     def maps(text: str, expected: str) -> bool:
         return bool(normalizer.normalize(text) == f"▁{expected}")
 
-    composes = maps("e\u0301", "é") and maps(f"a{_APART}{_UNKNOWN}", f"a{_APART}{_UNKNOWN}")
+    stand_in = f"a{_APART}{_UNKNOWN}"
+    composes = (
+        maps("e\u0301", "é") and maps(stand_in, stand_in) and not alphabet & set(stand_in[1:])
+    )
     if composes:
         yield from map(dict, _COMPOSE)
-        if maps(f"a{_JOINER}a", f"a{_JOINER}a"):
+        if maps(f"a{_JOINER}a", f"a{_JOINER}a") and _JOINER not in alphabet:
             yield dict(_HIDE_JOINER)
     if maps("\u0001a", "a"):
         yield dict(_LEADING)

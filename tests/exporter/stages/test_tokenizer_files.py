@@ -283,13 +283,29 @@ def test_a_bundle_of_another_target_has_a_tokenizer_json_where_it_is_asked_for(
     assert all((tmp_path / "onnx" / name).read_bytes() == made[name] for name in made)
 
 
-def test_none_is_written_of_scores_that_only_sentencepiece_rounds(tmp_path: Path) -> None:
-    folder = _spiece(tmp_path / "checkpoint")
+def _with_pieces(folder: Path, *texts: str) -> Path:
+    """In the place of the last ones."""
+    _spiece(folder)
     pieces, charsmap = read_model((folder / "spiece.model").read_bytes())
-    pieces = [replace(piece, score=piece.score - 1e9) for piece in pieces]
+    pieces[-len(texts) :] = [replace(pieces[-1], text=text) for text in texts]
     content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
     (folder / "spiece.model").write_bytes(content)
+    return folder
+
+
+def test_none_is_written_where_a_text_is_read_otherwise(tmp_path: Path) -> None:
+    """U+0081 is a piece, and so nothing to set marks apart with."""
+    folder = _with_pieces(tmp_path / "checkpoint", "\u1ec7", "\u0081")
     bundle, checkpoint, _ = _write(folder, tmp_path)
     assert not (bundle / "tokenizer.json").exists()
     match = "no tokenizer.json is made: it would give other ids than the bundle's tokenizer to '"
     assert any(note.startswith(match) for note in checkpoint.notes)
+
+
+def test_a_joiner_that_is_a_piece_stays_one(tmp_path: Path) -> None:
+    bundle, _, spec = _write(_with_pieces(tmp_path / "checkpoint", "\u200d"), tmp_path)
+    assert spec is not None
+    alone = tokenizers.Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    ids = list(Tokenizer.load(bundle / spec.file, spec).encode("the\u200dthe").token_ids)
+    assert alone.encode("the\u200dthe").ids == ids
+    assert spec.unk_token_id not in ids
