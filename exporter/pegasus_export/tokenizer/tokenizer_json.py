@@ -151,8 +151,7 @@ def _reading(
         charsmap,
         stood_in,
         alphabet=alphabet,
-        reads_raw=_reads_raw(spec),
-        trims=spec.trims,
+        trims=spec.trims and not _reads_raw(spec),
     )
     shown = [
         {
@@ -197,7 +196,8 @@ def _check_apart(tokens: Sequence[AddedToken], own: Iterable[str], names: Iterab
     contents = [token.content for token in tokens]
     for one in contents:
         overlap = any(
-            one != other and any(one.endswith(other[:end]) for end in range(1, len(other)))
+            one != other
+            and any(one.endswith(other[:end]) for end in range(1, min(len(one), len(other))))
             for other in contents
         )
         if overlap or any(each in one for each in own):

@@ -202,6 +202,28 @@ def test_ids_are_those_of_the_bundles_own_tokenizer(tmp_path: Path, name: str) -
         assert alone.decode(ids).lstrip() == expected.decode(ids).lstrip()
 
 
+def test_text_is_normalised_as_sentencepiece_does(tmp_path: Path) -> None:
+    """Whether or not the vocabulary has what comes out."""
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    sentencepiece = pytest.importorskip("sentencepiece")
+    model = (folder / "spiece.model").read_bytes()
+    reference = sentencepiece.SentencePieceNormalizer(model_proto=model, add_dummy_prefix=False)
+    hidden = str.maketrans("\u200d\u0080", "\u0081\u0081")  # neither is a piece
+    for text in hard_texts(3000):
+        got = alone.normalizer.normalize_str(text).lstrip(" ").replace(" ", "▁")
+        assert got == reference.normalize(text).translate(hidden), ascii(text)
+
+
+def test_an_added_token_may_begin_another_and_stand_alone(tmp_path: Path) -> None:
+    tokens = ({"content": "<a>"}, {"content": "<a>b"}, {"content": "lake", "single_word": True})
+    folder = _spiece({**PEGASUS, "added_tokens_decoder": _decoder(*tokens)})(tmp_path / "one")
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    ours = tokenizer_of(folder, tmp_path)
+    for text in ("<a>b", "<a> b<a>bb ", "lakes lake, a lake ", "lake<a>b lakelake", "x lake<a>"):
+        assert alone.encode(text).ids == list(ours.encode(text).token_ids), text
+
+
 @pytest.mark.skipif(not VOCABULARIES.is_dir(), reason="the real vocabularies are not here")
 @pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus"])
 def test_of_the_real_vocabularies_it_has_the_ids_of_a_bundle(
