@@ -210,7 +210,8 @@ def test_text_is_normalised_as_sentencepiece_does(tmp_path: Path) -> None:
     model = (folder / "spiece.model").read_bytes()
     reference = sentencepiece.SentencePieceNormalizer(model_proto=model, add_dummy_prefix=False)
     hidden = str.maketrans("\u200d\u0080", "\u0081\u0081")  # neither is a piece
-    for text in hard_texts(3000):
+    above_below = ["c\u0323\u0302", "b\u0327\u0301", "b\u0328\u0304", "a\u031b\u0303"]
+    for text in (*above_below, *hard_texts(3000)):
         got = alone.normalizer.normalize_str(text).lstrip(" ").replace(" ", "▁")
         assert got == reference.normalize(text).translate(hidden), ascii(text)
 
