@@ -24,11 +24,12 @@ _NEEDED_FOR: tuple[Task, ...] = ("summarization", "text-classification", "questi
 
 
 def write_tokenizer(
-    checkpoint: Checkpoint, folder: Path, task: Task, target: Target
+    checkpoint: Checkpoint, folder: Path, task: Task, target: Target, *, for_hosts: bool = False
 ) -> TokenizerSpec | None:
     """Writes them, and says what the manifest says; None for a bundle without a tokenizer of ours.
 
-    Raises: CheckpointError, UnsupportedError.
+    for_hosts: whether others than pegasus_runtime use the bundle, whatever its target: they get a
+    tokenizer.json. Raises: CheckpointError, UnsupportedError.
     """
     if target == "onnx":
         return _write_all(checkpoint, folder, task)
@@ -36,7 +37,10 @@ def write_tokenizer(
     if planned is None:
         _check_not_needed(checkpoint, task)
         return None
-    return _write_planned(checkpoint, folder, planned)
+    spec = _write_planned(checkpoint, folder, planned)
+    if for_hosts:
+        _make_json(checkpoint, folder, planned, spec)
+    return spec
 
 
 def _write_all(checkpoint: Checkpoint, folder: Path, task: Task) -> TokenizerSpec | None:

@@ -2,9 +2,8 @@
 
 Hugging Face's `Precompiled` maps SentencePiece's characters, but goes by graphemes: of one shorter
 than six bytes it keeps the mapped start alone and loses the marks on it; on a longer one nothing is
-composed; and what is mapped to nothing stays at the start of a text. So marks are composed before
-(NFC) and set apart then. NFC also moves marks and composes over others, SentencePiece does not: two
-that are no start of a composed letter are set apart first.
+composed. So marks are composed before (NFC) and set apart then. NFC also moves marks and composes
+over others, SentencePiece does not: two that are no start of a composed letter are set apart first.
 
 A token that a fine-tune added is found as it is written, in a text that is normalised as a whole:
 it becomes a character of a private plane, as does the spelling that the token is looked for by.
@@ -12,7 +11,7 @@ it becomes a character of a private plane, as does the spelling that the token i
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 import sentencepiece
@@ -68,7 +67,7 @@ def _chains() -> str:
     """Between two marks of which NFC would move or compose the second."""
     others = f"(?![{_escaped(''.join(_CHAINS))}])(?=\\p{{M}})"
     known = (f"(?={_escaped(mark)})(?<!{_before(firsts)})" for mark, firsts in _CHAINS.items())
-    return f"(?<=\\p{{M}})(?:{others}|{'|'.join(known)})|(?={_TWO_MARKS})"
+    return f"(?<=\\p{{M}})(?:{others}|{'|'.join(known)})|(?<=.)(?={_TWO_MARKS})"
 
 
 def _before(marks: str) -> str:
@@ -85,21 +84,23 @@ _COMPOSE: Final[Sequence[Mapping[str, Any]]] = (
 )
 _TOGETHER: Final = _regex(_APART, "")
 _HIDE_JOINER: Final = _regex(_JOINER, _UNKNOWN)
-# Anchors of lines and texts are not the same in both; these are.
-_LEADING: Final = _regex(r"(?<![\s\S])[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]+", "")
 _COLLAPSE: Final = _regex(" {2,}", " ")
-_ENDS: Final = _regex(r" +(?![\s\S])", "")
-_BOTH_ENDS: Final = _regex(r"(?<![\s\S]) +| +(?![\s\S])", "")
+_ENDS: Final = _regex(r" +(?![\s\S])", "")  # what both take for the end of a text
 _TRIM: Final = {"type": "Strip", "strip_left": False, "strip_right": True}
 
 
 def normalizer_steps(
-    model: bytes, charsmap: bytes, tokens: Sequence[AddedToken], *, reads_raw: bool, trims: bool
+    model: bytes,
+    charsmap: bytes,
+    tokens: Sequence[AddedToken],
+    *,
+    alphabet: Set[str],
+    trims: bool,
 ) -> list[dict[str, Any]]:
     """Of a SentencePiece model. tokens: those that are found as they are written.
 
-    reads_raw: whether texts are SentencePiece's own from end to end. trims: whether a space at the
-    end of any part counts for nothing. Raises: UnsupportedError for what no steps can do.
+    alphabet: the characters of its pieces. trims: whether a space at the end of any part counts for
+    nothing, and not of a text alone. Raises: UnsupportedError for what no steps can do.
     """
     normalizer = sentencepiece.SentencePieceNormalizer(model_proto=model)
     if normalizer.normalize("  a  b ") != "▁a▁b":
@@ -109,9 +110,8 @@ def normalizer_steps(
         )
     steps = list(_put_in(tokens))
     if charsmap:
-        steps += _mapping(normalizer, charsmap)
-    ends = _BOTH_ENDS if reads_raw else _TRIM if trims else _ENDS
-    return [*steps, dict(_COLLAPSE), dict(ends)]
+        steps += _mapping(normalizer, charsmap, alphabet)
+    return [*steps, dict(_COLLAPSE), dict(_TRIM if trims else _ENDS)]
 
 
 def pre_tokenizer(prepend: str) -> dict[str, Any]:
@@ -127,23 +127,24 @@ def pre_tokenizer(prepend: str) -> dict[str, Any]:
 
 def is_own_step(step: Mapping[str, Any]) -> bool:
     """Whether it changes nothing that SentencePiece would not: for who reads such a file again."""
-    known = step in (*_COMPOSE, _TOGETHER, _HIDE_JOINER, _LEADING, _ENDS, _BOTH_ENDS)
+    known = step in (*_COMPOSE, _TOGETHER, _HIDE_JOINER, _ENDS)
     return known or str(step.get("content", "")) >= chr(_FIRST_STAND_IN)
 
 
 def _mapping(
-    normalizer: sentencepiece.SentencePieceNormalizer, charsmap: bytes
+    normalizer: sentencepiece.SentencePieceNormalizer, charsmap: bytes, alphabet: Set[str]
 ) -> Iterator[dict[str, Any]]:
     def maps(text: str, expected: str) -> bool:
         return bool(normalizer.normalize(text) == f"▁{expected}")
 
-    composes = maps("e\u0301", "é") and maps(f"a{_APART}{_UNKNOWN}", f"a{_APART}{_UNKNOWN}")
+    stand_in = f"a{_APART}{_UNKNOWN}"
+    composes = (
+        maps("e\u0301", "é") and maps(stand_in, stand_in) and not alphabet & set(stand_in[1:])
+    )
     if composes:
         yield from map(dict, _COMPOSE)
-        if maps(f"a{_JOINER}a", f"a{_JOINER}a"):
+        if maps(f"a{_JOINER}a", f"a{_JOINER}a") and _JOINER not in alphabet:
             yield dict(_HIDE_JOINER)
-    if maps("\u0001a", "a"):
-        yield dict(_LEADING)
     text = base64.b64encode(charsmap).decode()
     yield {"type": "Precompiled", "precompiled_charsmap": text}
     if composes:

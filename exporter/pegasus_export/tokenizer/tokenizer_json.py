@@ -7,7 +7,7 @@ transformers), and then gets what the bundle's tokenizer gives for all but `<unk
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -86,7 +86,10 @@ def _of_sentencepiece(files: TokenizerFiles, planned: PlannedTokenizer) -> MadeT
     }
     stood_in = _stood_in(spec)
     _check_apart(stood_in, own, names)
-    reading = _reading(planned, charsmap, stood_in)
+    alphabet = {
+        char for piece in pieces if piece.kind in (NORMAL, USER_DEFINED) for char in piece.text
+    }
+    reading = _reading(planned, charsmap, stood_in, alphabet)
     content = _dump(
         tokens=[*_special(own), *_added(spec, stood_in)],
         **reading,
@@ -136,12 +139,19 @@ def _added(spec: TokenizerSpec, stood_in: Sequence[AddedToken]) -> list[AddedTok
 
 
 def _reading(
-    planned: PlannedTokenizer, charsmap: bytes, stood_in: Sequence[AddedToken]
+    planned: PlannedTokenizer,
+    charsmap: bytes,
+    stood_in: Sequence[AddedToken],
+    alphabet: Set[str],
 ) -> dict[str, Any]:
     """Before the model and after it. A special token that is stood in for never shows."""
     spec = planned.spec
     steps = normalizer_steps(
-        planned.content, charsmap, stood_in, reads_raw=_reads_raw(spec), trims=spec.trims
+        planned.content,
+        charsmap,
+        stood_in,
+        alphabet=alphabet,
+        trims=spec.trims and not _reads_raw(spec),
     )
     shown = [
         {
@@ -186,7 +196,8 @@ def _check_apart(tokens: Sequence[AddedToken], own: Iterable[str], names: Iterab
     contents = [token.content for token in tokens]
     for one in contents:
         overlap = any(
-            one != other and any(one.endswith(other[:end]) for end in range(1, len(other)))
+            one != other
+            and any(one.endswith(other[:end]) for end in range(1, min(len(one), len(other))))
             for other in contents
         )
         if overlap or any(each in one for each in own):

@@ -84,6 +84,7 @@ def test_ids_and_text_are_those_of_the_bundles_tokenizer(
     folder = build(tmp_path / "checkpoint")
     run, ours = _with_text(planned(folder)), tokenizer_of(folder, tmp_path, parse=False)
     texts = [text for text in hard_texts(2000, LITERALS) if "\0" not in text]
+    texts.append("the bridge . the boat ? they 've , a red ' boat !")
     for start in range(0, len(texts), 8):
         batch = texts[start : start + 8]
         found = run(batch)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from exporter.tokenizer_texts import edit_json, hard_texts, oracle, random_texts
 from pegasus_export.checkpoint.folder import Checkpoint, open_checkpoint
 from pegasus_export.errors import CheckpointError, UnsupportedError
 from pegasus_export.stages.tokenizer_files import write_tokenizer
+from pegasus_export.tokenizer.model_proto import read_model, write_model
 from pegasus_runtime.bundle import Target, TokenizerSpec
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
@@ -227,3 +229,83 @@ def test_other_targets_have_the_runtimes_file_alone(tmp_path: Path) -> None:
     bundle, _, spec = _write(folder, tmp_path, "ort")
     assert spec is not None
     assert {path.name for path in bundle.iterdir()} == {"config.json", "spiece.model"}
+
+
+def test_loaders_find_the_tokens_that_tokenizer_json_has(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(tmp_path / "checkpoint", vocab_size=SIZE)  # no row for <far>
+    edit_json(
+        folder / "tokenizer_config.json",
+        added_tokens_decoder={str(SIZE + 900): {"content": "<far>", "special": True}},
+        cls_token={"content": "<mask_1>", "lstrip": True},
+        image_token="<far>",
+        fast_tokenizer_files=["tokenizer.4.0.0.json"],
+    )
+    bundle, checkpoint, _ = _write(folder, tmp_path)
+    config = json.loads((bundle / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert config["model_max_length"] == checkpoint.config.max_position_embeddings
+    names = {name: value for name, value in config.items() if name.endswith("_token")}
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    assert names.items() >= (special | {"cls_token": "<mask_1>"}).items()
+    assert not {"image_token", "added_tokens_decoder", "fast_tokenizer_files"} & set(config)
+    on_map = json.loads((bundle / "special_tokens_map.json").read_text())
+    assert on_map.items() >= special.items()
+
+
+def test_none_is_written_where_it_would_give_other_ids(tmp_path: Path) -> None:
+    """A text that spells a piece of two tokens of the folder."""
+    folder = _spiece(tmp_path / "checkpoint")
+    tokens = {str(SIZE): {"content": "<a>"}, str(SIZE + 1): {"content": ">b"}}
+    flags = {"special": False, "normalized": False}
+    tokens = {number: token | flags for number, token in tokens.items()}
+    edit_json(folder / "tokenizer_config.json", added_tokens_decoder=tokens)
+    bundle, checkpoint, spec = _write(folder, tmp_path)
+    assert spec is not None
+    assert not (bundle / "tokenizer.json").exists()
+    match = "no tokenizer.json is made: the added token <a> overlaps another, which a tokenizer"
+    assert any(note.startswith(match) for note in checkpoint.notes)
+    own = (folder / "tokenizer_config.json").read_bytes()
+    assert (bundle / "tokenizer_config.json").read_bytes() == own
+
+
+def test_a_bundle_of_another_target_has_a_tokenizer_json_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    checkpoint = open_checkpoint(str(_added(tmp_path / "checkpoint")))
+    targets: tuple[tuple[bool, Target], ...] = ((False, "onnx"), (True, "ort"))
+    for for_hosts, target in targets:
+        bundle = tmp_path / target
+        bundle.mkdir()
+        write_tokenizer(checkpoint, bundle, "summarization", target, for_hosts=for_hosts)
+    made = {path.name: path.read_bytes() for path in (tmp_path / "ort").iterdir()}
+    names = ["special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json"]
+    assert sorted(made) == names
+    assert all((tmp_path / "onnx" / name).read_bytes() == made[name] for name in made)
+
+
+def _with_pieces(folder: Path, *texts: str) -> Path:
+    """In the place of the last ones."""
+    _spiece(folder)
+    pieces, charsmap = read_model((folder / "spiece.model").read_bytes())
+    pieces[-len(texts) :] = [replace(pieces[-1], text=text) for text in texts]
+    content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
+    (folder / "spiece.model").write_bytes(content)
+    return folder
+
+
+def test_none_is_written_where_a_text_is_read_otherwise(tmp_path: Path) -> None:
+    """U+0081 is a piece, and so nothing to set marks apart with."""
+    folder = _with_pieces(tmp_path / "checkpoint", "\u1ec7", "\u0081")
+    bundle, checkpoint, _ = _write(folder, tmp_path)
+    assert not (bundle / "tokenizer.json").exists()
+    match = "no tokenizer.json is made: it would give other ids than the bundle's tokenizer to '"
+    assert any(note.startswith(match) for note in checkpoint.notes)
+
+
+def test_a_joiner_that_is_a_piece_stays_one(tmp_path: Path) -> None:
+    bundle, _, spec = _write(_with_pieces(tmp_path / "checkpoint", "\u200d"), tmp_path)
+    assert spec is not None
+    alone = tokenizers.Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    ids = list(Tokenizer.load(bundle / spec.file, spec).encode("the\u200dthe").token_ids)
+    assert alone.encode("the\u200dthe").ids == ids
+    assert spec.unk_token_id not in ids

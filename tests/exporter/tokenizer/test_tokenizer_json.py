@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from exporter.tokenizer_texts import (
     tokenizer_of,
 )
 from pegasus_export.checkpoint.folder import open_checkpoint
+from pegasus_export.errors import UnsupportedError
 from pegasus_export.tokenizer.files import read_tokenizer_files
+from pegasus_export.tokenizer.model_proto import Piece, read_model, write_model
 from pegasus_export.tokenizer.tokenizer_json import MadeTokenizer, make_tokenizer_json
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -199,6 +202,29 @@ def test_ids_are_those_of_the_bundles_own_tokenizer(tmp_path: Path, name: str) -
         assert alone.decode(ids).lstrip() == expected.decode(ids).lstrip()
 
 
+def test_text_is_normalised_as_sentencepiece_does(tmp_path: Path) -> None:
+    """Whether or not the vocabulary has what comes out."""
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    sentencepiece = pytest.importorskip("sentencepiece")
+    model = (folder / "spiece.model").read_bytes()
+    reference = sentencepiece.SentencePieceNormalizer(model_proto=model, add_dummy_prefix=False)
+    hidden = str.maketrans("\u200d\u0080", "\u0081\u0081")  # neither is a piece
+    above_below = ["c\u0323\u0302", "b\u0327\u0301", "b\u0328\u0304", "a\u031b\u0303"]
+    for text in (*above_below, *hard_texts(3000)):
+        got = alone.normalizer.normalize_str(text).lstrip(" ").replace(" ", "▁")
+        assert got == reference.normalize(text).translate(hidden), ascii(text)
+
+
+def test_an_added_token_may_begin_another_and_stand_alone(tmp_path: Path) -> None:
+    tokens = ({"content": "<a>"}, {"content": "<a>b"}, {"content": "lake", "single_word": True})
+    folder = _spiece({**PEGASUS, "added_tokens_decoder": _decoder(*tokens)})(tmp_path / "one")
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    ours = tokenizer_of(folder, tmp_path)
+    for text in ("<a>b", "<a> b<a>bb ", "lakes lake, a lake ", "lake<a>b lakelake", "x lake<a>"):
+        assert alone.encode(text).ids == list(ours.encode(text).token_ids), text
+
+
 @pytest.mark.skipif(not VOCABULARIES.is_dir(), reason="the real vocabularies are not here")
 @pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus"])
 def test_of_the_real_vocabularies_it_has_the_ids_of_a_bundle(
@@ -245,3 +271,97 @@ def test_berts_class_is_named_where_a_folder_does_not(tmp_path: Path) -> None:
     made = _made(_vocab()(tmp_path / "checkpoint"))
     named = _made(_vocab(tokenizer_class="BertTokenizer")(tmp_path / "named"))
     assert (made.content, made.class_name) == (named.content, "BertTokenizer")
+
+
+@pytest.mark.parametrize("name", ["spiece.model alone", "added_tokens_decoder"])
+def test_a_fine_tune_saved_from_it_has_the_same_ids_in_a_bundle(tmp_path: Path, name: str) -> None:
+    folder = FOLDERS[name](tmp_path / "checkpoint")
+    before = tokenizer_of(folder, tmp_path)
+    made = _made(folder)
+    for each in folder.glob("*token*"):
+        each.unlink()
+    (folder / "spiece.model").unlink()
+    (folder / "tokenizer.json").write_bytes(made.content)
+    edit_json(
+        folder / "tokenizer_config.json", tokenizer_class=made.class_name, **made.special_tokens
+    )
+    oracle(folder).save_pretrained(folder)
+    after = tokenizer_of(folder, tmp_path)
+    for text in hard_texts(300, ["<sep>", "[NAME]", "</s>"]):
+        ids, expected = (each.encode(f"x{text}").token_ids for each in (after, before))
+        assert ids == expected, repr(text)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_special_tokens_stay_text_where_the_reader_asks_for_it(tmp_path: Path, split: bool) -> None:
+    """In a vocabulary that has all their characters."""
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    pieces, charsmap = read_model((folder / "spiece.model").read_bytes())
+    texts = {piece.text for piece in pieces}
+    alphabet = {char for piece in pieces for char in piece.text} | set("</>_0123456789")
+    pieces += [Piece(char, -9.0) for char in sorted(alphabet - texts)]
+    content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
+    (folder / "spiece.model").write_bytes(content)
+    edit_json(folder / "config.json", vocab_size=SIZE + 200)
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    alone.encode_special_tokens = split
+    ours = tokenizer_of(folder, tmp_path, parse=not split)
+    for text in ("the </s> bridge", "<mask_1>", "<unk_5></s><pad>", "a</s> "):
+        assert alone.encode(text).ids == list(ours.encode(text).token_ids)
+
+
+def _with_added(folder: Path, *contents: str) -> Path:
+    tokens = _decoder(*({"content": each} for each in contents))
+    return _spiece({**PEGASUS, "added_tokens_decoder": tokens})(folder)
+
+
+@pytest.mark.parametrize("contents", [("<a>", ">b"), ("x</s>",)])
+def test_added_tokens_that_a_text_may_spell_at_one_place_are_refused(
+    tmp_path: Path, contents: tuple[str, ...]
+) -> None:
+    folder = _with_added(tmp_path / "checkpoint", *contents)
+    with pytest.raises(UnsupportedError, match="overlaps another, which a tokenizer"):
+        _made(folder)
+
+
+def _changed(folder: Path, content: bytes) -> MadeTokenizer:
+    checkpoint = open_checkpoint(str(folder))
+    plan = replace(planned(folder), content=content)
+    return make_tokenizer_json(read_tokenizer_files(checkpoint), plan)
+
+
+def test_models_that_no_tokenizer_json_of_ours_says_are_refused(tmp_path: Path) -> None:
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    model = planned(folder).content
+    with pytest.raises(UnsupportedError, match=r"spiece\.model is no Unigram model without bytes"):
+        _changed(folder, model + b"\x12\x02\x18\x02")  # trainer_spec {model_type: BPE}
+    keeps = model + b"\x1a\x02\x20\x00"  # normalizer_spec {remove_extra_whitespaces: false}
+    with pytest.raises(UnsupportedError, match="keeps several spaces, or puts none in front"):
+        _changed(folder, keeps)
+    folder = _with_added(tmp_path / "added", "<a>")
+    pieces, charsmap = read_model(model)
+    pieces[-1] = replace(pieces[-1], text="\U000f0001")
+    content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
+    (folder / "spiece.model").write_bytes(content)
+    with pytest.raises(UnsupportedError, match="the vocabulary has characters of a private plane"):
+        _made(folder)
+    plan = planned(_spiece(PEGASUS)(tmp_path / "another"))
+    plan = replace(plan, spec=replace(plan.spec, kind="randeng"))
+    files = read_tokenizer_files(open_checkpoint(str(folder)))
+    with pytest.raises(UnsupportedError, match="cuts words by a dictionary, which no tokenizer"):
+        make_tokenizer_json(files, plan)
+
+
+def test_what_the_vocabulary_lacks_costs_what_it_costs_sentencepiece(tmp_path: Path) -> None:
+    """`z` is in `az` alone: dear enough, `az` is read as `a` and what is not known."""
+    folder = _spiece(PEGASUS)(tmp_path / "checkpoint")
+    pieces, charsmap = read_model((folder / "spiece.model").read_bytes())
+    number = next(n for n, piece in enumerate(pieces) if len(piece.text) > 3 and n > 10)
+    pieces[number] = replace(pieces[number], text="\u4e2d\u56fd", score=-1.0)
+    pieces[number + 1] = replace(pieces[number + 1], text="\u56fd\u65e5\u672c", score=-0.5)
+    content = write_model(pieces, charsmap=charsmap, pad=0, eos=1, unk=2)
+    (folder / "spiece.model").write_bytes(content)
+    ours = tokenizer_of(folder, tmp_path)
+    alone = tokenizers.Tokenizer.from_str(_made(folder).content.decode())
+    for text in ("\u4e2d\u56fd\u65e5\u672c", "\u4e2d\u56fd", "\u56fd\u65e5\u672c\u4e2d"):
+        assert alone.encode(text).ids == list(ours.encode(text).token_ids)
