@@ -27,9 +27,8 @@ def test_threads_that_share_a_summarizer_are_cancelled_alone(bundle: Bundle) -> 
                 timer.start()
                 try:
                     summarizer.summarize(TEXTS, OPTIONS, cancel=cancel)
-                except GenerationInterrupted as err:
+                except GenerationInterrupted:
                     ended += 1
-                    assert len(err.results) == len(TEXTS)
                 timer.join()
                 found = summarizer.summarize(TEXTS, OPTIONS, cancel=threading.Event())
                 assert [each.token_ids for each in found] == right
