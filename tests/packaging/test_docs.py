@@ -39,6 +39,7 @@ WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to 
     "api.md",
     "architecture.md",
     "contributing.md",
+    "embedding.md",
     "faithfulness.md",
     "speed.md",
 }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from pegasus_runtime.errors import BundleError
 from pegasus_runtime.generation.failure import Errors, Failure
@@ -18,6 +16,11 @@ from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
+
+if TYPE_CHECKING:
+    import asyncio
+
+# asyncio is imported where it is used, since it takes as long as all else: whoever awaits has it.
 
 __all__ = ["AsyncSummarizer"]
 
@@ -42,6 +45,8 @@ class AsyncSummarizer:
 
         Raises: OptionsError.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         check_count("max_concurrent", max_concurrent)
         self.summarizer = summarizer
         self._pool = ThreadPoolExecutor(max_concurrent, thread_name_prefix="pegasus-async")
@@ -137,6 +142,8 @@ class AsyncSummarizer:
 
     async def close(self) -> None:
         """Lets what runs end, then go of the engine and its memory."""
+        import asyncio
+
         await asyncio.to_thread(self._pool.shutdown)
         self.summarizer.close()
 
@@ -166,6 +173,8 @@ class AsyncSummarizer:
 
     async def _run(self, call: Callable[[], _Result], cancel: threading.Event) -> _Result:
         """The result, of a thread; when the task is cancelled, not before that thread is done."""
+        import asyncio
+
         try:
             future = self._pool.submit(call)
         except RuntimeError as err:
@@ -184,6 +193,8 @@ class AsyncSummarizer:
 
 async def _settle(waiting: asyncio.Future[_Result]) -> None:
     """Until it is done, however often its task is cancelled meanwhile; what it raises is told."""
+    import asyncio
+
     while not waiting.done():
         try:
             await asyncio.wait([waiting])
@@ -195,6 +206,8 @@ async def _settle(waiting: asyncio.Future[_Result]) -> None:
 
 def _in_loop(on_progress: OnProgress | None) -> OnProgress | None:
     """What another thread may call, to have it called in this one's event loop."""
+    import asyncio
+
     if on_progress is None:
         return None
     loop = asyncio.get_running_loop()

@@ -72,8 +72,7 @@ class Summarizer(Closing["Engine"]):
         provider: where to run. "auto" is TensorRT for targets trt and trt-rtx, and the CPU for ort,
         but for fp16 where ONNX Runtime has CUDA. "cpu", "cuda" and "tensorrt" insist.
         threads: of the engine on the CPU; None for one per core.
-        kernel_cache: a file in which TensorRT for RTX keeps the kernels that it compiles when a
-        size first runs, for the next process; made if it is not there.
+        kernel_cache: a file that keeps what TensorRT for RTX compiles when a size first runs.
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.
         newlines, parse_special_tokens: see `Tokenizer.load`.
@@ -166,8 +165,7 @@ class Summarizer(Closing["Engine"]):
         on_progress: told how many documents are finished, after each batch. on_step: told before
         each step how many tokens the summaries of the batch hold, start token included, and
         max_length, the most that they may; many end earlier. cancel, timeout_s: end the call at
-        once, within the encoder, too; timeout_s counts the whole call, except for its encoding
-        into tokens.
+        once; timeout_s counts all of it, but for the encoding into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
         returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the
