@@ -36,7 +36,8 @@ def pegasus(tiny_checkpoint: Callable[..., Path]) -> Pegasus:
 def test_a_checkpoint_that_is_loaded_again_is_known(
     architecture: str, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
-    pairs = zip(*(ort.seq2seq_graphs(load(tiny_checkpoint(architecture))) for _ in "ab"), strict=True)
+    graphs = [ort.seq2seq_graphs(load(tiny_checkpoint(architecture))) for _ in "ab"]
+    pairs = zip(*graphs, strict=True)
     keys = [(describe_definition(one), describe_definition(other)) for one, other in pairs]
     assert None not in keys[0]
     assert all(one == other for one, other in keys)
