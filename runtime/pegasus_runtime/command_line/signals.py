@@ -10,7 +10,9 @@ import os
 __all__ = ["HoldSignals", "UnwindOnSignals", "handle_signals", "restore_signals", "state"]
 
 _NUMBERS = tuple(
-    getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
+    getattr(_signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last: Windows' Ctrl-Break
+    if hasattr(_signal, name)
 )
 
 
