@@ -90,7 +90,7 @@ def _forgiving(descriptor: int, before: TextIO | None) -> _Forgiving:
     # Without a buffer, which would try again, and write twice where a signal comes in between. Of
     # a console of Windows, open makes the stream that writes UTF-16.
     return _Forgiving(
-        open(descriptor, "wb", buffering=0, closefd=False),  # type: ignore[arg-type]
+        open(descriptor, "wb", buffering=0, closefd=False),
         encoding="utf-8" if before is None else before.encoding,
         errors="backslashreplace",
         write_through=True,

@@ -53,7 +53,7 @@ def test_what_stays_in_use_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_other_errors_are_told_at_once(error: OSError) -> None:
     move = Move(error)
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(type(error), match=error.strerror) as raised:
         when_free(move)
     assert raised.value is error
     assert move.calls == 1
