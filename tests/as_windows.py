@@ -47,6 +47,15 @@ def _rename(rename: Callable[[Path, Path], None]) -> Callable[[Path, Path], None
     return refuse_what_is_in_use
 
 
+def _unlink(unlink: Callable[..., None]) -> Callable[..., None]:
+    def refuse_what_is_in_use(path: Path, missing_ok: bool = False) -> None:
+        if str(path) in _open_files():
+            raise access_denied(path)
+        unlink(path, missing_ok)
+
+    return refuse_what_is_in_use
+
+
 def _lock_byte(descriptor: int, kind: int, count: int) -> None:
     fcntl.flock(descriptor, kind)
 
@@ -54,6 +63,7 @@ def _lock_byte(descriptor: int, kind: int, count: int) -> None:
 def act_as_windows(patch: pytest.MonkeyPatch) -> None:
     """For bundles that are written: folders are not opened, exchanged, or moved while in use."""
     patch.setattr(os, "rename", _rename(os.rename))
+    patch.setattr(Path, "unlink", _unlink(Path.unlink))
     patch.setattr(staging, "exchange_folders", lambda one, other: False)
     patch.setattr(staging, "_shared", lambda folder, aside: folder_lock.hold_alone(aside))
     patch.setattr(staging, "_sync_folder", lambda path: None)
