@@ -64,8 +64,10 @@ def pytest_collection_finish() -> None:
     """
     if "PYTEST_XDIST_WORKER" in os.environ:  # which runs many exports, if one that runs any
         from known_operators import ask_once
+        from traced_once import trace_once
 
         ask_once()
+        trace_once()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -32,8 +32,12 @@ _STEPS = 100
 _TABLES_FILE = "tables.bin"
 _PAGE_BYTES = 4096
 _CHUNK_BYTES = 2**22
-# A file system that has no links, or no more of them, or another one than the bundle's.
-_CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
+# A file system that has no links, or no more of them, or another one than the bundle's. Windows
+# says EINVAL of one that has none, Android EACCES.
+_CANNOT_LINK = (
+    *(errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK),
+    *(errno.EINVAL, errno.ENOSYS, errno.EACCES),
+)
 
 
 def fill_with_plans(
@@ -171,6 +175,9 @@ def _varint(value: int) -> bytes:
 
 def _link(source: Path, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
+    if not hasattr(os, "link"):
+        shutil.copyfile(source, output)
+        return
     try:
         os.link(source.resolve(), output)  # of a link, Linux would link the link
     except OSError as err:

@@ -6,6 +6,7 @@ standard error. The input stays open as long as whoever asked is there; its end 
 which clears up.
 """
 
+import _thread
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ from pegasus_runtime.hub.entry import Entry
 
 __all__ = ["main"]
 
+_CLEAR_UP_S = 10.0
+
 
 def main() -> int:
     """Reads the request, exports to the cache, writes the reply; the exit code."""
@@ -34,7 +37,8 @@ def main() -> int:
             reply = _export(asked["model"], entry)
     except KeyboardInterrupt:
         return 130
-    is_done.set()
+    finally:
+        is_done.set()
     replies.write(json.dumps(reply) + "\n")
     replies.close()
     return 0
@@ -53,9 +57,12 @@ def _end_with_stdin(is_done: threading.Event) -> None:
         pass
     if is_done.is_set():
         return
-    if sys.platform == "win32":
+    if sys.platform != "win32":
+        os.kill(os.getpid(), signal.SIGINT)
+        return
+    _thread.interrupt_main()  # as os.kill would end the process there, and clear up nothing
+    if not is_done.wait(_CLEAR_UP_S):  # it is in a long call, which that does not end
         os._exit(130)
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _export(model: str, entry: Entry) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 
@@ -46,6 +47,7 @@ from pegasus_runtime.version import __version__
 
 __all__ = ["Builder"]
 
+_DELETES_WHAT_IS_MAPPED = os.name != "nt"
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
@@ -75,6 +77,10 @@ class Builder:
         self._stored: Mapping[str, npt.NDArray[np.generic]] = {}
         """What was built last, mapped: the file itself is deleted when there is another."""
 
+    def let_go(self) -> None:
+        """Of the mapped file, which could not be moved: nothing is built any more."""
+        self._stored = {}
+
     def build(self, recipe: PrecisionRecipe) -> Manifest:
         """Writes graphs and weights; what is measured of them is not in the manifest yet.
 
@@ -99,9 +105,14 @@ class Builder:
             raise UnsupportedError(f"{err}: use --precision fp32") from err
         if recipe.quantises:
             self._stored = {name: tensor.numpy() for name, tensor in written.stored.items()}
+            if not _DELETES_WHAT_IS_MAPPED:
+                self._stored = {name: array.copy() for name, array in self._stored.items()}
             layers = find_layers(self.weights)
             self.layer_formats = {layer.name: recipe.format_of(layer) for layer in layers}
             self.layer_errors = measure_layers(self.weights, written.stored, recipe, self.observed)
+            if not _DELETES_WHAT_IS_MAPPED:
+                for tensor in written.stored.values():
+                    tensor.release()
         return dataclasses.replace(
             outline,
             graphs=written.graphs,

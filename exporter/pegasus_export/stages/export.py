@@ -142,6 +142,7 @@ def _fill(
             builder, manifest, baseline, max_rouge_drop=request.max_rouge_drop
         )
     unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
+    builder.let_go()
     if baseline is not None and changes is None:
         with progress("compare with fp32"):
             changes = compare_bundle(staging.preview(manifest), baseline, with_rouge=False)

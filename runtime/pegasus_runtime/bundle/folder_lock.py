@@ -1,7 +1,10 @@
-"""Locks on open folders, which end with the process that holds them, however it ends.
+"""Locks on folders, which end with the process that holds them, however it ends.
 
 Readers of a bundle share one, whoever writes or deletes a folder has it alone. Process ids would
 say less: they mean nothing in another container, and are given out again.
+
+Windows opens no folder. There readers need no lock, as nobody moves a folder of which a file is in
+use; whoever writes or deletes one has a file locked beside it, NAME.lock.
 """
 
 import contextlib
@@ -14,6 +17,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:  # all other systems
+    msvcrt = None  # type: ignore[assignment]
 
 __all__ = ["hold_alone", "lock_folder"]
 
@@ -46,6 +53,10 @@ def lock_folder(descriptor: int, *, shared: bool, timeout_s: float = 0.0) -> boo
 @contextlib.contextmanager
 def hold_alone(folder: Path, *, timeout_s: float = 0.0) -> Iterator[bool | None]:
     """What `lock_folder` says of a lock of one's own on a folder that may be gone (False, too)."""
+    if msvcrt is not None:
+        with _hold_beside(folder, time.monotonic() + timeout_s) as is_held:
+            yield is_held
+        return
     try:
         descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
     except OSError:
@@ -55,3 +66,31 @@ def hold_alone(folder: Path, *, timeout_s: float = 0.0) -> Iterator[bool | None]
         yield lock_folder(descriptor, shared=False, timeout_s=timeout_s)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _hold_beside(folder: Path, end: float) -> Iterator[bool | None]:
+    path = folder.with_name(f"{folder.name}.lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOINHERIT", 0))
+    except OSError:
+        yield None
+        return
+    is_held = False
+    try:
+        while not (is_held := _lock_byte(descriptor)) and time.monotonic() < end:
+            time.sleep(_PAUSE_S)
+        yield is_held
+    finally:
+        os.close(descriptor)
+        if is_held:
+            with contextlib.suppress(OSError):  # somebody else has it open by now
+                path.unlink()
+
+
+def _lock_byte(descriptor: int) -> bool:
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:
+        return False
+    return True

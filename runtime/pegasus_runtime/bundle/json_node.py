@@ -21,6 +21,8 @@ MAX_DIGITS = 19  # of an int64
 MAX_SHOWN_CHARS = 60
 _LARGEST_SIZE = 2**31 - 1
 _LARGEST_OFFSET = 2**62
+_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.I)
+"""Names of devices, in any folder and with any ending."""
 
 
 def load_json(text: str) -> "JsonNode":
@@ -76,6 +78,11 @@ def field_error(path: str, got: str, expected: str) -> BundleError:
         f"manifest.json: {path or 'the whole'}: got {got}, expected {expected}: "
         "export the checkpoint again"
     )
+
+
+def _is_name(part: str) -> bool:
+    """Of a file, the same one on every system: Windows leaves dots and spaces at the end away."""
+    return bool(part) and part[-1] not in ". " and not _OF_WINDOWS.fullmatch(part)
 
 
 def _shown(value: object) -> str:
@@ -183,7 +190,7 @@ class JsonNode:
         """A relative POSIX path that stays in the folder on every system."""
         path = self.text()
         unsafe = any(char in '\\:*?"<>|' or not char.isprintable() for char in path)
-        if unsafe or any(part in ("", ".", "..") for part in path.split("/")):
+        if unsafe or not all(map(_is_name, path.split("/"))):
             raise self.error('a relative path with "/", inside the folder')
         if path == "manifest.json":
             raise self.error("another file than the manifest")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pegasus_runtime.bundle.folder_lock import hold_alone
+from pegasus_runtime.bundle.when_free import when_free
 
 __all__ = ["clear_leftovers", "sibling_of"]
 
@@ -48,7 +49,7 @@ def _clear(path: Path, short: str, role: str, output: Path) -> None:
     if role == "partial" or os.path.lexists(place):
         shutil.rmtree(path, ignore_errors=True)
     elif name == output.name or len(os.fsencode(name)) < _NAME_BYTES:  # not shortened
-        os.rename(path, place)
+        when_free(lambda: os.rename(path, place))
 
 
 def _short(name: str) -> str:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from pegasus_runtime.bundle.when_free import when_free
+
 __all__ = ["replace_file", "replacing_file"]
 
 
@@ -33,7 +35,7 @@ def replacing_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(os.open(unfinished, flags, 0o666), "wb") as file:
             yield file
-        unfinished.replace(path)
+        when_free(lambda: unfinished.replace(path))
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

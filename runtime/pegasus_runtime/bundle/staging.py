@@ -30,6 +30,7 @@ from pegasus_runtime.bundle.leftovers import clear_leftovers, sibling_of
 from pegasus_runtime.bundle.manifest import FileRecord, Manifest
 from pegasus_runtime.bundle.manifest_json import dump_manifest
 from pegasus_runtime.bundle.replace_folder import exchange_folders
+from pegasus_runtime.bundle.when_free import when_free
 from pegasus_runtime.errors import BundleError
 
 __all__ = ["BundleWriter", "write_bundle"]
@@ -198,7 +199,7 @@ def _all_files(folder: Path) -> set[str]:
 def _put_in_place(staging: Path, output: Path) -> Path | None:
     """Gives `output` the new folder, and returns the old one's new name, if there was one."""
     if not output.exists():
-        os.rename(staging, output)
+        when_free(lambda: os.rename(staging, output))
         replaced = None
     elif exchange_folders(staging, output):
         replaced = staging
@@ -211,21 +212,22 @@ def _put_in_place(staging: Path, output: Path) -> Path | None:
 def _replace_in_two_steps(staging: Path, output: Path) -> Path:
     """What stood there comes back if the second one fails."""
     aside = sibling_of(output, "replaced")
-    with _shared(output):  # so that no other export takes it for dead
+    with _shared(output, aside):  # so that no other export takes it for dead
         try:
-            os.rename(output, aside)
-            os.rename(staging, output)
+            when_free(lambda: os.rename(output, aside))
+            when_free(lambda: os.rename(staging, output))
         except BaseException:
             if aside.exists() and not output.exists():
-                os.rename(aside, output)
+                when_free(lambda: os.rename(aside, output))
             raise
     return aside
 
 
 @contextlib.contextmanager
-def _shared(folder: Path) -> Iterator[None]:
-    if os.name == "nt":
-        yield
+def _shared(folder: Path, aside: Path) -> Iterator[None]:
+    if os.name == "nt":  # where locks are on names
+        with hold_alone(aside):
+            yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -284,7 +286,7 @@ def _sync_folder(path: Path) -> None:
 @contextlib.contextmanager
 def _exit_on_signals() -> Iterator[None]:
     """Lets SIGTERM and SIGHUP unwind the stack instead of ending the process on the spot."""
-    names = ("SIGTERM", "SIGHUP")  # Windows has only the former
+    names = ("SIGTERM", "SIGHUP", "SIGBREAK")  # the last: Windows, of a window that is closed
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     is_main = threading.current_thread() is threading.main_thread()
     taken = [each for each in numbers if is_main and signal.getsignal(each) is signal.SIG_DFL]

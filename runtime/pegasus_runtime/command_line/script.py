@@ -1,5 +1,7 @@
 """A command as a process of its own: signals and streams first, and only then what it imports."""
 
+import sys
+
 from pegasus_runtime.command_line.signals import answer_at_once, handle_signals, state
 
 __all__ = ["run_script"]
@@ -15,5 +17,9 @@ def run_script(command: str, module: str) -> int:
 
     open_streams()
     answer_at_once()
+    if sys.platform == "win32":
+        from pegasus_runtime.command_line.patterns import expand_patterns
+
+        sys.argv[1:] = expand_patterns(sys.argv[1:])
     code: int = import_module(module).main()
     return code

@@ -21,7 +21,9 @@ __all__ = [
 _GRACE_S = 0.1
 
 _NUMBERS = tuple(
-    getattr(_signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
+    getattr(_signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last: Windows' Ctrl-Break
+    if hasattr(_signal, name)
 )
 
 

@@ -2,6 +2,7 @@
 
 closed          /dev/null takes its descriptor, which a model's file would get otherwise
 full, no reader a note is lost and nothing else; a result is a ResultError
+Windows console characters, not bytes, which it would read in a code page of its own
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from pegasus_runtime.command_line.signals import HoldSignals
 
 __all__ = ["ReaderGoneError", "ResultError", "open_streams", "write_result"]
+
+
+_STD_ERROR_HANDLE = -12  # winbase.h
+_VIRTUAL_TERMINAL = 4  # ENABLE_VIRTUAL_TERMINAL_PROCESSING of consoleapi.h
 
 
 class ResultError(Exception):
@@ -27,7 +33,12 @@ class ReaderGoneError(ResultError):
 class _Forgiving(io.TextIOWrapper):
     """Takes every text: what cannot be written is lost."""
 
+    has_escapes = True
+    """Whether \\x1b[K does what it says: not on consoles of Windows before 10."""
+
     def write(self, text: str) -> int:
+        if not self.has_escapes:
+            text = text.replace("\x1b[K", "")
         try:
             return super().write(text)
         except OSError:
@@ -54,13 +65,32 @@ def open_streams() -> None:
     if sys.stdout is None or sys.stdout is sys.__stdout__:
         sys.stdout = _forgiving(1, sys.stdout)  # for what libraries print
     if sys.stderr is None or sys.stderr is sys.__stderr__:
-        sys.stderr = _forgiving(2, sys.stderr)
+        sys.stderr = stream = _forgiving(2, sys.stderr)
+        if _is_console(2):
+            stream.has_escapes = _enable_escapes()
 
 
-def _forgiving(descriptor: int, before: TextIO | None) -> TextIO:
-    # Without a buffer, which would try again, and write twice where a signal comes in between.
+def _is_console(descriptor: int) -> bool:
+    """Whether it is a console of Windows, whose programs write UTF-16."""
+    return sys.platform == "win32" and os.isatty(descriptor)
+
+
+def _enable_escapes(find_library: Callable[[], Any] | None = None) -> bool:
+    """Whether the console on standard error reads escape sequences from now on."""
+    import ctypes
+
+    console = find_library() if find_library else ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    handle, mode = console.GetStdHandle(_STD_ERROR_HANDLE), ctypes.c_uint32()
+    if not console.GetConsoleMode(handle, ctypes.byref(mode)):
+        return False
+    return bool(console.SetConsoleMode(handle, mode.value | _VIRTUAL_TERMINAL))
+
+
+def _forgiving(descriptor: int, before: TextIO | None) -> _Forgiving:
+    # Without a buffer, which would try again, and write twice where a signal comes in between. Of
+    # a console of Windows, open makes the stream that writes UTF-16.
     return _Forgiving(
-        io.FileIO(descriptor, "w", closefd=False),
+        open(descriptor, "wb", buffering=0, closefd=False),
         encoding="utf-8" if before is None else before.encoding,
         errors="backslashreplace",
         write_through=True,
@@ -82,7 +112,8 @@ def write_result(text: str) -> None:
             sys.stdout.write(text)
             return
         sys.stdout.flush()  # of what libraries have printed
-        _write_whole(descriptor, text.encode("utf-8", "backslashreplace"))
+        write = sys.stdout.buffer.write if _is_console(descriptor) else None
+        _write_whole(descriptor, text.encode("utf-8", "backslashreplace"), write)
     except BrokenPipeError as err:
         raise ReaderGoneError("standard output has no reader any more") from err
     except OSError as err:
@@ -92,13 +123,16 @@ def write_result(text: str) -> None:
         ) from err
 
 
-def _write_whole(descriptor: int, data: bytes) -> None:
+def _write_whole(
+    descriptor: int, data: bytes, write: Callable[[memoryview], int] | None = None
+) -> None:
+    """write: in place of os.write; it returns how many bytes it took."""
     _wait_for_room(descriptor)
     left = memoryview(data)
     with HoldSignals():
         while left:
             try:
-                left = left[os.write(descriptor, left) :]
+                left = left[write(left) if write else os.write(descriptor, left) :]
             except BlockingIOError:  # somebody else made it non-blocking
                 _wait_for_room(descriptor)
 

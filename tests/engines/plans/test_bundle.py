@@ -131,7 +131,7 @@ def test_of_a_link_the_file_is_taken(tmp_path: Path, bundle: Bundle) -> None:
     assert built.path("spiece.model").samefile(tmp_path / "blob")
 
 
-@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM])
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.EINVAL, errno.EACCES])
 def test_files_are_copied_where_there_are_no_links(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
@@ -142,6 +142,14 @@ def test_files_are_copied_where_there_are_no_links(
     built = build(bundle, tmp_path / "plans")
     assert not built.path("spiece.model").samefile(bundle.path("spiece.model"))
     open_bundle(built.folder, check_hashes=True)
+
+
+def test_files_are_copied_where_python_has_no_links(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "link")
+    built = build(bundle, tmp_path / "plans")
+    assert not built.path("spiece.model").samefile(bundle.path("spiece.model"))
 
 
 def test_other_failures_of_the_file_system_are_not_hidden(

@@ -350,7 +350,24 @@ def test_every_field_of_every_record_is_required(
 
 @pytest.mark.parametrize(
     "path",
-    ["../up", "a/../b", "/etc/passwd", "C:/x", "a\\b", "a//b", "./a", "a/", "", "a\0b", "a\nb"],
+    [
+        *(
+            "../up",
+            "a/../b",
+            "/etc/passwd",
+            "C:/x",
+            "a\\b",
+            "a//b",
+            "./a",
+            "a/",
+            "",
+            "a\0b",
+            "a\nb",
+        ),
+        # on Windows: a stream, devices, and names that lose their ends, and so are others'
+        *("a:b", "..\\b", "nul", "sub/CON.onnx", "com1 .x", "LPT²"),
+        *("a.onnx.", "a.onnx ", "sub./a", "..."),
+    ],
 )
 @pytest.mark.parametrize("field", ["graph", "tokenizer", "files"])
 def test_a_path_that_could_leave_the_folder_is_refused(
@@ -366,6 +383,15 @@ def test_a_path_that_could_leave_the_folder_is_refused(
     expected = 'expected a (relative path with "/", inside the folder|non-empty string)'
     with pytest.raises(BundleError, match=expected):
         parse_manifest(json.dumps(plain))
+
+
+@pytest.mark.parametrize("path", ["console.onnx", "sub/nul-model", ".hidden", "com.onnx", "COM10"])
+def test_names_that_only_look_like_those_of_devices_are_taken(
+    manifest: Manifest, path: str
+) -> None:
+    plain = json.loads(dump_manifest(manifest))
+    plain["files"][path] = plain["files"]["encoder.onnx"]
+    assert path in parse_manifest(json.dumps(plain)).files
 
 
 def test_the_manifest_is_no_file_of_its_own(manifest: Manifest) -> None:
