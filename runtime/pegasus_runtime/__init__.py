@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pegasus_runtime.search.score import Hypothesis
     from pegasus_runtime.tasks.feature_extractor import FeatureExtractor, Features
     from pegasus_runtime.tasks.generation import Generation
+    from pegasus_runtime.tasks.partial import Partial
     from pegasus_runtime.tasks.question_answerer import Answer, QuestionAnswerer
     from pegasus_runtime.tasks.summarizer import Summarizer
     from pegasus_runtime.tasks.summary import Summary
@@ -46,6 +47,7 @@ __all__ = [
     "Hypothesis",
     "InputError",
     "OptionsError",
+    "Partial",
     "PegasusError",
     "QuestionAnswerer",
     "Summarizer",
@@ -70,6 +72,7 @@ _HOMES = {
     "Hypothesis": "search.score",
     "InputError": "errors",
     "OptionsError": "errors",
+    "Partial": "tasks.partial",
     "PegasusError": "errors",
     "QuestionAnswerer": "tasks.question_answerer",
     "Summarizer": "tasks.summarizer",

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, get_args
 
@@ -12,7 +13,7 @@ from pegasus_runtime.errors import (
     PegasusError,
 )
 
-__all__ = ["Errors", "Failure", "check_errors", "record_failure", "run_batches"]
+__all__ = ["Errors", "Failure", "check_errors", "record_failure", "run_batches", "tell_of_memory"]
 
 Errors: TypeAlias = Literal["raise", "return"]
 """What an error about a document does: it ends the call, or it becomes that document's result."""
@@ -64,7 +65,9 @@ def run_batches(
     while pending:
         batch = pending.popleft()
         try:
-            yield from zip(batch, _run(run, batch), strict=True)
+            with tell_of_memory():
+                results = run(batch)
+            yield from zip(batch, results, strict=True)
         except GenerationInterrupted:
             raise
         except PegasusError as err:
@@ -77,11 +80,11 @@ def run_batches(
         on_done(len(batch))
 
 
-def _run(
-    run: Callable[[Sequence[int]], Sequence[_Result]], batch: Sequence[int]
-) -> Sequence[_Result]:
+@contextmanager
+def tell_of_memory() -> Iterator[None]:
+    """Memory that is short is told so. Raises: EngineError in place of MemoryError."""
     try:
-        return run(batch)
+        yield
     except MemoryError as err:  # Python's, or NumPy's own, which says of how much
         raise EngineError(
             f"not enough memory ({str(err) or 'an allocation failed'}): give shorter documents, or "

@@ -3,7 +3,7 @@
 A document that is done leaves both at once, so the batch gets smaller from step to step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,16 @@ from pegasus_runtime.search.prefix import prefix_inputs, row_starts
 from pegasus_runtime.search.score import Hypothesis
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.sources import index_source
-from pegasus_runtime.search.state import BeamState
+from pegasus_runtime.search.state import BeamState, SampleState
 
-__all__ = ["Hypothesis", "generate"]
+__all__ = ["Hypothesis", "OnStep", "Search", "generate", "run_search"]
 
 OnStep = Callable[[int], None]
+"""Called before each step with the tokens that rows hold, start token included; what it raises ends
+the generation."""
+
+Search = Generator[BeamState | SampleState, None, list[list[Hypothesis]]]
+"""What is known before each step, of the documents that are not done; then all that was found."""
 
 
 def generate(
@@ -48,25 +53,42 @@ def generate(
 
     Where the settings say that rows continue the documents, these are of that one length.
 
-    `on_step(length)` is called before each step with the tokens that rows hold, start token
-    included; what it raises ends the generation. Raises OptionsError where the options leave no
-    token possible, EngineError where the engine breaks its Protocol or returns NaN.
+    Raises OptionsError where the options leave no token possible, EngineError where the engine
+    breaks its Protocol or returns NaN.
     """
     if not sources:
         return []
+    search = run_search(engine, sources, settings, on_step=on_step)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            found: list[list[Hypothesis]] = end.value
+            return found
+
+
+def run_search(
+    engine: Engine,
+    sources: Sequence[Sequence[int]],
+    settings: SearchSettings,
+    *,
+    on_step: OnStep | None = None,
+) -> Search:
+    """The same, one or more documents, a step each time that it is asked to go on."""
     run = _search_beams if settings.num_beams > 1 else _sample_rows
     return run(engine, sources, settings, on_step or _ignore_step)
 
 
 def _search_beams(
     engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
-) -> list[list[Hypothesis]]:
+) -> Search:
     decoding = _start(engine, sources, settings, on_step)
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, 1) if settings.do_sample else []
     found: dict[int, list[Hypothesis]] = {}
     state = beam.initial_state(row_starts(sources, settings), settings)
     while len(state.documents):
+        yield state
         on_step(state.length)
         plan = plan_step(
             beam.row_history(state, settings),
@@ -98,13 +120,14 @@ def _continue_beams(
 
 def _sample_rows(
     engine: Engine, sources: Sequence[Sequence[int]], settings: SearchSettings, on_step: OnStep
-) -> list[list[Hypothesis]]:
+) -> Search:
     decoding = _start(engine, sources, settings, on_step)
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, settings.rows_per_document)
     found: dict[int, list[Hypothesis]] = {}
     state = sampling.initial_samples(row_starts(sources, settings), settings)
     while len(state.documents):
+        yield state
         on_step(state.length)
         drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]
         plan = plan_step(

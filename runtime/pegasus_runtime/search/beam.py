@@ -18,8 +18,10 @@ from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState
 
 __all__ = [
+    "NEVER",
     "Continuations",
     "finalize",
+    "first_finished",
     "initial_state",
     "rank_candidates",
     "row_history",
@@ -29,7 +31,7 @@ __all__ = [
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-_NEVER = np.float32(-1e9)
+NEVER = np.float32(-1e9)
 """Added to, or in place of, the score of what must not be chosen."""
 
 
@@ -67,7 +69,7 @@ def initial_state(starts: npt.NDArray[np.int64], settings: SearchSettings) -> Be
     token_scores = np.zeros(
         (*shape, settings.max_length if settings.token_scores else 0), np.float32
     )
-    scores = np.full(shape, _NEVER, np.float32)
+    scores = np.full(shape, NEVER, np.float32)
     scores[:, 0] = 0.0
     return BeamState(
         length=settings.prompt_length,
@@ -77,7 +79,7 @@ def initial_state(starts: npt.NDArray[np.int64], settings: SearchSettings) -> Be
         parents=np.zeros(shape, np.int64),
         finished_sequences=sequences,
         finished_lengths=np.full(shape, settings.prompt_length, np.int64),
-        finished_scores=np.full(shape, _NEVER, np.float32),
+        finished_scores=np.full(shape, NEVER, np.float32),
         is_finished=np.zeros(shape, np.bool_),
         token_scores=token_scores,
         finished_token_scores=token_scores,
@@ -197,7 +199,7 @@ def _check_done(state: BeamState, extended: _Extended, settings: SearchSettings)
         state.scores[:, :1], reachable - settings.prompt_length, settings.length_penalty
     )
     worst_finished = np.where(
-        state.is_finished, state.finished_scores.min(axis=1, keepdims=True), _NEVER
+        state.is_finished, state.finished_scores.min(axis=1, keepdims=True), NEVER
     )
     improvable = (best_running > worst_finished).any(axis=1)
     satisfied = state.is_finished.all(axis=1) & (settings.early_stopping is True)
@@ -207,7 +209,7 @@ def _check_done(state: BeamState, extended: _Extended, settings: SearchSettings)
 def _rule_out(
     scores: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    return np.where(where, scores + _NEVER, scores)
+    return np.where(where, scores + NEVER, scores)
 
 
 def _gather(array: npt.NDArray[_Scalar], index: npt.NDArray[np.int64]) -> npt.NDArray[_Scalar]:
@@ -238,6 +240,16 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
     return returned
 
 
+def first_finished(state: BeamState, document: int, settings: SearchSettings) -> int | None:
+    """The row of the best finished hypothesis of a document, if there is one."""
+    for row in range(settings.num_beams):
+        if not state.is_finished[document, row]:
+            continue
+        if not _stands_for_none(state, document, row, settings):
+            return row
+    return None
+
+
 def _hypothesis(state: BeamState, document: int, row: int, settings: SearchSettings) -> Hypothesis:
     length = state.finished_lengths[document, row]
     generated = slice(settings.prompt_length, length)
@@ -255,4 +267,4 @@ def _stands_for_none(state: BeamState, document: int, row: int, settings: Search
     generated = int(state.finished_lengths[document, row]) - settings.prompt_length
     score = float(state.finished_scores[document, row])
     log_prob = score * float(length_divisor(generated, settings.length_penalty))
-    return bool(log_prob < float(_NEVER) / 2)
+    return bool(log_prob < float(NEVER) / 2)

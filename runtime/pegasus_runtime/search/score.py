@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Hypothesis", "length_divisor", "penalize_length"]
+__all__ = ["Hypothesis", "divide_scores", "length_divisor", "penalize_length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,16 @@ def penalize_length(
     length_penalty: float,
 ) -> npt.NDArray[np.float32]:
     """Divides summed log-probabilities by generated tokens ** length_penalty, in fp32."""
-    divisor = length_divisor(num_generated, length_penalty)
+    return divide_scores(log_probs, length_divisor(num_generated, length_penalty))
+
+
+def divide_scores(
+    log_probs: npt.NDArray[np.float32], divisor: npt.NDArray[np.float32] | np.float32
+) -> npt.NDArray[np.float32]:
+    """Summed log-probabilities over a divisor, in fp32."""
     with np.errstate(over="ignore"):  # of what is as unlikely as can be
-        penalized: npt.NDArray[np.float32] = log_probs / divisor
-    return penalized
+        divided: npt.NDArray[np.float32] = log_probs / divisor
+    return divided
 
 
 def length_divisor(

@@ -5,15 +5,33 @@ from numbers import Integral
 
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.errors import InputError
+from pegasus_runtime.generation.failure import Errors, Failure, record_failure
 from pegasus_runtime.tokenization.limits import over_limit
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
-__all__ = ["check_encoding", "check_prompt", "check_source", "check_target"]
+__all__ = ["check_encoding", "check_prompt", "check_source", "check_sources", "check_target"]
 
 
 def check_source(number: int, source: Sequence[int], manifest: Manifest) -> None:
     """Checks the ids of one document, `number` from 0 up. Raises: InputError."""
     _check_token_ids(f"source {number}", source, manifest)
+
+
+def check_sources(
+    sources: Sequence[Sequence[int]], manifest: Manifest, errors: Errors
+) -> list[Sequence[int] | Failure]:
+    """Those of several documents, with failures among them. Raises: InputError, where errors are
+    raised."""
+    checked: list[Sequence[int] | Failure] = []
+    for number, source in enumerate(sources):
+        try:
+            check_source(number, source, manifest)
+            checked.append(source)
+        except InputError as err:
+            if errors == "raise":
+                raise
+            checked.append(record_failure(number, err))
+    return checked
 
 
 def check_encoding(encoding: Encoding, manifest: Manifest) -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
-from pegasus_runtime.errors import InputError, OptionsError
-from pegasus_runtime.generation.batching import Plan, plan_batches
-from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
-from pegasus_runtime.generation.loop import Hypothesis, generate
-from pegasus_runtime.generation.stream import (
-    WINDOW_DOCUMENTS,
-    check_count,
-    collect_results,
-    run_stream,
-)
+from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.generation.failure import Errors, Failure, check_errors
+from pegasus_runtime.generation.loop import Hypothesis
+from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -28,7 +21,9 @@ from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.source import check_encoding, check_source
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.run import OnStep, Run, plan_any_lengths
+from pegasus_runtime.tasks.source import check_encoding, check_sources
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.warm_up import run_all_sizes
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
@@ -116,6 +111,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary: ...
@@ -129,6 +125,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[Summary]: ...
@@ -142,6 +139,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary | Failure | list[Summary | Failure]: ...
@@ -154,6 +152,7 @@ class Summarizer(Closing["Engine"]):
         truncate: bool = False,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Summary | Failure | Sequence[Summary | Failure]:
@@ -162,9 +161,10 @@ class Summarizer(Closing["Engine"]):
         truncate: cuts a document that is over the bundle's limit, rather than raising; the
         summary says so. errors: "return" puts a `Failure` in the place of a document that cannot
         be summarised, and goes on; if a batch fails, each of its documents is tried alone.
-        on_progress: told how many documents are finished, after each batch. cancel, timeout_s:
-        looked at before each step; timeout_s counts the whole call, except for its encoding into
-        tokens.
+        on_progress: told how many documents are finished, after each batch. on_step: told before
+        each step how many tokens the summaries of the batch hold, start token included, and
+        max_length, the most that they may; many end earlier. cancel, timeout_s: looked at before
+        each step; timeout_s counts the whole call, except for its encoding into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
         returned; OptionsError; GenerationInterrupted when cancelled or out of time, which has the
@@ -173,8 +173,7 @@ class Summarizer(Closing["Engine"]):
         check_errors(errors)
         encodings = encode_all(partial(self.encode, truncate=truncate), documents, errors)
         watch = Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        found = self._summarize_encodings(encodings, options, errors, watch)
-        summaries = collect_results(found, len(encodings))
+        summaries = self._run(options, watch, on_step=on_step).all(encodings, errors)
         return summaries[0] if isinstance(documents, str) else summaries
 
     def summarize_each(
@@ -187,6 +186,7 @@ class Summarizer(Closing["Engine"]):
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Summary | Failure]:
@@ -218,47 +218,52 @@ class Summarizer(Closing["Engine"]):
         encode = partial(self.encode, truncate=truncate)
         check = partial(check_encoding, manifest=self.bundle.manifest)
         encodings = encode_each(encode, watch.see(documents), errors, check=check)
-        return self._summarize_encodings(
-            encodings,
-            options,
-            errors,
-            watch,
-            on_read=watch.check,
-            batch_size=batch_size,
-            window=window,
-        )
+        run = self._run(options, watch, on_step=on_step, batch_size=batch_size)
+        return run.each(encodings, errors, on_read=watch.check, window=window)
 
-    def _summarize_encodings(
+    def stream(
         self,
-        encodings: Iterable[Encoding | Failure],
+        document: str,
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        on_step: OnStep | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Partial | Summary]:
+        """The summary of a text as it comes: what is certain of it so far, and at last all of it.
+
+        Each `Partial` begins with the one before, and the `Summary`, which is that of `summarize`,
+        with all of them. With one beam, every token is told as soon as it is there. With several,
+        it is what all of them agree on that may still come out best; with several samples, too.
+        Closing the iterator, or not asking it for more, stops the work. Arguments and errors are
+        those of `summarize`; options and document are checked at once.
+
+        >>> for part in summarizer.stream("A long text ..."):     # doctest: +SKIP
+        ...     print(part.text)
+        """
+        encoding = self.encode(document, truncate=truncate)
+        watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
+        run = self._run(options, watch, on_step=on_step)
+        return run.stream(encoding, lambda _, ids: self._tokenizer.decode_settled(ids))
+
+    def _run(
+        self,
         options: GenerationOptions | None,
-        errors: Errors,
         watch: Watch,
         *,
-        on_read: Callable[[], None] = lambda: None,
+        on_step: OnStep | None = None,
         batch_size: int | None = None,
-        window: int = WINDOW_DOCUMENTS,
-    ) -> Iterator[Summary | Failure]:
+    ) -> Run[Encoding, Summary]:
         engine, settings = self._open_engine(), self.resolve(options)
-
-        def run(batch: Sequence[Encoding]) -> list[Summary]:
-            watch.check()  # before the encoder runs
-            start = time.perf_counter()
-            found = generate(
-                engine, [each.token_ids for each in batch], settings, on_step=watch.check_step
-            )
-            seconds = (time.perf_counter() - start) / len(batch)
-            return [self._summary(*each, seconds) for each in zip(found, batch, strict=True)]
-
-        return run_stream(
-            encodings,
-            run,
-            self._planner(settings, batch_size),
-            length=lambda encoding: len(encoding.token_ids),
-            errors=errors,
-            on_done=watch.count,
-            on_read=on_read,
-            window=window,
+        return Run(
+            engine=engine,
+            watch=watch,
+            settings=lambda length: settings,
+            plan=plan_any_lengths(self.bundle.manifest, settings, batch_size),
+            ids=lambda encoding: encoding.token_ids,
+            result=self._summary,
+            on_step=on_step,
         )
 
     @overload
@@ -269,6 +274,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[list[Hypothesis]]: ...
@@ -281,6 +287,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[list[Hypothesis] | Failure]: ...
@@ -292,6 +299,7 @@ class Summarizer(Closing["Engine"]):
         *,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Sequence[list[Hypothesis] | Failure]:
@@ -303,35 +311,19 @@ class Summarizer(Closing["Engine"]):
         """
         check_errors(errors)
         check_several("sources", sources, expected="one list of token ids per document")
-        checked = [self._check_source(number, ids, errors) for number, ids in enumerate(sources)]
+        checked = check_sources(sources, self.bundle.manifest, errors)
         watch = Watch(len(checked), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         engine, settings = self._open_engine(), self.resolve(options)
-
-        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-            watch.check()  # before the encoder runs
-            return generate(engine, batch, settings, on_step=watch.check_step)
-
-        found = run_stream(
-            checked,
-            run,
-            self._planner(settings),
-            length=len,
-            errors=errors,
-            on_done=watch.count,
+        run: Run[Sequence[int], list[Hypothesis]] = Run(
+            engine=engine,
+            watch=watch,
+            settings=lambda length: settings,
+            plan=plan_any_lengths(self.bundle.manifest, settings),
+            ids=lambda source: source,
+            result=lambda found, source, seconds: list(found),
+            on_step=on_step,
         )
-        return collect_results(found, len(checked))
-
-    def _planner(self, settings: SearchSettings, batch_size: int | None = None) -> Plan:
-        """From the lengths of documents to batches that fit the memory."""
-        manifest = self.bundle.manifest
-        return lambda lengths: plan_batches(
-            lengths,
-            manifest.architecture,
-            rows=settings.rows_per_document,
-            max_length=settings.max_length,
-            max_documents=manifest.limits.max_batch,
-            batch_size=batch_size,
-        )
+        return run.all(checked, errors)
 
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
@@ -370,17 +362,6 @@ class Summarizer(Closing["Engine"]):
         Raises: EngineError.
         """
         run_all_sizes(self._open_engine(), self.bundle.manifest)
-
-    def _check_source(
-        self, number: int, source: Sequence[int], errors: Errors
-    ) -> Sequence[int] | Failure:
-        try:
-            check_source(number, source, self.bundle.manifest)
-        except InputError as err:
-            if errors == "raise":
-                raise
-            return record_failure(number, err)
-        return source
 
     def _summary(
         self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +11,9 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import InputError, OptionsError
-from pegasus_runtime.generation.batching import Plan, plan_batches
 from pegasus_runtime.generation.failure import Errors, Failure, check_errors, record_failure
-from pegasus_runtime.generation.loop import Hypothesis, generate
-from pegasus_runtime.generation.stream import (
-    WINDOW_DOCUMENTS,
-    check_count,
-    collect_results,
-    run_stream,
-)
+from pegasus_runtime.generation.loop import Hypothesis
+from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -30,6 +23,7 @@ from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.generation import Generation
 from pegasus_runtime.tasks.open_task import open_task
+from pegasus_runtime.tasks.run import Run, SettingsFor, plan_equal_lengths
 from pegasus_runtime.tasks.source import check_prompt
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -164,7 +158,7 @@ class TextGenerator(Closing["Engine"]):
                     raise item.error
                 items.append(item)
         watch = Watch(len(items), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        found = collect_results(self._run(items, options, errors, watch), len(items))
+        found = self._run(options, watch).all(items, errors)
         return found[0] if isinstance(prompts, str) else found
 
     def generate_each(
@@ -196,15 +190,8 @@ class TextGenerator(Closing["Engine"]):
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         read = partial(self._read, options, add_special_tokens)
         items = _read_each(read, watch.see(prompts), errors)
-        return self._run(
-            items,
-            options,
-            errors,
-            watch,
-            on_read=watch.check,
-            batch_size=batch_size,
-            window=window,
-        )
+        run = self._run(options, watch, batch_size)
+        return run.each(items, errors, on_read=watch.check, window=window)
 
     def generate_ids(
         self,
@@ -226,17 +213,17 @@ class TextGenerator(Closing["Engine"]):
             except InputError as err:
                 raise InputError(f"prompt {number}: {err}") from err
 
-        def run(batch: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-            return generate(engine, batch, self.resolve(options, prompt_tokens=len(batch[0])))
-
-        found: Iterator[list[Hypothesis] | Failure] = run_stream(
-            prompts,
-            run,
-            self._planner(options),
-            length=len,
-            errors="raise",
-            on_done=lambda count: None,
+        watch = Watch(len(prompts), on_progress=None, cancel=None, timeout_s=None)
+        settings = self._settings_for(options)
+        run: Run[Sequence[int], list[Hypothesis]] = Run(
+            engine=engine,
+            watch=watch,
+            settings=settings,
+            plan=plan_equal_lengths(self.bundle.manifest, settings),
+            ids=lambda prompt: prompt,
+            result=lambda found, prompt, seconds: list(found),
         )
+        found = run.each(prompts, "raise")
         return [each for each in found if not isinstance(each, Failure)]
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
@@ -281,57 +268,20 @@ class TextGenerator(Closing["Engine"]):
             raise InputError(str(err)) from err
 
     def _run(
-        self,
-        prompts: Iterable[_Prompt | Failure],
-        options: GenerationOptions | None,
-        errors: Errors,
-        watch: Watch,
-        *,
-        on_read: Callable[[], None] = lambda: None,
-        batch_size: int | None = None,
-        window: int = WINDOW_DOCUMENTS,
-    ) -> Iterator[Generation | Failure]:
-        engine = self._open_engine()
-
-        def run(batch: Sequence[_Prompt]) -> list[Generation]:
-            watch.check()  # before the prompts are read
-            start = time.perf_counter()
-            sources = [each.encoding.token_ids for each in batch]
-            settings = self.resolve(options, prompt_tokens=len(sources[0]))
-            found = generate(engine, sources, settings, on_step=watch.check_step)
-            seconds = (time.perf_counter() - start) / len(batch)
-            return [self._generation(*each, seconds) for each in zip(found, batch, strict=True)]
-
-        return run_stream(
-            prompts,
-            run,
-            self._planner(options, batch_size),
-            length=lambda prompt: len(prompt.encoding.token_ids),
-            errors=errors,
-            on_done=watch.count,
-            on_read=on_read,
-            window=window,
+        self, options: GenerationOptions | None, watch: Watch, batch_size: int | None = None
+    ) -> Run[_Prompt, Generation]:
+        settings = self._settings_for(options)
+        return Run(
+            engine=self._open_engine(),
+            watch=watch,
+            settings=settings,
+            plan=plan_equal_lengths(self.bundle.manifest, settings, batch_size),
+            ids=lambda prompt: prompt.encoding.token_ids,
+            result=self._generation,
         )
 
-    def _planner(self, options: GenerationOptions | None, batch_size: int | None = None) -> Plan:
-        """Batches of one length each: the network knows no padding before a prompt."""
-        manifest = self.bundle.manifest
-
-        def plan(lengths: Mapping[int, int]) -> list[list[int]]:
-            batches = []
-            for length in sorted(set(lengths.values()), reverse=True):
-                settings = self.resolve(options, prompt_tokens=length)
-                batches += plan_batches(
-                    {number: length for number, each in lengths.items() if each == length},
-                    manifest.architecture,
-                    rows=settings.rows_per_document,
-                    max_length=settings.max_length,
-                    max_documents=manifest.limits.max_batch,
-                    batch_size=batch_size,
-                )
-            return batches
-
-        return plan
+    def _settings_for(self, options: GenerationOptions | None) -> SettingsFor:
+        return lambda length: self.resolve(options, prompt_tokens=length)
 
     def _generation(
         self, hypotheses: Sequence[Hypothesis], prompt: _Prompt, seconds: float

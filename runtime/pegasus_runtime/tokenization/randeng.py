@@ -16,6 +16,7 @@ from typing import Final
 
 from pegasus_runtime.bundle.tokenizer_spec import TokenizerSpec, WordPieceSpec
 from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tokenization.settled import sub_settled
 from pegasus_runtime.tokenization.vocabulary import Offsets
 from pegasus_runtime.tokenization.word_cutter import WordCutter
 from pegasus_runtime.tokenization.wordpiece import (
@@ -52,16 +53,18 @@ _CLOSED = (
     "\u3014-\u301f\u3030\u303e\u303f\u2013\u2014\u2018\u2019\u201b-\u201f\u2026\u2027"
     "\ufe4f\ufe51\ufe54\u00b7+\\-/={(<\\["
 )
+_NOTHING = r"(?!)"
 _TIGHT: Final = tuple(
-    (re.compile(pattern), kept)
-    for pattern, kept in (
-        (" +", " "),
-        ("' (re|m|s|t|ve|d|ll) ", r"'\1 "),
-        (f"([{_CLOSED}]) ", r"\1"),
-        (r"(\d\.) (\d)", r"\1\2"),
+    (re.compile(pattern), kept, re.compile(begun))
+    for pattern, kept, begun in (
+        (" +", " ", _NOTHING),
+        ("' (re|m|s|t|ve|d|ll) ", r"'\1 ", r"'( (re?|m|s|t|ve?|d|ll?)?)?\Z"),
+        (f"([{_CLOSED}]) ", r"\1", _NOTHING),
+        (r"(\d\.) (\d)", r"\1\2", r"(?<=\d\.) \Z"),
     )
 )
-"""What decoded text is set right with, in this order."""
+"""What decoded text is set right with, in this order; and what at its end may become a match that
+takes more away than the space behind it."""
 
 
 class Randeng:
@@ -154,6 +157,19 @@ class Randeng:
         Chinese stands without spaces, and so does what follows it; a mark stands right after what
         it follows, and before a space unless it opens something or is Chinese.
         """
+        text = self._join(tokens)
+        for pattern, kept, _ in _TIGHT:
+            text = pattern.sub(kept, text)
+        return text.strip()
+
+    def decode_settled(self, tokens: Sequence[int | str]) -> str:
+        """What the text of these begins with, and that of any that begin with these."""
+        text = self._join(tokens)
+        for pattern, kept, begun in _TIGHT:
+            text = sub_settled(text, pattern, kept, begun)
+        return text.strip()
+
+    def _join(self, tokens: Sequence[int | str]) -> str:
         text = ""
         for each in tokens:
             token = each if isinstance(each, str) else self._tokens.get(each, self._unknown)
@@ -166,9 +182,7 @@ class Randeng:
                 text += f"{token} "
             else:
                 text += token if text and BERTS_OWN.is_chinese(text[-1]) else f" {token}"
-        for pattern, kept in _TIGHT:
-            text = pattern.sub(kept, text)
-        return text.strip()
+        return text
 
 
 def read_randeng_vocab(path: Path) -> dict[str, int]:

@@ -17,6 +17,7 @@ from pegasus_runtime.errors import BundleError
 from pegasus_runtime.tokenization.bounded_file import MAX_VOCABULARY_BYTES, read_bounded
 from pegasus_runtime.tokenization.model_proto import with_control_pieces
 from pegasus_runtime.tokenization.part_reader import SPACE, PartReader
+from pegasus_runtime.tokenization.settled import settle_bytes
 from pegasus_runtime.tokenization.vocabulary import Offsets
 
 __all__ = ["NEWLINE_PIECE", "SentencePieceVocabulary"]
@@ -112,6 +113,10 @@ class SentencePieceVocabulary:
                 run = []
             text += token.replace(SPACE, " ")
         return text
+
+    def decode_settled(self, tokens: Sequence[int | str]) -> str:
+        """What the text of these begins with, and that of any that begin with these."""
+        return settle_bytes(self.decode(tokens))
 
     def _text_of(self, pieces: list[int], *, starts: bool) -> str:
         text: str = self._processor.decode(pieces)

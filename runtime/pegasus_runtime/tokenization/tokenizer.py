@@ -30,11 +30,13 @@ from typing import Literal, TypeAlias
 from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.added_tokens import TokenFinder
+from pegasus_runtime.tokenization.clean_up_spaces import TIGHT
 from pegasus_runtime.tokenization.limits import cut_longer, over_limit
 from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
     NEWLINE_PIECE,
     SentencePieceVocabulary,
 )
+from pegasus_runtime.tokenization.settled import replace_settled, settle_end
 from pegasus_runtime.tokenization.unknown_share import unknown_share
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
 from pegasus_runtime.tokenization.wordpiece import WordPiece
@@ -42,20 +44,6 @@ from pegasus_runtime.tokenization.wordpiece import WordPiece
 __all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
 
 Newlines: TypeAlias = Literal["hf", "original"]
-
-# What transformers' clean_up_tokenization_spaces replaces, in its order.
-_TIGHT = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +232,21 @@ class Tokenizer:
         produce: transformers drops them as well. Raises: InputError for negative ids, which no
         model produces, and for what is no integer.
         """
+        text = self._vocabulary.decode(self._written(token_ids))
+        for loose, tight in self._replaced(clean_up_spaces):
+            text = text.replace(loose, tight)
+        return text
+
+    def decode_settled(self, token_ids: Iterable[int]) -> str:
+        """What `decode` of these ids begins with, and of any that begin with these.
+
+        No space at its end, no part of a character. Raises: as `decode`.
+        """
+        text = self._vocabulary.decode_settled(self._written(token_ids))
+        return settle_end(replace_settled(text, self._replaced()))
+
+    def _written(self, token_ids: Iterable[int]) -> list[int | str]:
+        """Those that stand for text, added ones as what they are decoded to."""
         tokens: list[int | str] = []
         special_ids = self._vocabulary.special_ids
         for token_id in _integers(token_ids):
@@ -253,11 +256,13 @@ class Tokenizer:
                 tokens += filter(None, [self._literals[token_id]])
             elif token_id < self._vocabulary.size and token_id not in special_ids:
                 tokens.append(token_id)
-        text = self._vocabulary.decode(tokens)
-        if self._spec.clean_up_spaces if clean_up_spaces is None else clean_up_spaces:
-            for loose, tight in _TIGHT:
-                text = text.replace(loose, tight)
-        return text.replace(NEWLINE_PIECE, "\n") if self.newlines == "original" else text
+        return tokens
+
+    def _replaced(self, clean_up_spaces: bool | None = None) -> Sequence[tuple[str, str]]:
+        """What decoded text has in place of what, in this order."""
+        cleans = self._spec.clean_up_spaces if clean_up_spaces is None else clean_up_spaces
+        newline = ((NEWLINE_PIECE, "\n"),) if self.newlines == "original" else ()
+        return (*TIGHT, *newline) if cleans else newline
 
     def _unknown_share(self, text: str, kept: Sequence[int]) -> float:
         """Of a text whose first tokens are kept."""

@@ -62,3 +62,7 @@ class Vocabulary(Protocol):
     def decode(self, tokens: Sequence[int | str]) -> str:
         """Text of ids that are below `size` and not special, and of literals between them."""
         ...
+
+    def decode_settled(self, tokens: Sequence[int | str]) -> str:
+        """What the text of these begins with, and that of any that begin with these."""
+        ...

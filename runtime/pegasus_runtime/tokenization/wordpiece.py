@@ -156,6 +156,10 @@ class WordPiece:
             text += _tight(token)
         return text
 
+    def decode_settled(self, tokens: Sequence[int | str]) -> str:
+        """The text: each token's is its own, whatever follows."""
+        return self.decode(tokens)
+
     def _encode(self, text: str, characters: "_Readings") -> tuple[list[int], Offsets]:
         ids: list[int] = []
         offsets: Offsets = []
