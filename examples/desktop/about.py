@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 import pegasus_runtime
 
 __all__ = ["PARTS", "about_text"]
@@ -24,6 +22,8 @@ def about_text() -> str:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow: when somebody asks
+
     try:
         return version(package)
     except PackageNotFoundError:

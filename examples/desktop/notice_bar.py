@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from desktop.notices import Notice
@@ -43,3 +44,13 @@ class NoticeBar(QFrame):
         self.label.setText(notice.text)
         self.setAccessibleName(f"{notice.kind}: {notice.text}")
         restyle(self, "notice", notice.kind)
+        self._hold_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
+        super().resizeEvent(event)
+        self._hold_height()
+
+    def _hold_height(self) -> None:
+        """A layout with too little room would take it from whatever wraps."""
+        width = self.label.width()
+        self.label.setMinimumHeight(self.label.heightForWidth(width))
