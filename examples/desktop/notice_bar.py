@@ -52,5 +52,5 @@ class NoticeBar(QFrame):
 
     def _hold_height(self) -> None:
         """A layout with too little room would take it from whatever wraps."""
-        width = self.label.width()
-        self.label.setMinimumHeight(self.label.heightForWidth(width))
+        height = self.label.heightForWidth(self.label.width())
+        self.label.setMinimumHeight(max(0, height))  # -1 without text

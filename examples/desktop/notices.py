@@ -63,7 +63,7 @@ def progress_text(progress: Progress) -> str:
     )
     if progress.total == 1:
         return doing
-    return f"{progress.position} of {progress.total}, {entry.name}. {doing}"
+    return f"{doing} ({progress.position} of {progress.total}, {entry.name})"
 
 
 def words_text(text: str) -> str:

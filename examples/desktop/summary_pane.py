@@ -30,6 +30,7 @@ class SummaryPane(QFrame):
         self.text = QTextEdit(readOnly=True, acceptRichText=False)
         self.text.setAccessibleName("Summary")
         self.text.setTabChangesFocus(True)
+        self.text.document().setDocumentMargin(0)
         self.text.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
             | Qt.TextInteractionFlag.TextSelectableByKeyboard

@@ -43,7 +43,7 @@ from desktop.worker import Load
 
 __all__ = ["Window"]
 
-_NARROW_PIXELS = 760
+_NARROW_PIXELS = 860
 
 
 class _Bridge(QObject):
