@@ -48,7 +48,9 @@ def details_of(entry: Entry) -> str:
     if entry.summary is None:
         return ""
     num_tokens = len(entry.summary.token_ids)
-    return f"{words_text(entry.summary.text)} · {num_tokens} tokens · {entry.summary.seconds:.1f} s"
+    seconds = entry.summary.seconds
+    took = f"{seconds:.2f}" if seconds < 1 else f"{seconds:.1f}"
+    return f"{words_text(entry.summary.text)} · {num_tokens} tokens · {took} s"
 
 
 def progress_text(progress: Progress) -> str:

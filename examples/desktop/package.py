@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from desktop.bundles import load
 from harness.machine import describe_machine, made_by, package_version
 from harness.table import Cell, Column, Table
@@ -52,9 +54,11 @@ class Size:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """ready_s: from the start of the process until the window is there and the model is loaded;
-    cpu_s: of all cores, until an article is summarised and the process has ended."""
+    memory: bytes that it has then; cpu_s: of all cores, until an article is summarised and the
+    process has ended."""
 
     ready_s: float
+    memory: int
     cpu_s: float
     summary: str
 
@@ -101,11 +105,22 @@ def try_program(program: Sequence[str | Path], settings: Path) -> Trial:
         assert process.stdout is not None
         first = process.stdout.readline()
         ready_s = time.perf_counter() - start
+        memory = _memory_of(process.pid)
         rest = process.stdout.read()
         status = process.wait(_TIMEOUT_S)
     if status or first != "ready\n":
         raise PackageError(f"{command[0]} ended with status {status}: {first}{rest}".strip())
-    return Trial(ready_s=ready_s, cpu_s=_cpu_of_children() - cpu_before, summary=rest.strip())
+    cpu_s = _cpu_of_children() - cpu_before
+    return Trial(ready_s=ready_s, memory=memory, cpu_s=cpu_s, summary=rest.strip())
+
+
+def _memory_of(pid: int) -> int:
+    """Resident bytes, those of its children included: a packed file starts one; 0 if it ended."""
+    try:
+        process = psutil.Process(pid)
+        return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+    except psutil.Error:
+        return 0
 
 
 def _cpu_of_children() -> float:
@@ -136,13 +151,15 @@ def make_table(sizes: Mapping[str, Size], trials: Mapping[str, Sequence[Trial]])
         Column(title="in all", unit="MB", digits=1),
         Column(title="start to ready", unit="s", digits=2),
         Column(title="CPU time, an article included", unit="s", digits=2),
+        Column(title="memory when ready", unit="MB"),
     )
     rows: list[tuple[Cell, ...]] = []
     for name, size in sizes.items():
         ready_s = statistics.median(trial.ready_s for trial in trials[name])
         cpu_s = statistics.median(trial.cpu_s for trial in trials[name])
+        memory = statistics.median(trial.memory for trial in trials[name]) / _MB
         megabytes = [(size.total - size.qt) / _MB, size.qt / _MB, size.total / _MB]
-        rows.append((name, *megabytes, ready_s, cpu_s))
+        rows.append((name, *megabytes, ready_s, cpu_s, memory))
     return Table(columns=columns, rows=tuple(rows))
 
 

@@ -252,6 +252,7 @@ class Window(QMainWindow):
         example = find_example()
         if example is not None:
             self.add_files([example])
+            self.controls.start.setFocus()
 
     def _clear(self) -> None:
         self.desk.shelf.clear()

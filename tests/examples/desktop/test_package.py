@@ -44,7 +44,7 @@ def test_a_program_that_is_not_ready_or_fails_is_told(
 
 
 def test_another_summary_than_the_bundles_is_a_failure() -> None:
-    trial = Trial(ready_s=1.0, cpu_s=1.0, summary="Snow falls.")
+    trial = Trial(ready_s=1.0, memory=0, cpu_s=1.0, summary="Snow falls.")
     check_trials([trial], "Snow falls.")
     with pytest.raises(PackageError, match=r"wrote 'Snow falls.', expected 'Rain falls.'"):
         check_trials([trial], "Rain falls.")
@@ -57,7 +57,10 @@ def test_qts_own_size_stands_apart(tmp_path: Path) -> None:
         file.write_bytes(bytes(size))
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert size_of_folder(tmp_path) == Size(total=330, qt=300)
-    trials = [Trial(ready_s=seconds, cpu_s=0.5, summary="") for seconds in (3.0, 1.0, 2.0)]
+    trials = [
+        Trial(ready_s=seconds, memory=90_000_000, cpu_s=0.5, summary="")
+        for seconds in (3.0, 1.0, 2.0)
+    ]
     size = Size(total=100_000_000, qt=40_000_000)
     table = make_table({"one folder": size}, {"one folder": trials})
-    assert table.rows == (("one folder", 60.0, 40.0, 100.0, 2.0, 0.5),)
+    assert table.rows == (("one folder", 60.0, 40.0, 100.0, 2.0, 0.5, 90.0),)

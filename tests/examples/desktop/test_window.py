@@ -119,7 +119,7 @@ def test_a_text_that_is_typed_is_summarised(window: Window, qtbot: QtBot) -> Non
     assert window.document.count.text() == "7 words"
     summarise(window, qtbot)
     assert window.summary.text.toPlainText() == "A red boat sails."
-    assert window.summary.details.text() == "4 words · 4 tokens · 0.2 s"
+    assert window.summary.details.text() == "4 words · 4 tokens · 0.25 s"
     assert not window.summary.notice.isVisible()
     assert window.controls.status.text() == "Done"
 
