@@ -22,9 +22,11 @@ import memory
 import outliers
 import precision_quality
 import scaling
+import streaming
 import throughput
 import weight_formats
 from export_cost import Cost, count_parameters, ort_table, plan_table
+from exporter.tiny_checkpoint import tiny_sentences
 from harness import bench
 from harness.engines import ENGINES, find_engines, worker_command
 from harness.measure_command import Measurement
@@ -44,6 +46,7 @@ from harness.step_bytes import Storage, step_bytes
 from harness.table import Table, ratio
 from harness.workers import read_weights
 from pegasus_export.checkpoint.formats.read import read_weight_file
+from pegasus_runtime import GenerationOptions, Summarizer
 from pegasus_runtime.native.gpu import current_capability
 
 OURS, PEER = "pegasus-edge-int8", "ctranslate2-int8"
@@ -329,6 +332,7 @@ def test_options_come_to_settings() -> None:
         ),
         (precision_quality.run, ["--documents", "0"], "--documents is 0, expected 1 to "),
         (precision_quality.run, ["--provider", "tensorrt"], "of target ort have no plans"),
+        (streaming.run, ["--documents", "0"], "--documents is 0, expected 1 to "),
         (block_sparse.run, ["--rounds", "0"], "--rounds is 0, expected 1 or more"),
         (block_sparse.run, ["--harness", "x"], "--harness and --library belong together"),
         (block_sparse.run, ["--library", "x"], "--harness and --library belong together"),
@@ -471,3 +475,22 @@ def test_the_shape_of_the_options_is_the_published_one_but_for_what_they_say() -
     parser = bench.make_parser("What?\n\nDetails.")
     bench.add_engine_arguments(parser, engines=OURS, rounds=1)
     assert shape_from_arguments(parser.parse_args([]), BIGBIRD) == BIGBIRD
+
+
+def test_a_stream_and_the_rules_for_it_come_to_tables(tiny_bundle: Callable[..., Path]) -> None:
+    text = tiny_sentences()[3]
+    with Summarizer.load(tiny_bundle(), threads=1) as summarizer:
+        told = [
+            streaming.follow_stream(
+                summarizer, text, GenerationOptions(num_beams=1), is_first=is_first
+            )
+            for is_first in (True, False)
+        ]
+        rules = streaming.make_rules_table([streaming.follow_rules(summarizer, text)])
+    assert streaming.make_row("1 beam", told)[:4] == ("1 beam", 2, 0, 0)
+    assert all(0 < each.at_half_steps <= 1 for each in told)
+    assert all(0 < each.first < 1 for each in told)
+    certain = list(streaming.RULES)[:3]
+    assert [rules.cell(name, "taken back") for name in certain] == [0, 0, 0]
+    shares = [rules.cell(name, "mean") for name in (*certain, "the best 1 running")]
+    assert shares == sorted(shares)  # type: ignore[type-var]

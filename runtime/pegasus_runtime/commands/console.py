@@ -19,6 +19,7 @@ __all__ = [
     "Document",
     "Refused",
     "exit_code",
+    "one_line",
     "print_lines",
     "print_record",
     "print_texts",
@@ -130,7 +131,12 @@ def print_lines(lines: Sequence[str]) -> None:
 
 def print_texts(texts: Sequence[str]) -> None:
     """Each in a line of its own, whatever lines it has. Raises: ResultError."""
-    print_lines([" ".join(text.splitlines()) for text in texts])
+    print_lines([one_line(text) for text in texts])
+
+
+def one_line(text: str) -> str:
+    """A text's lines as one."""
+    return " ".join(text.splitlines())
 
 
 def _read_stdin(command: str) -> bytes:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from pegasus_runtime.command_line.parser import ArgumentParser
@@ -26,6 +27,8 @@ from pegasus_runtime.commands.options import (
     add_reading_options,
 )
 from pegasus_runtime.commands.progress import ProgressLine
+from pegasus_runtime.commands.streaming import add_stream, check_stream, print_stream
+from pegasus_runtime.errors import PegasusError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.generation import Generation
@@ -57,7 +60,14 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(COMMAND, lambda: _run(_parser().parse_intermixed_args(argv)))
+    return run_command(COMMAND, lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    arguments = parser.parse_intermixed_args(argv)
+    check_stream(parser, arguments)
+    return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -82,7 +92,8 @@ def _run(arguments: argparse.Namespace) -> int:
         parse_special_tokens=arguments.parse_special_tokens,
     ) as generator:
         generator.resolve(options)  # before anyone types a prompt
-        _generate_all(generator, _Prompts(given, names, refused), options, arguments)
+        run = _stream_all if arguments.stream else _generate_all
+        run(generator, _Prompts(given, names, refused), options, arguments)
     return refused.code
 
 
@@ -127,6 +138,7 @@ def _generate_all(
             errors="return",
             batch_size=arguments.batch_size,
             on_progress=lambda done, _: progress.show(done + prompts.num_unread),
+            on_step=progress.step,
         ):
             progress.clear()
             name = prompts.ahead.popleft()
@@ -137,6 +149,25 @@ def _generate_all(
             _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
+
+
+def _stream_all(
+    generator: TextGenerator,
+    prompts: _Prompts,
+    options: GenerationOptions,
+    arguments: argparse.Namespace,
+) -> None:
+    """Prints what follows each prompt as it comes, one after another."""
+    for text in prompts:
+        name = prompts.ahead.popleft()
+        print_json = partial(_print, name, as_json=True) if arguments.json else None
+        try:
+            stream = generator.stream(text, options, add_special_tokens=arguments.eos)
+            result = print_stream(name, stream, print_json)
+        except PegasusError as err:
+            prompts.refused.add(f"{name}: {err}", err)
+        else:
+            warn_of_unknown(COMMAND, name, result.unknown_share)
 
 
 def _print(name: str, generation: Generation, *, as_json: bool) -> None:
@@ -194,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="end prompts in EOS, as Hugging Face's tokenizer does (the default)",
     )
+    add_stream(parser)
     add_reading_options(parser)
     add_engine_options(parser)
     add_batch_size(parser)

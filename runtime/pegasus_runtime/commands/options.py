@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.commands.generation_options import add_generation_options
+from pegasus_runtime.commands.streaming import add_stream
 from pegasus_runtime.sessions.open_engine import PROVIDERS
 from pegasus_runtime.sessions.ort.graph import MAX_THREADS
 
@@ -65,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         "shared out) and, with --token-scores, token_scores; with --num-return-sequences, "
         "alternatives",
     )
+    add_stream(parser)
     add_reading_options(parser)
     add_engine_options(parser)
     add(

@@ -1,4 +1,4 @@
-"""A line on a terminal that says how many documents are done, and how long the others will take."""
+"""A line on a terminal that says how far the work is, and how long the rest of it will take."""
 
 import sys
 import time
@@ -7,29 +7,45 @@ from datetime import timedelta
 
 __all__ = ["ProgressLine", "describe_progress"]
 
+_STEP_S = 0.25  # between steps that are shown: who reads a line wants it to stand
+
 
 class ProgressLine:
     """One line on standard error, written over and over; none where that is no terminal."""
 
     def __init__(self, total: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
-        """total: documents; a single one gets no line. clock: seconds, from now on."""
+        """total: documents; of a single one, steps alone are shown. clock: seconds, from now on."""
         self.total = total
         self.clock = clock
-        self.start = clock()
-        self.is_shown = total > 1 and sys.stderr is not None and sys.stderr.isatty()
+        self.start = self.last_step = clock()
+        self.is_shown = sys.stderr is not None and sys.stderr.isatty()
+        self.is_written = False
+        self.counts = ""
 
     def show(self, done: int) -> None:
         """Writes how many are done, at what rate, and the time that is left."""
-        self._write(describe_progress(done, self.total, self.clock() - self.start))
+        if self.total > 1:
+            self.counts = describe_progress(done, self.total, self.clock() - self.start)
+            self._write(self.counts)
+
+    def step(self, num_tokens: int, max_length: int) -> None:
+        """Writes how far those are that run, now and then."""
+        if self.is_shown and (now := self.clock()) - self.last_step >= _STEP_S:
+            self.last_step = now
+            step = f"token {num_tokens} of at most {max_length}"
+            self._write(f"{self.counts}; {step}" if self.counts else step)
 
     def clear(self) -> None:
         """Leaves the line to others."""
-        self._write("")
+        if self.is_written:
+            self._write("")
+        self.is_written = False
 
     def _write(self, text: str) -> None:
         if self.is_shown:
             sys.stderr.write(f"\r{text}\x1b[K")  # \x1b[K: what was there before goes
             sys.stderr.flush()
+            self.is_written = True
 
 
 def describe_progress(done: int, total: int, elapsed_s: float) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.script import run_script
@@ -21,7 +22,8 @@ from pegasus_runtime.commands.console import (
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
-from pegasus_runtime.errors import InputError
+from pegasus_runtime.commands.streaming import check_stream, print_stream
+from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.hub.demo_bundle import ARTICLE, find_demo
 from pegasus_runtime.search.options import GenerationOptions
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
+    check_stream(parser, arguments)
     if arguments.demo and (arguments.bundle is not None or arguments.files):
         parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
     if arguments.demo:
@@ -75,7 +78,9 @@ def _run(arguments: argparse.Namespace) -> int:
             prefix = _encode_prefix(summarizer, arguments.decoder_prefix)
             options = replace(options, decoder_input_ids=prefix)
         summarizer.resolve(options)  # before anyone types a document
-        _summarize_all(summarizer, files, options, arguments, refused)
+        documents = _Documents(summarizer, files, arguments.truncate, refused)
+        run = _stream_all if arguments.stream else _summarize_all
+        run(documents, options, arguments)
     return refused.code
 
 
@@ -126,37 +131,51 @@ class _Documents:
 
 
 def _summarize_all(
-    summarizer: Summarizer,
-    files: Sequence[str | Document],
-    options: GenerationOptions,
-    arguments: argparse.Namespace,
-    refused: Refused,
+    documents: _Documents, options: GenerationOptions, arguments: argparse.Namespace
 ) -> None:
     """Prints each summary as soon as it and those before it are there."""
-    progress = ProgressLine(len(files))
-    refused.before = progress.clear
-    documents = _Documents(summarizer, files, arguments.truncate, refused)
+    progress = ProgressLine(len(documents.files))
+    documents.refused.before = progress.clear
     try:
         progress.show(0)
-        for result in summarizer.summarize_each(
+        for result in documents.summarizer.summarize_each(
             documents,
             options,
             errors="return",
             batch_size=arguments.batch_size,
             on_progress=lambda done, _: progress.show(done + documents.num_refused),
+            on_step=progress.step,
         ):
             progress.clear()
             name, encoding = documents.ahead.popleft()
             if isinstance(result, Failure):
-                refused.add(f"{name}: {result.error}", result.error)
+                documents.refused.add(f"{name}: {result.error}", result.error)
                 continue
-            if encoding.truncated:
-                lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
-                note(COMMAND, f"{name}: cut from {lengths} tokens")
-            warn_of_unknown(COMMAND, name, result.unknown_share)
+            _tell_of(name, encoding)
             _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
+
+
+def _stream_all(
+    documents: _Documents, options: GenerationOptions, arguments: argparse.Namespace
+) -> None:
+    """Prints each summary as it comes, one after another."""
+    for encoding in documents:
+        name, _ = documents.ahead.popleft()
+        _tell_of(name, encoding)
+        print_json = partial(_print, name, as_json=True) if arguments.json else None
+        try:
+            print_stream(name, documents.summarizer.stream(encoding, options), print_json)
+        except PegasusError as err:
+            documents.refused.add(f"{name}: {err}", err)
+
+
+def _tell_of(name: str, encoding: Encoding) -> None:
+    if encoding.truncated:
+        lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
+        note(COMMAND, f"{name}: cut from {lengths} tokens")
+    warn_of_unknown(COMMAND, name, encoding.unknown_share)
 
 
 def _print(name: str, summary: Summary, *, as_json: bool) -> None:

@@ -17,13 +17,12 @@ Samples do not look at each other: the best that has finished counts, and each t
 before it, by the model's own log-probabilities, which only fall.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.search.beam import NEVER, first_finished
+from pegasus_runtime.search.beam import first_finished, is_real
 from pegasus_runtime.search.score import divide_scores, length_divisor, penalize_length
 from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState, SampleState
@@ -41,52 +40,47 @@ def agreed_tokens(
 
     known: how many, start token or prompt included, were so before; they are what rows begin with.
     """
-    rows = _beams(state, settings) if isinstance(state, BeamState) else _samples(state, settings)
-    if not len(rows.sequences):  # nothing can come out, which is an error in the end
+    counting = (
+        _beams(state, settings) if isinstance(state, BeamState) else _samples(state, settings)
+    )
+    rows, length = counting
+    if not len(rows):  # nothing can come out, which is an error in the end
         return ()
-    tokens = rows.sequences[:, known : rows.length]
-    differs = (tokens != tokens[:1]).any(axis=0)
-    agreed = int(differs.argmax()) if differs.any() else differs.size
-    return tuple(tokens[0, :agreed].tolist())
+    tokens = rows[:, known:length]
+    if len(rows) > 1:
+        differs = (tokens != tokens[0]).any(axis=0)
+        tokens = tokens[:, : differs.argmax() if differs.any() else None]
+    return tuple(tokens[0].tolist())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
-    """Those that count."""
-
-    sequences: Int64  # [W, T]
-    length: int
-    """Tokens of the shortest."""
-
-
-def _beams(state: BeamState, settings: SearchSettings) -> _Rows:
+def _beams(state: BeamState, settings: SearchSettings) -> tuple[Int64, int]:
+    """[W, T] the rows that count, and the tokens of the shortest."""
     best = first_finished(state, 0, settings)
     sequences = state.sequences[0]
     if _only_fall(settings):
-        counts = state.scores[0] > NEVER
+        counts = is_real(state)[0]
         if best is not None:
             highest = divide_scores(state.scores[0], _largest_divisor(state.length, settings))
             counts &= highest > state.finished_scores[0, best]
         sequences = sequences[counts]
     if best is None:
-        return _Rows(sequences=sequences, length=state.length)
-    finished, end = state.finished_sequences[0, best], int(state.finished_lengths[0, best])
-    return _Rows(
-        sequences=np.concatenate([sequences, finished[None]]),
-        length=min(end, state.length),
-    )
+        return sequences, state.length
+    ended = state.finished_sequences[0, best : best + 1]
+    length = min(state.length, int(state.finished_lengths[0, best]))
+    return np.concatenate([sequences, ended]), length
 
 
-def _samples(state: SampleState, settings: SearchSettings) -> _Rows:
-    counts = ~state.done
-    if state.done.any():
-        generated = state.lengths - settings.prompt_length
-        scores = penalize_length(state.log_probs, generated, settings.length_penalty)
-        best = int(np.where(state.done, scores, -np.inf).argmax())
-        highest = divide_scores(state.log_probs, _largest_divisor(state.length, settings))
-        counts &= highest >= scores[best]  # of equal ones the first row is first
-        counts[best] = True
-    return _Rows(sequences=state.sequences[counts], length=int(state.lengths[counts].min()))
+def _samples(state: SampleState, settings: SearchSettings) -> tuple[Int64, int]:
+    """The same of samples."""
+    if not state.done.any():
+        return state.sequences, state.length
+    generated = state.lengths - settings.prompt_length
+    scores = penalize_length(state.log_probs, generated, settings.length_penalty)
+    best = int(np.where(state.done, scores, -np.inf).argmax())
+    highest = divide_scores(state.log_probs, _largest_divisor(state.length, settings))
+    counts = ~state.done & (highest >= scores[best])  # of equal ones the first row is first
+    counts[best] = True
+    return state.sequences[counts], int(state.lengths[counts].min())
 
 
 def _only_fall(settings: SearchSettings) -> bool:

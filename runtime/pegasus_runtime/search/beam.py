@@ -18,11 +18,11 @@ from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.state import BeamState
 
 __all__ = [
-    "NEVER",
     "Continuations",
     "finalize",
     "first_finished",
     "initial_state",
+    "is_real",
     "rank_candidates",
     "row_history",
     "row_inputs",
@@ -31,7 +31,7 @@ __all__ = [
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-NEVER = np.float32(-1e9)
+_NEVER = np.float32(-1e9)
 """Added to, or in place of, the score of what must not be chosen."""
 
 
@@ -69,7 +69,7 @@ def initial_state(starts: npt.NDArray[np.int64], settings: SearchSettings) -> Be
     token_scores = np.zeros(
         (*shape, settings.max_length if settings.token_scores else 0), np.float32
     )
-    scores = np.full(shape, NEVER, np.float32)
+    scores = np.full(shape, _NEVER, np.float32)
     scores[:, 0] = 0.0
     return BeamState(
         length=settings.prompt_length,
@@ -79,7 +79,7 @@ def initial_state(starts: npt.NDArray[np.int64], settings: SearchSettings) -> Be
         parents=np.zeros(shape, np.int64),
         finished_sequences=sequences,
         finished_lengths=np.full(shape, settings.prompt_length, np.int64),
-        finished_scores=np.full(shape, NEVER, np.float32),
+        finished_scores=np.full(shape, _NEVER, np.float32),
         is_finished=np.zeros(shape, np.bool_),
         token_scores=token_scores,
         finished_token_scores=token_scores,
@@ -199,7 +199,7 @@ def _check_done(state: BeamState, extended: _Extended, settings: SearchSettings)
         state.scores[:, :1], reachable - settings.prompt_length, settings.length_penalty
     )
     worst_finished = np.where(
-        state.is_finished, state.finished_scores.min(axis=1, keepdims=True), NEVER
+        state.is_finished, state.finished_scores.min(axis=1, keepdims=True), _NEVER
     )
     improvable = (best_running > worst_finished).any(axis=1)
     satisfied = state.is_finished.all(axis=1) & (settings.early_stopping is True)
@@ -209,7 +209,7 @@ def _check_done(state: BeamState, extended: _Extended, settings: SearchSettings)
 def _rule_out(
     scores: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    return np.where(where, scores + NEVER, scores)
+    return np.where(where, scores + _NEVER, scores)
 
 
 def _gather(array: npt.NDArray[_Scalar], index: npt.NDArray[np.int64]) -> npt.NDArray[_Scalar]:
@@ -240,6 +240,11 @@ def finalize(state: BeamState, settings: SearchSettings) -> list[list[Hypothesis
     return returned
 
 
+def is_real(state: BeamState) -> npt.NDArray[np.bool_]:
+    """[B, K] whether a running row stands for one, unless its score has risen since."""
+    return state.scores > _NEVER
+
+
 def first_finished(state: BeamState, document: int, settings: SearchSettings) -> int | None:
     """The row of the best finished hypothesis of a document, if there is one."""
     for row in range(settings.num_beams):
@@ -267,4 +272,4 @@ def _stands_for_none(state: BeamState, document: int, row: int, settings: Search
     generated = int(state.finished_lengths[document, row]) - settings.prompt_length
     score = float(state.finished_scores[document, row])
     log_prob = score * float(length_divisor(generated, settings.length_penalty))
-    return bool(log_prob < float(NEVER) / 2)
+    return bool(log_prob < float(_NEVER) / 2)

@@ -223,7 +223,7 @@ class Summarizer(Closing["Engine"]):
 
     def stream(
         self,
-        document: str,
+        document: str | Encoding,
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
@@ -231,18 +231,23 @@ class Summarizer(Closing["Engine"]):
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Partial | Summary]:
-        """The summary of a text as it comes: what is certain of it so far, and at last all of it.
+        """The summary of a document as it comes: what is certain so far, and at last all of it.
 
         Each `Partial` begins with the one before, and the `Summary`, which is that of `summarize`,
         with all of them. With one beam, every token is told as soon as it is there. With several,
         it is what all of them agree on that may still come out best; with several samples, too.
-        Closing the iterator, or not asking it for more, stops the work. Arguments and errors are
-        those of `summarize`; options and document are checked at once.
+        Closing the iterator, or not asking it for more, stops the work. document: a text, or what
+        `encode` makes of it. Other arguments, and errors, are those of `summarize`; options and
+        document are checked at once.
 
         >>> for part in summarizer.stream("A long text ..."):     # doctest: +SKIP
         ...     print(part.text)
         """
-        encoding = self.encode(document, truncate=truncate)
+        if isinstance(document, Encoding):
+            check_encoding(document, self.bundle.manifest)
+            encoding = document
+        else:
+            encoding = self.encode(document, truncate=truncate)
         watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
         run = self._run(options, watch, on_step=on_step)
         return run.stream(encoding, lambda _, ids: self._tokenizer.decode_settled(ids))

@@ -23,7 +23,8 @@ from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several
 from pegasus_runtime.tasks.generation import Generation
 from pegasus_runtime.tasks.open_task import open_task
-from pegasus_runtime.tasks.run import Run, SettingsFor, plan_equal_lengths
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.run import OnStep, Run, SettingsFor, plan_equal_lengths
 from pegasus_runtime.tasks.source import check_prompt
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -95,6 +96,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation: ...
@@ -108,6 +110,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> list[Generation]: ...
@@ -121,6 +124,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Errors,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation | Failure | list[Generation | Failure]: ...
@@ -133,6 +137,7 @@ class TextGenerator(Closing["Engine"]):
         add_special_tokens: bool = True,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Generation | Failure | Sequence[Generation | Failure]:
@@ -158,7 +163,7 @@ class TextGenerator(Closing["Engine"]):
                     raise item.error
                 items.append(item)
         watch = Watch(len(items), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        found = self._run(options, watch).all(items, errors)
+        found = self._run(options, watch, on_step=on_step).all(items, errors)
         return found[0] if isinstance(prompts, str) else found
 
     def generate_each(
@@ -171,6 +176,7 @@ class TextGenerator(Closing["Engine"]):
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
         on_progress: OnProgress | None = None,
+        on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Generation | Failure]:
@@ -190,8 +196,26 @@ class TextGenerator(Closing["Engine"]):
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         read = partial(self._read, options, add_special_tokens)
         items = _read_each(read, watch.see(prompts), errors)
-        run = self._run(options, watch, batch_size)
+        run = self._run(options, watch, on_step=on_step, batch_size=batch_size)
         return run.each(items, errors, on_read=watch.check, window=window)
+
+    def stream(
+        self,
+        prompt: str,
+        options: GenerationOptions | None = None,
+        *,
+        add_special_tokens: bool = True,
+        on_step: OnStep | None = None,
+        cancel: Cancel | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Partial | Generation]:
+        """What follows a prompt as it comes: what is certain of it so far, and at last all of it.
+
+        As `Summarizer.stream`, with the arguments and errors of `generate`.
+        """
+        item = self._read(options, add_special_tokens, prompt)
+        watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
+        return self._run(options, watch, on_step=on_step).stream(item, self._settled)
 
     def generate_ids(
         self,
@@ -268,7 +292,12 @@ class TextGenerator(Closing["Engine"]):
             raise InputError(str(err)) from err
 
     def _run(
-        self, options: GenerationOptions | None, watch: Watch, batch_size: int | None = None
+        self,
+        options: GenerationOptions | None,
+        watch: Watch,
+        *,
+        on_step: OnStep | None = None,
+        batch_size: int | None = None,
     ) -> Run[_Prompt, Generation]:
         settings = self._settings_for(options)
         return Run(
@@ -278,10 +307,17 @@ class TextGenerator(Closing["Engine"]):
             plan=plan_equal_lengths(self.bundle.manifest, settings, batch_size),
             ids=lambda prompt: prompt.encoding.token_ids,
             result=self._generation,
+            on_step=on_step,
         )
 
     def _settings_for(self, options: GenerationOptions | None) -> SettingsFor:
         return lambda length: self.resolve(options, prompt_tokens=length)
+
+    def _settled(self, prompt: _Prompt, token_ids: tuple[int, ...]) -> str:
+        """What stands of the text behind a prompt."""
+        prompt_ids = prompt.encoding.token_ids
+        settled = self._tokenizer.decode_settled((*prompt_ids, *token_ids))
+        return settled[len(self._tokenizer.decode(prompt_ids)) :]
 
     def _generation(
         self, hypotheses: Sequence[Hypothesis], prompt: _Prompt, seconds: float

@@ -56,6 +56,24 @@ def test_a_prompt_gets_a_line_with_what_follows(
     assert run(bundle, PROMPTS[0], "--no-eos") == (0, f"{without}\n", "")
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_what_is_streamed_is_in_the_end_what_is_printed_otherwise(
+    run: Run, bundle: Path, beams: int
+) -> None:
+    words = [bundle, *PROMPTS, "--num-beams", beams, "--no-eos"]
+    assert run(*words, "--stream") == run(*words)
+    code, out, err = run(*words, " ", "--stream", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    last = [record for record in records if "partial" not in record]
+    whole = [json.loads(line) for line in run(*words, "--json")[1].splitlines()]
+    assert [record["text"] for record in last] == [record["text"] for record in whole]
+    assert beams > 1 or len(records) > 4
+    assert (code, err.count("\n")) == (2, 1)
+    code, _, err = run(*words, "--stream", "--batch-size", 2)
+    assert code == 2
+    assert "--batch-size has no effect with --stream" in err
+
+
 def test_results_come_as_json_with_all_that_is_known(
     run: Run, bundle: Path, generator: TextGenerator
 ) -> None:

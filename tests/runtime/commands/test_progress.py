@@ -67,3 +67,32 @@ def test_one_document_or_no_terminal_gets_no_line(
     line.show(1)
     line.clear()
     assert shown.getvalue() == ""
+
+
+def test_steps_are_shown_behind_the_counts_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = screen(monkeypatch)
+    line = ProgressLine(4, clock=iter([100.0, 100.0, 100.1, 100.3, 100.4, 100.6]).__next__)
+    line.show(0)
+    for length in (1, 2, 3, 4):
+        line.step(length, 64)
+    line.clear()
+    assert shown.getvalue().split("\r") == [
+        "",
+        "0 of 4 documents\x1b[K",
+        "0 of 4 documents; token 2 of at most 64\x1b[K",
+        "0 of 4 documents; token 4 of at most 64\x1b[K",
+        "\x1b[K",
+    ]
+
+
+def test_steps_are_all_that_one_document_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = screen(monkeypatch)
+    line = ProgressLine(1, clock=iter([100.0, 101.0]).__next__)
+    line.show(0)
+    line.step(7, 64)
+    line.clear()
+    line.clear()
+    assert shown.getvalue().split("\r") == ["", "token 7 of at most 64\x1b[K", "\x1b[K"]
+    quiet = screen(monkeypatch, is_terminal=False)
+    ProgressLine(1, clock=iter([100.0]).__next__).step(7, 64)
+    assert quiet.getvalue() == ""

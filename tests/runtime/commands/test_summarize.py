@@ -316,6 +316,44 @@ def test_a_summary_with_newlines_is_still_one_line(run: Runner, bundle: Path) ->
     assert run(bundle, "--newlines", "original", stdin=FIRST.encode()) == (code, expected, "")
 
 
+@pytest.mark.parametrize("options", ["--num-beams 1", "", "--num-return-sequences 2"])
+def test_what_is_streamed_is_in_the_end_what_is_printed_otherwise(
+    run: Runner, bundle: Path, tmp_path: Path, options: str
+) -> None:
+    paths = [write(tmp_path / f"{n}.txt", text) for n, text in enumerate((FIRST, SECOND))]
+    words = [bundle, *paths, "--newlines", "original", *options.split()]
+    expected = run(*words)
+    assert expected[0] == 0
+    assert run(*words, "--stream") == expected
+    code, out, _ = run(*words, "--stream", "--json")
+    _, whole, _ = run(*words, "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    last = [record for record in records if "partial" not in record]
+    for record, alone in zip(last, map(json.loads, whole.splitlines()), strict=True):
+        assert {**record, "seconds": 0} == {**alone, "seconds": 0}
+        partials = [each for each in records if each["file"] == record["file"]][:-1]
+        assert all(record["text"].startswith(each["partial"]) for each in partials)
+        assert len({each["partial"] for each in partials}) == len(partials)
+    assert code == 0
+
+
+def test_a_stream_goes_on_behind_a_document_of_no_use(
+    run: Runner, bundle: Path, article: Path, tmp_path: Path
+) -> None:
+    empty, long = write(tmp_path / "empty.txt", ""), write(tmp_path / "long.txt", FIRST * 20)
+    code, out, err = run(bundle, empty, long, article, "--stream")
+    assert (code, out) == (2, run(bundle, article)[1])
+    assert [line.split(": ")[2] for line in err.splitlines()] == [str(empty), str(long)]
+    code, out, err = run(bundle, long, "--truncate", "--stream")
+    assert (code, out, err) == run(bundle, long, "--truncate")
+
+
+def test_a_stream_has_no_batches(run: Runner, bundle: Path, article: Path) -> None:
+    code, out, err = run(bundle, article, "--stream", "--batch-size", 2)
+    assert (code, out) == (2, "")
+    assert "--batch-size has no effect with --stream, which runs texts one by one" in err
+
+
 def test_special_tokens_are_text_unless_asked_for(run: Runner, bundle: Path) -> None:
     text = f"<mask_1> {FIRST}".encode()
     _, plain, _ = run(bundle, "--json", stdin=text)
@@ -718,6 +756,21 @@ def test_a_signal_ends_it_between_whole_lines(
     files = [json.loads(line)["file"] for line in out.splitlines()]
     assert files == [str(path) for path in many[: len(files)]]
     assert len(files) < len(many)
+
+
+def test_a_signal_ends_the_line_that_is_streamed(bundle: Path, many: list[Path]) -> None:
+    process = start(
+        bundle,
+        *many,
+        *("--stream", "--num-beams", 1, "--min-length", 90),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(5)  # before the end of the first line
+    process.send_signal(signal.SIGINT)
+    rest, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, f"{PREFIX}error: interrupted\n")
+    assert rest.endswith("\n")
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(bundle: Path, many: list[Path]) -> None:
