@@ -132,7 +132,7 @@ desktop: $(DESKTOP_BUNDLE)  ## the desktop application of examples/desktop
 desktop-test: $(DESKTOP_READY)  ## its types, and the tests of its window, on no screen (15 s)
 	MYPYPATH= $(DESKTOP_BIN)/mypy --follow-imports silent -p desktop
 	QT_QPA_PLATFORM=offscreen $(DESKTOP_BIN)/python -m pytest tests/examples/desktop/test_window.py \
-		-o qt_log_level_fail=WARNING -o qt_log_ignore=propagateSizeHints
+		--noconftest -o qt_log_level_fail=WARNING -o qt_log_ignore=propagateSizeHints
 
 desktop-app: $(DESKTOP_BUNDLE)  ## package it as a folder and as a file in build/desktop, and try both (3 min)
 	$(DESKTOP) -m desktop.package --json build/desktop/desktop.json

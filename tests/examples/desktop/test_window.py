@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from desktop.about import PARTS, about_text
 from desktop.actions import THEMES
 from desktop.preferences import Preferences
 from desktop.theme import DARK, LIGHT, Colours
@@ -197,6 +199,28 @@ def test_escape_cancels_at_once(
     assert window.summary.notice.label.text() == "Cancelled: this is no whole summary."
     assert window.summary.text.toPlainText() == "A slow"
     assert not window.summary.save_button.isEnabled()
+
+
+def test_keys_start_and_cancel_from_within_the_text(
+    window: Window, qtbot: QtBot, fake: FakeSummarizer
+) -> None:
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=WAIT_MS)
+    editor = window.document.editor
+    qtbot.keyClicks(editor, "A slow boat sails.")
+    qtbot.keyClick(editor, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.desk.is_running
+    assert fake.is_held.wait(10)
+    qtbot.keyClick(editor, Qt.Key.Key_Escape)
+    assert not window.desk.is_running
+    assert editor.toPlainText() == "A slow boat sails."
+
+
+def test_what_is_inside_is_told_with_its_version_and_licence(window: Window) -> None:
+    lines = about_text().splitlines()
+    assert lines[0].startswith("pegasus-edge ")
+    assert re.fullmatch(r"Qt for Python [\d.]+, LGPL-3\.0", lines[2])
+    assert len(lines) == 2 + len(PARTS)
 
 
 def test_closing_while_it_runs_ends_the_worker(
