@@ -169,7 +169,7 @@ def write_report(path: Path, table: Table, trials: Mapping[str, Sequence[Trial]]
     packages = ", ".join(f"{name} {package_version(name)}" for name in used)
     content = {
         "question": QUESTION,
-        "made": made_by("make desktop-app"),
+        "made": made_by(" ".join(["python -m desktop.package", *sys.argv[1:]])),
         "machine": describe_machine() | {"packages": packages},
         "tables": {"desktop": table.to_json()},
         "ready_s": {name: [round(t.ready_s, 3) for t in each] for name, each in trials.items()},
