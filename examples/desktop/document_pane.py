@@ -59,6 +59,7 @@ class DocumentPane(QFrame):
         self.editor.setAccessibleName("Document to summarise")
         self.editor.setTabChangesFocus(True)
         self.editor.document().setDocumentMargin(0)
+        self.editor.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # it wraps
         self.editor.files_given.connect(self.files_given)
         self.editor.textChanged.connect(self._on_text_changed)
         self.empty = EmptyState(self.editor, has_example=has_example)

@@ -31,6 +31,7 @@ class SummaryPane(QFrame):
         self.text.setAccessibleName("Summary")
         self.text.setTabChangesFocus(True)
         self.text.document().setDocumentMargin(0)
+        self.text.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # it wraps
         self.text.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
             | Qt.TextInteractionFlag.TextSelectableByKeyboard

@@ -111,6 +111,7 @@ QFrame[notice="warning"] { background: $warning; border-radius: 6px; }
 QFrame[notice="error"] QPushButton { color: $on_error; }
 QFrame[notice="error"] QPushButton:hover { background: transparent; border-color: $on_error; }
 QFrame[notice="warning"] QLabel { color: $on_warning; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QFrame[notice="error"] { background: $error; border-radius: 6px; }
 QFrame[notice="error"] QLabel { color: $on_error; }
 QSplitter::handle { background: transparent; }

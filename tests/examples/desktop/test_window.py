@@ -395,7 +395,7 @@ def test_nothing_is_cut_off_in_a_narrow_window(
     window: Window, qtbot: QtBot, width: int, write: Callable[..., list[Path]]
 ) -> None:
     window.resize(width, 700)
-    window.add_files(write(one="A long unknown text.", **{"x" * 90: "Snow falls."}))
+    window.add_files(write(one="A long unknown text.\n" * 99, **{"x" * 90: "Snow falls."}))
     summarise(window, qtbot)
     window.documents.setCurrentRow(0)
     for _ in range(5):
@@ -406,6 +406,8 @@ def test_nothing_is_cut_off_in_a_narrow_window(
         right = widget.mapTo(centre, widget.rect().topRight()).x()
         assert right <= width
         assert widget.width() >= widget.sizeHint().width()
+    for text in (window.document.editor, window.summary.text):
+        assert not text.horizontalScrollBar().isVisible()
     label = window.summary.notice.label
     assert label.height() >= label.heightForWidth(label.width())
 
