@@ -65,6 +65,8 @@ class DocumentPane(QFrame):
         self.empty = EmptyState(self.editor, has_example=has_example)
         self.empty.open_asked.connect(self.open_asked)
         self._is_showing = False
+        self._text = ""
+        """What the editor holds: asking it copies all of it."""
 
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
@@ -77,14 +79,15 @@ class DocumentPane(QFrame):
 
     def show_entry(self, entry: Entry, *, is_locked: bool) -> None:
         """is_locked: while it is being summarised, its text stays as it is."""
-        self._is_showing = True
-        if self.editor.toPlainText() != entry.text:
+        if entry.text != self._text:
+            self._text = entry.text
+            self._is_showing = True  # what the editor makes of odd spaces is nobody's edit
             self.editor.setPlainText(entry.text)
-        self._is_showing = False
+            self._is_showing = False
+            self._show_count()
         self.title.setText("Document" if entry.is_pasted else entry.name)
         self.title.setToolTip("" if entry.is_pasted else entry.name)
         self.editor.setReadOnly(is_locked)
-        self._show_count()
 
     def show_dropping(self, is_dropping: bool) -> None:
         """A frame that says: let go here."""
@@ -95,10 +98,11 @@ class DocumentPane(QFrame):
 
     def _on_text_changed(self) -> None:
         if not self._is_showing:
-            self.edited.emit(self.editor.toPlainText())
+            self._text = self.editor.toPlainText()
             self._show_count()
+            self.edited.emit(self._text)
 
     def _show_count(self) -> None:
-        text = self.editor.toPlainText()
+        text = self._text
         self.count.setText(words_text(text) if text.strip() else "")
         self.empty.setVisible(not text)

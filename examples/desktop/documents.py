@@ -8,8 +8,8 @@ from pathlib import Path
 
 __all__ = ["MAX_BYTES", "Document", "DocumentError", "find_files", "read_document"]
 
-MAX_BYTES = 8 << 20
-"""Of a file: some four thousand pages, where the longest model reads forty."""
+MAX_BYTES = 2 << 20
+"""Of a file: some thousand pages, where the longest model reads forty."""
 
 _MARKED = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 """How files that say so themselves begin: Windows' Notepad writes these."""

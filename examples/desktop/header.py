@@ -28,8 +28,8 @@ class Header(QWidget):
         self.model = QToolButton()
         self.model.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model.setAccessibleName("Model")
-        self._menu = QMenu(self.model)
-        self.model.setMenu(self._menu)
+        self.menu = QMenu(self.model)
+        self.model.setMenu(self.menu)
         label.setBuddy(self.model)
         self.about = QLabel()
         self.about.setProperty("role", "muted")
@@ -53,31 +53,27 @@ class Header(QWidget):
         self.theme.setText(text)
         self.theme.setAccessibleName(f"Switch to {text.lower()} colours")
 
-    def show_model(
-        self,
-        facts: BundleFacts | None,
-        recent: Sequence[Path],
-        built_in: Path | None,
-        *,
-        is_loading: bool,
-    ) -> None:
-        """recent: bundles that were chosen before; built_in: the one that came along."""
+    def show_model(self, facts: BundleFacts | None, *, is_loading: bool) -> None:
+        """Which one is loaded."""
         name = "No model" if facts is None else f"{facts.name} · {facts.precision}"
         self.model.setText(f"{'Loading …' if is_loading else name}  ▾")
         self.model.setEnabled(self._actions.choose_model.isEnabled() and not is_loading)
         self.about.setText("" if facts is None or is_loading else _about(facts))
         self.model.setToolTip("" if facts is None else str(facts.folder))
-        self._menu.clear()
+
+    def show_choice(self, recent: Sequence[Path], built_in: Path | None) -> None:
+        """recent: models that were chosen before; built_in: the one that came along."""
+        self.menu.clear()
         if built_in is not None:
             self._add("Built-in", built_in)
         for folder in recent:
             if folder != built_in:
                 self._add(folder.name, folder)
-        self._menu.addSeparator()
-        self._menu.addAction(self._actions.choose_model)
+        self.menu.addSeparator()
+        self.menu.addAction(self._actions.choose_model)
 
     def _add(self, text: str, folder: Path) -> None:
-        action = self._menu.addAction(text)
+        action = self.menu.addAction(text)
         action.setToolTip(str(folder))
         action.triggered.connect(lambda: self.bundle_asked.emit(folder))
 

@@ -142,9 +142,7 @@ class Window(QMainWindow):
         self.documents.show_shelf(desk.shelf)
         self.document.show_entry(entry, is_locked=entry.is_in_work)
         self.summary.show_entry(entry, desk.facts)
-        self.header.show_model(
-            desk.facts, self.preferences.recent, find_built_in(), is_loading=desk.is_loading
-        )
+        self.header.show_model(desk.facts, is_loading=desk.is_loading)
         if desk.is_running:
             self.controls.show_progress(desk.shelf.progress)
         else:
@@ -210,6 +208,7 @@ class Window(QMainWindow):
 
     def _connect_parts(self) -> None:
         self.header.bundle_asked.connect(self.open_bundle)
+        self.header.menu.aboutToShow.connect(self._show_choice)  # which looks at disks
         self.notice.dismissed.connect(self._dismiss)
         self.document.open_asked.connect(self._ask_files)
         self.document.empty.example_asked.connect(self._add_example)
@@ -222,6 +221,9 @@ class Window(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._on_focus)
+
+    def _show_choice(self) -> None:
+        self.header.show_choice(self.preferences.recent, find_built_in())
 
     def _on_system_theme(self) -> None:
         if self.preferences.theme == "system":

@@ -23,7 +23,7 @@ def test_a_text_is_read_in_the_encodings_that_editors_write(tmp_path: Path, enco
         (b"\xff\xfea", r"^a\.txt is not text in UTF-8"),
         (b"PK\0\1", r"^a\.txt is no text file$"),
         (b" \n", r"^a\.txt is empty$"),
-        (b"a" * (MAX_BYTES + 1), r"^a\.txt is over 8 MB: too long for a text$"),
+        (b"a" * (MAX_BYTES + 1), r"^a\.txt is over 2 MB: too long for a text$"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -312,6 +312,20 @@ def test_a_summary_is_copied_and_saved(
     assert window.controls.status.text() == "Saved saved.txt"
 
 
+def test_a_text_that_is_only_looked_at_stays_as_it_is(
+    window: Window, qtbot: QtBot, write: Callable[..., list[Path]]
+) -> None:
+    odd = "A\u00a0red boat.\u2028It sails."  # which Qt's editor gives back as other spaces
+    window.add_files(write(one=odd, two="Snow falls."))
+    summarise(window, qtbot)
+    for row in (0, 1, 0):
+        window.documents.setCurrentRow(row)
+    first = window.desk.shelf.entries[0]
+    assert (first.text, first.state) == (odd, "done")
+    window.document.editor.insertPlainText("x")
+    assert (first.state, window.summary.text.toPlainText()) == ("new", "")
+
+
 def test_documents_are_put_away(window: Window, write: Callable[..., list[Path]]) -> None:
     window.add_files(write(one="A red boat.", two="Snow falls."))
     window.commands.remove.trigger()
@@ -430,5 +444,12 @@ def test_what_was_chosen_is_remembered_and_what_is_gone_is_not_offered(
         qtbot.waitUntil(lambda: not window.desk.is_loading, timeout=WAIT_MS)
     assert preferences.bundle == str(folders[1])
     assert preferences.recent == folders[::-1]
+    window.header.menu.aboutToShow.emit()
+    offered = [action.text() for action in window.header.menu.actions() if action.text()]
+    assert offered[-3:] == ["second", "first", "Choose &model…"]
+    window.header.menu.actions()[-3].trigger()
+    qtbot.waitUntil(lambda: not window.desk.is_loading, timeout=WAIT_MS)
+    assert window.desk.facts is not None
+    assert window.desk.facts.folder == folders[0]
     (folders[0] / "manifest.json").unlink()
     assert preferences.recent == folders[1:]
