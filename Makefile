@@ -10,6 +10,10 @@ TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
 BUILD_VENV := .venv-build
 BUILD_READY := $(BUILD_VENV)/.installed
+DESKTOP_BIN := .venv-desktop/bin
+DESKTOP_READY := .venv-desktop/.installed
+DESKTOP_BUNDLE := build/desktop/bundle/manifest.json
+DESKTOP = PYTHONPATH=examples:benchmarks $(DESKTOP_BIN)/python
 DIST := dist
 DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
@@ -27,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -122,6 +126,20 @@ figures:  ## write the figures of docs/figures into the pages that show them
 wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
 
+desktop: $(DESKTOP_BUNDLE)  ## the desktop application of examples/desktop
+	$(DESKTOP) -m desktop
+
+desktop-test: $(DESKTOP_READY)  ## its types, and the tests of its window, on no screen (15 s)
+	MYPYPATH= $(DESKTOP_BIN)/mypy --follow-imports silent -p desktop
+	QT_QPA_PLATFORM=offscreen $(DESKTOP_BIN)/python -m pytest tests/examples/desktop/test_window.py \
+		--noconftest -o qt_log_level_fail=WARNING -o qt_log_ignore=propagateSizeHints
+
+desktop-app: $(DESKTOP_BUNDLE)  ## package it as a folder and as a file in build/desktop, and try both (3 min)
+	$(DESKTOP) -m desktop.package --json build/desktop/desktop.json
+
+desktop-screenshots: $(DESKTOP_BUNDLE)  ## docs/desktop-light.png and its like, of what it looks like now
+	QT_QPA_PLATFORM=offscreen $(DESKTOP) -m desktop.screenshots docs
+
 clean:  ## remove everything that make made
 	rm -rf $(VENV) $(VENV)-* build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -151,6 +169,17 @@ $(BUILD_READY): constraints.txt
 	$(PYTHON) -m venv --clear $(BUILD_VENV)
 	$(BUILD_VENV)/bin/python $(INSTALL) build hatchling --constraint constraints.txt
 	@touch $@
+
+# Of its own, as what it packages is what is in it: no torch, nothing of the exporter.
+$(DESKTOP_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-desktop
+	$(DESKTOP_BIN)/python $(INSTALL) --editable ".[cpu,desktop]" mypy psutil \
+		--constraint constraints.txt
+	@touch $@
+
+$(DESKTOP_BUNDLE): | $(READY) $(DESKTOP_READY)
+	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --precision int8 \
+		--output $(@D) --force
 
 $(OPTIMUM_READY): benchmarks/constraints-optimum.txt
 	$(PYTHON) benchmarks/peers.py optimum

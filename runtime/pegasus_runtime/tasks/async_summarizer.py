@@ -13,6 +13,8 @@ from pegasus_runtime.generation.failure import Errors, Failure
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import OnProgress
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.run import OnStep
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
@@ -140,6 +142,28 @@ class AsyncSummarizer:
         )
         return self._each(begin, cancel)
 
+    def stream(
+        self,
+        document: str | Encoding,
+        options: GenerationOptions | None = None,
+        *,
+        truncate: bool = False,
+        on_step: OnStep | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[Partial | Summary, None]:
+        """See `Summarizer.stream`; on_step is called in the event loop."""
+        cancel = threading.Event()
+        begin = partial(
+            self.summarizer.stream,
+            document,
+            options,
+            truncate=truncate,
+            on_step=_in_loop(on_step),
+            cancel=cancel,
+            timeout_s=timeout_s,
+        )
+        return self._each(begin, cancel)
+
     async def close(self) -> None:
         """Lets what runs end, then go of the engine and its memory."""
         import asyncio
@@ -204,15 +228,15 @@ async def _settle(waiting: asyncio.Future[_Result]) -> None:
         waiting.exception()
 
 
-def _in_loop(on_progress: OnProgress | None) -> OnProgress | None:
+def _in_loop(tell: Callable[[int, int], None] | None) -> Callable[[int, int], None] | None:
     """What another thread may call, to have it called in this one's event loop."""
     import asyncio
 
-    if on_progress is None:
+    if tell is None:
         return None
     loop = asyncio.get_running_loop()
 
-    def tell(done: int, known: int) -> None:
-        loop.call_soon_threadsafe(on_progress, done, known)
+    def tell_there(done: int, known: int) -> None:
+        loop.call_soon_threadsafe(tell, done, known)
 
-    return tell
+    return tell_there

@@ -119,6 +119,10 @@ def test_summaries_are_those_of_the_summarizer_while_the_loop_goes_on(
         found = [got async for got in each.summarize_each(iter(TEXTS), GREEDY, window=2)]
         texts = [got.text for got in found if not isinstance(got, Failure)]
         assert texts == [each.text for each in expected]
+        parts = [part async for part in each.stream(TEXTS[0], GREEDY, on_step=note)]
+        assert [part.text for part in parts] == [
+            part.text for part in summarizer.stream(TEXTS[0], GREEDY)
+        ]
         (failure,) = await each.summarize([""], errors="return")
         assert isinstance(failure, Failure)
         with pytest.raises(InputError, match="text is empty"):
@@ -127,7 +131,9 @@ def test_summaries_are_those_of_the_summarizer_while_the_loop_goes_on(
             await each.summarize(TEXTS, timeout_s=0)
 
     run(summarizer, all_ways)
-    assert seen == [(6, 6, threading.main_thread())]
+    assert seen[0] == (6, 6, threading.main_thread())
+    assert seen[1:] == [(held, 12, threading.main_thread()) for held in range(1, len(seen))]
+    assert len(seen) > 3
 
 
 def test_a_cancelled_task_is_over_when_the_engine_is_free(
@@ -162,6 +168,18 @@ def test_a_cancelled_iteration_ends_what_runs_and_leaves_the_rest_unread(
 
     run(summarizer, cancel)
     assert list(documents) == TEXTS[1:]
+
+
+def test_a_cancelled_stream_ends_what_runs(summarizer: Summarizer, stuck: StuckEngine) -> None:
+    async def cancel(each: AsyncSummarizer) -> None:
+        async def read() -> None:
+            async for _ in each.stream(TEXTS[0], GREEDY):
+                raise AssertionError("nothing is ever certain")
+
+        await cancelled_within(read(), stuck.began)
+        assert stuck.running == 0
+
+    run(summarizer, cancel)
 
 
 def test_a_time_limit_counts_the_wait_for_a_turn(
