@@ -25,7 +25,7 @@ pytest_plugins = (
     "e2e.parity.options",
     "e2e.pipelines.options",
     "sharp.options",
-    "runtime.search.agreement_cases",
+    "runtime.search.agreement_option",
 )
 
 ExportedBundle = Callable[..., Path]

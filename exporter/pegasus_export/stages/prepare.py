@@ -104,7 +104,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
             check_text_graph(checkpoint)
         kind = with_generation(kind, target, fixed, single_file=request.single_file)
     plugin_spec = None if plugin is None else plugin.spec
-    tokenizer = write_tokenizer(checkpoint, folder, task, target)
+    tokenizer = write_tokenizer(checkpoint, folder, task, target, for_hosts=request.generate)
     if tokenizer is None and documents:
         _check_comparison(request, checkpoint)
         documents = ()

@@ -4,7 +4,6 @@ import random
 from typing import Any
 
 import numpy as np
-import pytest
 
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.search.options import GenerationOptions
@@ -13,11 +12,6 @@ from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
 from runtime.search.oracle import settings_for
 
 __all__ = ["draw_case"]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("agreement", "random searches whose certain tokens are held to it")
-    group.addoption("--agreement-cases", type=int, default=150, metavar="N", help="how many")
 
 
 def draw_case(draw: random.Random) -> tuple[MarkovEngine, SearchSettings]:
