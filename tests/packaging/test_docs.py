@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from made_once import MadeOnce
 from pegasus_engines.command import build
 from pegasus_engines.targets import check_available
 from pegasus_export.command import options as export_options
@@ -275,6 +276,8 @@ def test_python_in_a_document_imports_and_loads_what_is_there(path: Path) -> Non
 def test_python_in_a_document_runs_as_it_stands(
     block: str,
     tiny_bundle: Callable[..., Path],
+    tiny_checkpoint: Callable[..., Path],
+    made_once: MadeOnce,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -284,6 +287,11 @@ def test_python_in_a_document_runs_as_it_stands(
     for name, architecture in BUNDLES.items():
         if f'"{name}"' in block:
             (tmp_path / name).symlink_to(tiny_bundle(architecture))
+    if '"app/' in block:
+        made = made_once.export(
+            model=str(tiny_checkpoint()), target="onnx", generate=True, text=True
+        )
+        (tmp_path / "app").symlink_to(made.bundle.folder)
     (tmp_path / "articles").mkdir()
     (tmp_path / "articles" / "1.txt").write_text("The old miller sold a red boat in March.")
     monkeypatch.chdir(tmp_path)
