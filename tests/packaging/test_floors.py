@@ -40,6 +40,7 @@ FLOORS: Mapping[str, Floors] = {
         ("graphs",),
         ("passes", "measure"),
         ("verify",),
+        ("clients",),
         ("stages",),
         ("command",),
         ("scripts",),

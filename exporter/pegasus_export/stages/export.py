@@ -6,7 +6,10 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+
+import onnx_ir as ir
 
 from pegasus_engines.plans.build import choose_options
 from pegasus_engines.plans.bundle import Check, fill_with_plans
@@ -66,12 +69,8 @@ def export_bundle(
             options = choose_options(target, request.plans.build) if has_plans else None
         with write_bundle(request.output, force=request.force) as staging:
             if request.layout == TRANSFORMERS_JS:
-                filled = fill_for_transformers_js(
-                    staging,
-                    request,
-                    lambda inner, part: _fill(inner, part, target, progress),
-                    progress,
-                )
+                fill = partial(_fill, target=target, progress=progress, traced={})
+                filled = fill_for_transformers_js(staging, request, fill, progress)
                 bundle = filled.bundle
             elif options is None:
                 for_clients = target == "onnx"
@@ -106,7 +105,9 @@ def _fill(
     progress: Progress,
     *,
     for_clients: bool = False,
+    traced: dict[str, ir.Model] | None = None,
 ) -> ExportResult:
+    """for_clients: whether others run the bundle as it is. traced: see `Builder`."""
     with progress("read checkpoint"):
         prepared = prepare(request, target, staging.path)
     if prepared.recipe.is_half:
@@ -117,7 +118,7 @@ def _fill(
         KernelCompilation(prepared.plugin, staging.path) as kernels,
     ):
         source_hash = background.submit(hash_source, prepared.checkpoint)
-        builder = Builder(prepared, staging, source_hash, progress)
+        builder = Builder(prepared, staging, source_hash, progress, traced)
         baseline = None
         if prepared.documents:
             with progress("summarise in fp32"):
@@ -140,7 +141,8 @@ def _fill(
         manifest, changes = restore_layers(
             builder, manifest, baseline, max_rouge_drop=request.max_rouge_drop
         )
-    unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
+    if traced is None:  # whose weights are this network's
+        unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
     if baseline is not None and changes is None:
         with progress("compare with fp32"):
             changes = compare_bundle(staging.preview(manifest), baseline, with_rouge=False)
