@@ -1,7 +1,6 @@
 """examples/transformers-js: its pipeline loads an exported folder as it is, and writes our texts.
 
-In Node, where its packages are installed: `npm install` in examples/transformers-js. With
---client-reports 20, on so many reports.
+In Node, where its packages are: `npm install --ignore-scripts` in examples/transformers-js.
 """
 
 import json

@@ -1,20 +1,24 @@
 """contract.md and test_vectors.json, held against the bundle that they are in."""
 
+import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 import transformers
 
+from exporter.clients.test_meanings import GENERATE
 from pegasus_export.clients.contract import expand_layers, write_contract
 from pegasus_export.clients.vectors import make_vectors
-from pegasus_runtime.bundle import open_bundle
+from pegasus_runtime.bundle import FileRecord, GraphSpec, TensorSpec, open_bundle
 
 SEQ2SEQ, CAUSAL = "PegasusForConditionalGeneration", "PegasusForCausalLM"
 BIGBIRD = "BigBirdPegasusForConditionalGeneration"
@@ -71,14 +75,70 @@ def test_the_contract_tells_tokens_caches_and_a_loop(tiny_bundle: TinyBundle) ->
 def test_a_tokenizer_that_is_not_known_is_said_to_be_the_checkpoints_own(
     tiny_bundle: TinyBundle,
 ) -> None:
-    import dataclasses
-
     bundle = open_bundle(tiny_bundle(SEQ2SEQ, "onnx"))
     manifest = dataclasses.replace(bundle.manifest, tokenizer=None)
     assert make_vectors(dataclasses.replace(bundle, manifest=manifest)) is None
     text = write_contract(manifest, None)
     assert "The tokenizer is the checkpoint's own" in text
     assert "Test vectors" not in text
+
+
+def test_a_graph_that_generates_by_itself_has_its_section_and_vectors(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    whole = open_bundle(shutil.copytree(tiny_bundle(SEQ2SEQ, "onnx"), tmp_path / "bundle"))
+    spec = write_generation_stand_in(whole.folder / "generate.onnx", [7, 8, 1])
+    files = {**whole.manifest.files, spec.file: FileRecord(bytes=1, sha256="0" * 64)}
+    graphs = {"generate": spec}
+    manifest = dataclasses.replace(whole.manifest, graphs=graphs, files=files)
+    vectors = make_vectors(dataclasses.replace(whole, manifest=manifest))
+    assert vectors is not None
+    assert [each.tokens for each in vectors.vectors] == [{"generate": [7, 8, 1]}] * 3
+    sections = _sections(write_contract(manifest, vectors))
+    rows = [match.groups() for match in map(ROW.match, sections["generate.onnx"]) if match]
+    assert ("in", "num_beams", "int64", "") in {row[:4] for row in rows}
+    assert len(rows) == len(spec.inputs) + len(spec.outputs)
+    assert "A greedy loop" not in sections
+
+
+def write_generation_stand_in(path: Path, tokens: Sequence[int]) -> GraphSpec:
+    """What target onnx calls generate, and always the same summary."""
+    floats = ("length_penalty", "repetition_penalty", "scores")
+    answers = {"sequences": [[tokens]], "lengths": [[len(tokens)]], "scores": [[0.5]]}
+
+    def spec(name: str, shape: tuple[int | str, ...]) -> TensorSpec:
+        return TensorSpec(name=name, dtype="float32" if name in floats else "int64", shape=shape)
+
+    inputs = [spec(name, ("batch", "source")) for name in GENERATE[:2]]
+    inputs += [spec(name, ()) for name in GENERATE[2:-3]]
+    outputs = [
+        spec(name, ("batch", "returned", "target")[: np.ndim(answers[name])])
+        for name in GENERATE[-3:]
+    ]
+    nodes = [
+        onnx.helper.make_node(
+            "Constant",
+            [],
+            [each.name],
+            value=onnx.numpy_helper.from_array(np.array(answers[each.name], each.dtype)),
+        )
+        for each in outputs
+    ]
+    described = [
+        [
+            onnx.helper.make_tensor_value_info(
+                each.name,
+                onnx.helper.np_dtype_to_tensor_dtype(np.dtype(each.dtype)),
+                list(each.shape),
+            )
+            for each in tensors
+        ]
+        for tensors in (inputs, outputs)
+    ]
+    graph = onnx.helper.make_graph(nodes, "generate", *described)
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    return GraphSpec(file=path.name, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
 class Client:
