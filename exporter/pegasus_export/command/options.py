@@ -26,7 +26,7 @@ _EPILOG = """\
 targets:
   ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
   onnx    standard operators under Optimum's file names: for
-          ORTModelForSeq2SeqLM, and for runtimes of your own, with a contract.md;
+          ORTModelForSeq2SeqLM, and for runtimes of your own (contract.md);
           with --layout transformers-js for pipelines in Node and browsers
   trt     TensorRT 10 and 11: servers and Jetson (summarization)
   trt-rtx TensorRT for RTX: desktops (summarization)
@@ -65,7 +65,8 @@ examples:
   pegasus-summarize xsum article.txt
   pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
-  pegasus-export --model ./my-checkpoint --output my-js --target onnx --layout transformers-js
+  pegasus-export --model google/pegasus-xsum --output in-js --target onnx \\
+      --layout transformers-js
   pegasus-export --push me/xsum-int8 --output xsum-int8
   pegasus-export --list-cache
 
@@ -102,12 +103,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="what its numbers are, see below (default: fp32)",
     )
     add(
-        "--layout",
-        metavar=_one_of(LAYOUTS),
-        help="of target onnx: files as Optimum looks for them (the default), or as transformers.js "
-        "does: in onnx/, int8 beside fp32 (summarization)",
-    )
-    add(
         "--task",
         choices=get_args(Task),
         metavar="TASK",
@@ -134,6 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="of BigBirdPegasus' sparse attention: those that transformers takes in inference "
         "(hf-eval, the default), or the fixed plan that the model was trained with (seeded)",
     )
+    _add_layout(parser)
     _add_precision_options(parser)
     add_plan_options(parser)
     add("--force", action="store_true", help="replace the bundle at --output")
@@ -141,6 +137,15 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print the result as JSON, and no progress")
     add("--quiet", action="store_true", help="print errors only")
     return parser
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout",
+        metavar=_one_of(LAYOUTS),
+        help="of target onnx: files as Optimum looks for them (the default), or as transformers.js "
+        "does: in onnx/, int8 beside fp32 (summarization)",
+    )
 
 
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:

@@ -39,6 +39,7 @@ from pegasus_export.verify.tokens import TokenChanges
 from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
+    Bundle,
     BundleWriter,
     JsonValue,
     Manifest,
@@ -108,11 +109,7 @@ def _fill(
     traced: dict[str, ir.Model] | None = None,
 ) -> ExportResult:
     """for_clients: whether others run the bundle as it is. traced: see `Builder`."""
-    with progress("read checkpoint"):
-        prepared = prepare(request, target, staging.path)
-    if prepared.recipe.is_half:
-        with progress("measure residual"):
-            prepared = choose_residual_shift(prepared, staging.path)
+    prepared = _prepare(staging, request, target, progress)
     with (
         ThreadPoolExecutor(1) as background,
         KernelCompilation(prepared.plugin, staging.path) as kernels,
@@ -151,13 +148,8 @@ def _fill(
         check_weights(staging.preview(manifest), reference.weights)
     figures = _verification(measured, changes, builder.layer_errors)
     manifest = dataclasses.replace(manifest, verification=figures)
-    if for_clients:
-        with progress("write contract"):
-            write_client_files(staging, manifest)
-    with progress("publish"):
-        bundle = staging.commit(manifest)
     return ExportResult(
-        bundle=bundle,
+        bundle=_publish(staging, manifest, progress, for_clients=for_clients),
         measured=measured,
         changes=changes,
         seconds=0.0,
@@ -165,6 +157,27 @@ def _fill(
         layer_errors=builder.layer_errors,
         layer_formats=builder.layer_formats,
     )
+
+
+def _prepare(
+    staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
+) -> Prepared:
+    with progress("read checkpoint"):
+        prepared = prepare(request, target, staging.path)
+    if prepared.recipe.is_half:
+        with progress("measure residual"):
+            prepared = choose_residual_shift(prepared, staging.path)
+    return prepared
+
+
+def _publish(
+    staging: BundleWriter, manifest: Manifest, progress: Progress, *, for_clients: bool
+) -> Bundle:
+    if for_clients:
+        with progress("write contract"):
+            write_client_files(staging, manifest)
+    with progress("publish"):
+        return staging.commit(manifest)
 
 
 @contextlib.contextmanager
