@@ -2,7 +2,7 @@
 //
 //     pegasus-export --model examples/checkpoints/pegasus-mini --output mini-js \
 //         --target onnx --layout transformers-js
-//     cd examples/transformers-js && npm install
+//     cd examples/transformers-js && npm install --ignore-scripts
 //     node summarize.mjs ../../mini-js ../articles/earthquake_623.txt
 //
 // --dtype fp32 (the default), q8 or int8 chooses the files. One line of output for each file:

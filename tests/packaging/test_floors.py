@@ -40,6 +40,7 @@ FLOORS: Mapping[str, Floors] = {
         ("graphs",),
         ("passes", "measure", "generation"),
         ("verify",),
+        ("clients",),
         ("stages",),
         ("command",),
         ("scripts",),

@@ -166,6 +166,4 @@ def tensor_meaning(graph: str, task: Task, tensor: str) -> str:
     for each in _TENSORS:
         if re.fullmatch(each.graph, name) and re.fullmatch(each.tensor, tensor):
             return each.words
-    raise ValueError(
-        f"tensor {tensor} of graph {graph} has no meaning, expected one in meanings.py"
-    )
+    raise ValueError(f"{tensor} of graph {graph} has no meaning, expected one in meanings.py")

@@ -60,12 +60,13 @@ def arrange_for_transformers_js(parts: Sequence[Bundle], staging: BundleWriter) 
             shutil.copyfile(first.path(name), staging.path / name)
     manifest = first.manifest
     _write_settings(staging.path, manifest, [graph.file for graph in graphs.values()])
-    others = {part.manifest.precision: dict(part.manifest.recipe) for part in parts[1:]}
+    recipe: dict[str, JsonValue] = dict(first.manifest.recipe)
+    recipe |= {part.manifest.precision: dict(part.manifest.recipe) for part in parts[1:]}
     return replace(
         manifest,
         graphs=graphs,
         tables={},
-        recipe=manifest.recipe | others,
+        recipe=recipe,
         verification=figures,
     )
 
@@ -101,7 +102,7 @@ def _write_settings(folder: Path, manifest: Manifest, files: Sequence[str]) -> N
             "transformers.js_config": settings,
         },
     )
-    ends: int | list[int] = list(tokens.eos_token_ids)
+    ends = list(tokens.eos_token_ids)
     generation = {
         "num_beams": 1,
         "decoder_start_token_id": tokens.decoder_start_token_id,

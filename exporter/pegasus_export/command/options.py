@@ -26,7 +26,7 @@ _EPILOG = """\
 targets:
   ort     for ONNX Runtime, through pegasus-summarize or pegasus_runtime
   onnx    standard operators under Optimum's file names: for
-          ORTModelForSeq2SeqLM, and for runtimes of your own, with a contract.md;
+          ORTModelForSeq2SeqLM, and for runtimes of your own (contract.md);
           with --layout transformers-js for pipelines in Node and browsers
   trt     TensorRT 10 and 11: servers and Jetson (summarization)
   trt-rtx TensorRT for RTX: desktops (summarization)
@@ -66,7 +66,8 @@ examples:
   pegasus-export --model google/pegasus-xsum --adapter ./my-lora --output tuned
   pegasus-export --model ./my-checkpoint --output my-onnx --target onnx
   pegasus-export --model ./my-checkpoint --output app --target onnx --generate
-  pegasus-export --model ./my-checkpoint --output my-js --target onnx --layout transformers-js
+  pegasus-export --model google/pegasus-xsum --output in-js --target onnx \\
+      --layout transformers-js
   pegasus-export --push me/xsum-int8 --output xsum-int8
   pegasus-export --list-cache
 

@@ -56,8 +56,8 @@ def write_report(result: "ExportResult", folder: Path) -> None:
         picture = draw_layers(
             result.layer_errors,
             result.layer_formats,
-            limit=LAYER_LIMITS[manifest.precision],
-            title=f"{manifest.source.name}, target {manifest.target}, {manifest.precision}",
+            limit=LAYER_LIMITS[_lowest(manifest)],
+            title=f"{manifest.source.name}, target {manifest.target}, {_lowest(manifest)}",
         )
         (folder / "layers.svg").write_text(picture, encoding="utf-8")
     except OSError as err:
@@ -142,6 +142,11 @@ def _describe_layers(errors: "Mapping[str, float]") -> str:
     return f"layers that err most, of {len(errors)} in integers: {listed}"
 
 
+def _lowest(manifest: "Manifest") -> str:
+    """The precision that was compared: a bundle in fp32 may have files in int8 beside it."""
+    return "int8" if "int8" in manifest.recipe else manifest.precision
+
+
 def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str]:
     share = changes.tokens_changed / max(1, changes.tokens)
     lines = [
@@ -156,14 +161,15 @@ def _describe_changes(changes: "TokenChanges", manifest: "Manifest") -> list[str
         )
     if share > _UNFIT_SHARE:
         lines.append(
-            f"warning: not fit to use as it is, {manifest.precision} changes {share:.0%} of the "
+            f"warning: not fit to use as it is, {_lowest(manifest)} changes {share:.0%} of the "
             "tokens: give documents of your own with --calibration and a limit with "
             "--max-rouge-drop, or take another precision"
         )
     if changes.rouge_drop is not None:
         lines.append(f"ROUGE-L: {changes.rouge_drop:.2f} points below fp32")
+    recipe = manifest.recipe.get("int8")
     for key in ("raised_int8", "kept_fp32", "kept_fp16"):
-        layers = manifest.recipe.get(key, [])
+        layers = (recipe if isinstance(recipe, Mapping) else manifest.recipe).get(key, [])
         if isinstance(layers, list) and layers:
             lines.append(f"layers in {key.partition('_')[2]}: {', '.join(map(str, layers))}")
     return lines

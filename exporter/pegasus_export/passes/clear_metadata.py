@@ -14,9 +14,10 @@ __all__ = ["clear_metadata"]
 def clear_metadata(model: ir.Model) -> bool:
     """Changes the model in place, with its functions and subgraphs; says whether any was there."""
     found = _clear([model.graph, *model.graph.inputs, *model.graph.initializers.values()])
-    for nodes in (model.graph, *model.functions.values()):
-        found |= _clear(nodes.inputs)
-        for node in ir.traversal.RecursiveGraphIterator(nodes):
+    bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    for body in bodies:
+        found |= _clear(body.inputs)
+        for node in ir.traversal.RecursiveGraphIterator(body):
             found |= _clear([node, *node.outputs])
     return found
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from pegasus_engines.precision.convert import (
     ContribConversion,
@@ -60,7 +61,9 @@ class Builder:
         staging: BundleWriter,
         source_hash: Future[str],
         progress: Progress,
+        traced: dict[str, ir.Model] | None = None,
     ) -> None:
+        """traced: graphs of the same network that were traced before, if any; filled otherwise."""
         self.prepared = prepared
         self.staging = staging
         self.source_hash = source_hash
@@ -73,7 +76,7 @@ class Builder:
         """Of what was built last; see `measure_layers`."""
         self.layer_formats: Mapping[str, Format] = {}
         """Of what was built last, by layer."""
-        self._traced: TracedGraphs | None = None
+        self._traced = {} if traced is None else traced
         self._stored: Mapping[str, npt.NDArray[np.generic]] = {}
         """What was built last, mapped: the file itself is deleted when there is another."""
 
@@ -177,9 +180,9 @@ class Builder:
         return {"equalised_channels": found.channels, "largest_factor_bits": found.largest_bits}
 
     def _trace(self) -> TracedGraphs:
-        if self._traced is None:
+        if not self._traced:
             definitions = self.prepared.kind.graphs(self.prepared.pegasus)
-            self._traced = trace_graphs(definitions, self.progress)
+            self._traced.update(trace_graphs(definitions, self.progress))
         return self._traced
 
 

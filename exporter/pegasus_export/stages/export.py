@@ -6,7 +6,10 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+
+import onnx_ir as ir
 
 from pegasus_engines.plans.build import choose_options
 from pegasus_engines.plans.bundle import Check, fill_with_plans
@@ -37,6 +40,7 @@ from pegasus_export.verify.tokens import TokenChanges
 from pegasus_export.verify.weights import check_weights
 from pegasus_runtime.bundle import (
     PLAN_TARGETS,
+    Bundle,
     BundleWriter,
     JsonValue,
     Manifest,
@@ -67,12 +71,8 @@ def export_bundle(
             options = choose_options(target, request.plans.build) if has_plans else None
         with write_bundle(request.output, force=request.force) as staging:
             if request.layout == TRANSFORMERS_JS:
-                filled = fill_for_transformers_js(
-                    staging,
-                    request,
-                    lambda inner, part: _fill(inner, part, target, progress),
-                    progress,
-                )
+                fill = partial(_fill, target=target, progress=progress, traced={})
+                filled = fill_for_transformers_js(staging, request, fill, progress)
                 bundle = filled.bundle
             elif options is None:
                 for_clients = target == "onnx" or request.generate
@@ -107,18 +107,16 @@ def _fill(
     progress: Progress,
     *,
     for_clients: bool = False,
+    traced: dict[str, ir.Model] | None = None,
 ) -> ExportResult:
-    with progress("read checkpoint"):
-        prepared = prepare(request, target, staging.path)
-    if prepared.recipe.is_half:
-        with progress("measure residual"):
-            prepared = choose_residual_shift(prepared, staging.path)
+    """for_clients: whether others run the bundle as it is. traced: see `Builder`."""
+    prepared = _prepare(staging, request, target, progress)
     with (
         ThreadPoolExecutor(1) as background,
         KernelCompilation(prepared.plugin, staging.path) as kernels,
     ):
         source_hash = background.submit(hash_source, prepared.checkpoint)
-        builder = Builder(prepared, staging, source_hash, progress)
+        builder = Builder(prepared, staging, source_hash, progress, traced)
         baseline = None
         if prepared.documents:
             with progress("summarise in fp32"):
@@ -141,7 +139,8 @@ def _fill(
         manifest, changes = restore_layers(
             builder, manifest, baseline, max_rouge_drop=request.max_rouge_drop
         )
-    unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
+    if traced is None:  # whose weights are this network's
+        unload_pegasus(prepared.pegasus)  # before the engine maps the bundle
     builder.let_go()
     if baseline is not None and changes is None:
         with progress("compare with fp32"):
@@ -157,13 +156,8 @@ def _fill(
             text_graph, more = write_text_graph(prepared.checkpoint, staging.preview(manifest))
         graphs = {**manifest.graphs, TEXT_GRAPH: text_graph}
         manifest, notes = dataclasses.replace(manifest, graphs=graphs), (*notes, *more)
-    if for_clients:
-        with progress("write contract"):
-            write_client_files(staging, manifest)
-    with progress("publish"):
-        bundle = staging.commit(manifest)
     return ExportResult(
-        bundle=bundle,
+        bundle=_publish(staging, manifest, progress, for_clients=for_clients),
         measured=measured,
         changes=changes,
         seconds=0.0,
@@ -171,6 +165,27 @@ def _fill(
         layer_errors=builder.layer_errors,
         layer_formats=builder.layer_formats,
     )
+
+
+def _prepare(
+    staging: BundleWriter, request: ExportRequest, target: Target, progress: Progress
+) -> Prepared:
+    with progress("read checkpoint"):
+        prepared = prepare(request, target, staging.path)
+    if prepared.recipe.is_half:
+        with progress("measure residual"):
+            prepared = choose_residual_shift(prepared, staging.path)
+    return prepared
+
+
+def _publish(
+    staging: BundleWriter, manifest: Manifest, progress: Progress, *, for_clients: bool
+) -> Bundle:
+    if for_clients:
+        with progress("write contract"):
+            write_client_files(staging, manifest)
+    with progress("publish"):
+        return staging.commit(manifest)
 
 
 @contextlib.contextmanager

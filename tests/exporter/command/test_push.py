@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from exporter.fake_hub import FakeHub
+from pegasus_export.clients.card import model_card
 from pegasus_export.command.main import main
-from pegasus_export.command.push import model_card
-from pegasus_runtime.bundle import Source, open_bundle
+from pegasus_runtime.bundle import Source, open_bundle, parse_manifest
 from runtime.hub.hub_process import Place, read_files
 
 PUSH = """
@@ -40,18 +40,22 @@ print(json.dumps(huggingface_hub.snapshot_download("me/other")))
 def test_a_bundle_is_uploaded_in_one_commit_and_loads_by_its_name(
     tiny_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder = tiny_bundle()
-    with FakeHub({"me/own": {"README.md": b"mine"}, "me/other": {"a.txt": b"a"}}) as hub:
+    folder, for_others = tiny_bundle(), tiny_bundle(target="onnx")
+    mine = {"README.md": b"mine"}
+    given = {"me/own": mine, "me/mine": mine, "me/other": {"a.txt": b"a"}}
+    with FakeHub({name: dict(files) for name, files in given.items()}) as hub:
         place = Place(hub.url, tmp_path)
         push = ["--output", str(folder), "--push"]
         calls = [
             ("may-write", [*push, "me/tiny"]),
             ("may-not", [*push, "me/tiny"]),
             ("may-write", [*push, "me/own"]),
+            ("may-write", ["--output", str(for_others), "--push", "me/js"]),
+            ("may-write", ["--output", str(for_others), "--push", "me/mine"]),
             ("may-write", [*push, "tiny"]),
             ("may-write", ["--list-cache", "--json"]),
         ]
-        pushed, refused, kept, no_name, listed = place.ask(PUSH, calls=calls)
+        pushed, refused, kept, others, others_kept, no_name, listed = place.ask(PUSH, calls=calls)
         article = tmp_path / "article.txt"
         article.write_text("the quick brown fox")
         place.ask(FETCH)  # of the same commit, as it happens
@@ -76,6 +80,13 @@ def test_a_bundle_is_uploaded_in_one_commit_and_loads_by_its_name(
     assert "me/tiny cannot be written (status 401): run `hf auth login` with a" in refused[1]
     assert kept[0] == 0
     assert hub.repositories["me/own"] == files | {"README.md": b"mine"}
+    assert (others[0], others_kept[0]) == (0, 0)
+    for name, card in (("me/js", b"\n# js\n"), ("me/mine", b"mine")):
+        uploaded = dict(hub.repositories[name])
+        assert card in uploaded.pop("README.md")
+        manifest = parse_manifest(uploaded.pop("manifest.json").decode())
+        assert manifest.files.keys() == uploaded.keys()
+        assert uploaded.items() <= read_files(for_others).items()
     assert no_name[0] == 2
     assert "--push is 'tiny', expected a repository of the hub, such as me/xsum" in no_name[1]
     assert listed[0] == 0
@@ -108,8 +119,34 @@ def test_a_card_says_what_the_hub_asks_and_how_to_use_the_bundle(
     assert "base_model: google/pegasus-xsum\n" in model_card(published, "me/tiny")
     odd = replace(manifest, verification={"encoder": {"error": "small", "tolerance": None}})
     assert "| encoder |" not in model_card(odd, "me/tiny")
-    for_others = model_card(replace(manifest, target="onnx"), "me/tiny")
-    assert "## Use" not in for_others
+    assert "## Use" not in model_card(replace(manifest, target="trt"), "me/tiny")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "loader"),
+    [
+        ("PegasusForConditionalGeneration", "ORTModelForSeq2SeqLM"),
+        ("PegasusForCausalLM", "ORTModelForCausalLM"),
+        ("PegasusModel", None),
+    ],
+)
+def test_a_bundle_for_others_has_a_card_that_says_who_loads_it(
+    architecture: str, loader: str | None, tiny_bundle: Callable[..., Path]
+) -> None:
+    folder = tiny_bundle(architecture, "onnx")
+    card = (folder / "README.md").read_text()
+    manifest = open_bundle(folder).manifest
+    assert card.startswith("---\nlibrary_name: pegasus-edge\n")
+    assert f"\n# {folder.name}\n" in card
+    assert "`contract.md` has every tensor" in card
+    loads = f'{loader}.from_pretrained("{folder.name}")'
+    assert (loads in card) == (loader is not None)
+    assert "pegasus-summarize" not in card
+    in_browsers = {
+        name: replace(graph, file=f"onnx/{graph.file}") for name, graph in manifest.graphs.items()
+    }
+    js = model_card(replace(manifest, graphs=in_browsers), "me/tiny")
+    assert 'await pipeline("summarization", "me/tiny")' in js
 
 
 def test_an_upload_needs_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

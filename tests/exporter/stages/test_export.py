@@ -92,6 +92,9 @@ def test_the_manifest_holds_what_was_measured_and_every_file(
         "generation_config.json",
         "tokenizer_config.json",
         "special_tokens_map.json",
+        "README.md",
+        "contract.md",
+        "test_vectors.json",
     }
     assert companions & on_disk == (companions if target == "onnx" else set())
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

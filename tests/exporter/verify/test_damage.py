@@ -184,6 +184,37 @@ def test_swapped_keys_and_values_of_the_cache_are_found(
         _verify(folder, reference(SEQ2SEQ))
 
 
+def test_branches_that_have_changed_places_are_found(
+    copied: Copy, reference: MakeReference
+) -> None:
+    path = copied(SEQ2SEQ, "onnx") / "decoder_model_merged.onnx"
+    model = onnx.load(path, load_external_data=False)
+    (choice,) = model.graph.node
+    one, other = choice.attribute
+    one.name, other.name = other.name, one.name
+    path.unlink()
+    onnx.save(model, path)
+    with pytest.raises((VerificationError, EngineError), match="decoder_model_merged"):
+        _verify(path.parent, reference(SEQ2SEQ))
+
+
+def test_caches_of_the_merged_decoder_that_are_swapped_are_found(
+    copied: Copy, reference: MakeReference
+) -> None:
+    path = copied(SEQ2SEQ, "onnx") / "decoder_model_merged.onnx"
+    model = onnx.load(path, load_external_data=False)
+    names = {f"past_key_values.{layer}.encoder.key": 1 - layer for layer in (0, 1)}
+    for branch in model.graph.node[0].attribute:
+        for node in branch.g.node:
+            for place, name in enumerate(node.input):
+                if name in names:
+                    node.input[place] = f"past_key_values.{names[name]}.encoder.key"
+    path.unlink()
+    onnx.save(model, path)
+    with pytest.raises(VerificationError, match="graph decoder_model_merged: differs"):
+        _verify(path.parent, reference(SEQ2SEQ))
+
+
 def _rewrite(path: Path, model: ir.Model) -> None:
     path.unlink()
     ir.save(model, path)
