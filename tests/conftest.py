@@ -21,7 +21,12 @@ from slow_tests import mark_slow, sort_longest_first
 if TYPE_CHECKING:
     from made_once import MadeOnce
 
-pytest_plugins = ("e2e.parity.options", "e2e.pipelines.options", "sharp.options")
+pytest_plugins = (
+    "e2e.parity.options",
+    "e2e.pipelines.options",
+    "examples.client_options",
+    "sharp.options",
+)
 
 ExportedBundle = Callable[..., Path]
 

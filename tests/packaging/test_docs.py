@@ -58,6 +58,7 @@ FOREIGN_COMMANDS = (
     "python3 ",
     "make ",
     "cmake ",
+    "npm ",
     "pytest ",
     "trtexec ",
     "optimum-cli ",
