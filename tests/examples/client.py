@@ -114,7 +114,9 @@ def summarize_in_python(
     manifest = open_bundle(bundle).manifest
     generation = {key: value for key, value in manifest.generation.items() if key in USUAL}
     settings = {**USUAL, **generation, **options}
-    tokenizer = Tokenizer.load(bundle / manifest.tokenizer.file, manifest.tokenizer)
+    spec = manifest.tokenizer
+    assert spec is not None
+    tokenizer = Tokenizer.load(bundle / spec.file, spec)
     session = onnxruntime.InferenceSession(
         bundle / manifest.graphs["generate"].file, providers=["CPUExecutionProvider"]
     )

@@ -14,12 +14,12 @@ from examples.conftest import ClientCase
 
 OPTIONS = {
     "num_beams": 3,
-    "max_length": 12,
+    "max_length": 24,
     "min_length": 4,
     "length_penalty": 0.75,
     "no_repeat_ngram_size": 2,
-    "repetition_penalty": 1.25,
-    "num_return_sequences": 2,
+    "repetition_penalty": 2.0,  # so that rows have different lengths
+    "num_return_sequences": 3,
     "early_stopping": 2,
 }
 TELEMETRY = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
@@ -61,11 +61,11 @@ def test_options_are_those_of_the_graph_and_what_is_cut_keeps_its_end(
     given = {name.replace("_", "-"): value for name, value in OPTIONS.items()}
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     words[-1] = "never"  # of early_stopping
-    files = (*client_case.files[:2], article)
+    files = (*client_case.files[:3], article)
     found = client.summarize(client_case.bundle, files, (*words, "--truncate"))
-    texts = (*client_case.texts[:2], article.read_text())
+    texts = (*client_case.texts[:3], article.read_text())
     assert found == summarize_in_python(client_case.bundle, texts, **OPTIONS)
-    assert [len(rows) for rows in found] == [2, 2, 2]
+    assert [len(rows) for rows in found] == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,14 @@ for (const [text, settings] of request) {
   console.log(JSON.stringify(found));
 }
 """
-SETTINGS: list[dict[str, float]] = [
+SETTINGS: list[
+    dict[str, float]
+] = [  # with the penalty, the tiny checkpoint's rows end by themselves
     {"max_length": 24, "min_length": 5, "no_repeat_ngram_size": 0, "repetition_penalty": 1.0},
     {"max_length": 9, "min_length": 9, "no_repeat_ngram_size": 2, "repetition_penalty": 1.0},
-    {"max_length": 20, "min_length": 0, "no_repeat_ngram_size": 1, "repetition_penalty": 1.5},
+    {"max_length": 24, "min_length": 0, "no_repeat_ngram_size": 0, "repetition_penalty": 3.0},
+    {"max_length": 24, "min_length": 3, "no_repeat_ngram_size": 0, "repetition_penalty": 3.0},
+    {"max_length": 24, "min_length": 4, "no_repeat_ngram_size": 0, "repetition_penalty": 3.0},
 ]
 WRITTEN = (
     "The old miller </s> sold <pad> a <mask_1> red <unk_7> boat <unk> in <n> March<n>.",
@@ -97,8 +101,9 @@ def odd_texts(count: int) -> list[str]:
 
 
 def test_ids_and_texts_are_those_of_sentencepiece(client_case: ClientCase, tmp_path: Path) -> None:
-    manifest = open_bundle(client_case.bundle).manifest
-    ours = Tokenizer.load(client_case.bundle / manifest.tokenizer.file, manifest.tokenizer)
+    spec = open_bundle(client_case.bundle).manifest.tokenizer
+    assert spec is not None
+    ours = Tokenizer.load(client_case.bundle / spec.file, spec)
     texts = [text for text in (*WRITTEN, *client_case.texts, *odd_texts(300)) if text.strip()]
     file = tmp_path / "texts.json"
     file.write_text(json.dumps(texts))
