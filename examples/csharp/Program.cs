@@ -55,15 +55,14 @@ for (var at = 1; at < args.Length; at++)
     }
 }
 
-var graph = Path.Combine(bundle, "generate_text.onnx");
-if (!File.Exists(graph))
+if (!manifest.RootElement.GetProperty("graphs").TryGetProperty("generate_text", out var graph))
 {
-    Console.Error.WriteLine($"{graph} is missing: use pegasus-export --target onnx --generate --text");
+    Console.Error.WriteLine($"{bundle} has no graph that takes text: use pegasus-export --generate --text");
     return 1;
 }
 using var options = new SessionOptions();
 options.RegisterOrtExtensions(); // SentencePiece's operators
-using var session = new InferenceSession(graph, options);
+using var session = new InferenceSession(Path.Combine(bundle, graph.GetProperty("file").GetString()!), options);
 using var runOptions = new RunOptions();
 
 var inputs = new Dictionary<string, OrtValue>();
