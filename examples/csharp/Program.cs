@@ -47,10 +47,11 @@ foreach (var setting in manifest.RootElement.GetProperty("generation").Enumerate
 var files = new List<string>();
 for (var at = 1; at < args.Length; at++)
 {
-    if (!args[at].StartsWith("--")) files.Add(args[at]);
-    else if (at + 1 == args.Length || !Set(args[at][2..].Replace('-', '_'), args[++at]))
+    var word = args[at];
+    if (!word.StartsWith("--")) files.Add(word);
+    else if (++at == args.Length || !Set(word[2..].Replace('-', '_'), args[at]))
     {
-        Console.Error.WriteLine($"{args[at]}: there is no such option, or no number behind it");
+        Console.Error.WriteLine($"{word}: there is no such option, or no number behind it");
         return 2;
     }
 }
