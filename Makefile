@@ -193,4 +193,4 @@ $(WEB_READY): examples/package-lock.json
 
 $(CPP_READY): examples/cpp/summarize.cpp examples/cpp/CMakeLists.txt examples/cpp/build_here.sh $(TEST_READY)
 	@mkdir -p $(CLIENTS)
-	-@sh examples/cpp/build_here.sh $(BIN)/python $(CLIENTS)/cpp >$(CLIENTS)/cpp.log && touch $@
+	-@MAKEFLAGS= sh examples/cpp/build_here.sh $(BIN)/python $(CLIENTS)/cpp >$(CLIENTS)/cpp.log && touch $@
