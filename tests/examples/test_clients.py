@@ -24,13 +24,15 @@ OPTIONS = {
 }
 TELEMETRY = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
 
-
-@pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest) -> Client:
-    found = CLIENTS[request.param]
-    if found.lacks:
-        pytest.skip(found.lacks)
-    return found
+pytestmark = pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(
+            client, id=name, marks=pytest.mark.skipif(bool(client.lacks), reason=client.lacks)
+        )
+        for name, client in CLIENTS.items()
+    ],
+)
 
 
 @pytest.fixture

@@ -67,11 +67,7 @@ WRITTEN = (
     "\u00ad\ufeff\ud800 soft",
 )
 
-
-@pytest.fixture(autouse=True)
-def _needs_node() -> None:
-    if CLIENTS["node"].lacks:
-        pytest.skip(CLIENTS["node"].lacks)
+pytestmark = pytest.mark.skipif(bool(CLIENTS["node"].lacks), reason=CLIENTS["node"].lacks)
 
 
 def ask_node(program: str, bundle: Path, request: object) -> list[Any]:
