@@ -17,11 +17,16 @@ DESKTOP = PYTHONPATH=examples:benchmarks $(DESKTOP_BIN)/python
 DIST := dist
 DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
+CLIENTS := build/clients
+NODE_READY := $(CLIENTS)/node.installed
+WEB_READY := $(CLIENTS)/web.installed
+CPP_READY := $(CLIENTS)/cpp.installed
 CASES ?= 60
 TEXTS ?= 40
 BUNDLES ?= 5000
 ATTACK ?=
 GATE ?=
+REPORTS ?= 50
 
 # pip would compile every module it installs, most of which are never imported: the first import
 # compiles instead, which must then be allowed to keep what it compiled.
@@ -31,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clients web-test clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -42,7 +47,8 @@ venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the i
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test:  ## check style and types, then run all tests (10 min on 2 cores)
-	$(MAKE) --no-print-directory --jobs 2 lint docs $(OPTIMUM_READY) $(BUILD_READY)
+	$(MAKE) --no-print-directory --jobs 2 lint docs $(OPTIMUM_READY) $(BUILD_READY) \
+		$(NODE_READY) $(CPP_READY)
 	PEGASUS_EDGE_PEERS=required $(PYTEST)
 
 test-fast: $(TEST_READY)  ## after an edit: ruff, and the tests that take no seconds (90 s)
@@ -140,8 +146,17 @@ desktop-app: $(DESKTOP_BUNDLE)  ## package it as a folder and as a file in build
 desktop-screenshots: $(DESKTOP_BUNDLE)  ## docs/desktop-light.png and its like, of what it looks like now
 	QT_QPA_PLATFORM=offscreen $(DESKTOP) -m desktop.screenshots docs
 
+# In the tests of `make test` three sentences are enough, and the page's are left to web-test.
+CLIENT_TESTS = $(BIN)/python -m pytest tests/examples/test_javascript.py
+
+clients: $(TEST_READY) $(WEB_READY) $(CPP_READY)  ## Node, C++ and Chromium against Python, REPORTS=50 in fp32 and int8 (10 min)
+	$(CLIENT_TESTS) tests/examples/test_clients.py tests/examples/test_web.py --client-reports $(REPORTS)
+
+web-test: $(TEST_READY) $(WEB_READY)  ## the page of examples/web in headless Chromium, and build/clients/web-900.png (1 min)
+	$(CLIENT_TESTS) tests/examples/test_web.py
+
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(VENV)-* build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist examples/node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and alone, so that a CPU build found here is not traded for a larger one.
@@ -189,3 +204,22 @@ $(DOCS_READY): docs/requirements.txt
 	.venv-docs/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
 		--requirement docs/requirements.txt
 	@touch $@
+
+# Other languages' packages are not everywhere: what cannot be had is told here, and the tests that
+# need it are skipped and say so. No package's install script is run.
+NPM_CI = npm ci --prefix examples --ignore-scripts --no-audit --no-fund --loglevel error
+
+NODE_WORKSPACES = $(patsubst examples/%/package.json,--workspace %, \
+	$(wildcard examples/node/package.json examples/transformers-js/package.json))
+
+$(NODE_READY): examples/package-lock.json
+	@mkdir -p $(CLIENTS)
+	-@$(NPM_CI) $(NODE_WORKSPACES) && touch $@
+
+$(WEB_READY): examples/package-lock.json
+	@mkdir -p $(CLIENTS)
+	-@$(NPM_CI) && touch $@ $(NODE_READY)
+
+$(CPP_READY): examples/cpp/summarize.cpp examples/cpp/CMakeLists.txt examples/cpp/build_here.sh $(TEST_READY)
+	@mkdir -p $(CLIENTS)
+	-@MAKEFLAGS= sh examples/cpp/build_here.sh $(BIN)/python $(CLIENTS)/cpp >$(CLIENTS)/cpp.log && touch $@

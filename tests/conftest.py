@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytest_plugins = (
     "e2e.parity.options",
     "e2e.pipelines.options",
+    "examples.client_options",
     "sharp.options",
     "runtime.search.agreement_option",
 )
