@@ -32,7 +32,7 @@ from pegasus_export.stages.layouts import fill_for_transformers_js
 from pegasus_export.stages.prepare import Prepared, prepare
 from pegasus_export.stages.restore_layers import raise_worst_layers, restore_layers
 from pegasus_export.stages.result import ExportResult
-from pegasus_export.stages.text_graph import TEXT_GRAPH, write_text_graph
+from pegasus_export.stages.text_graph import add_text_graph
 from pegasus_export.verify.comparison import Baseline, compare_bundle, make_baseline
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import make_reference
@@ -150,18 +150,16 @@ def _fill(
         check_weights(staging.preview(manifest), reference.weights)
     figures = _verification(measured, changes, builder.layer_errors)
     manifest = dataclasses.replace(manifest, verification=figures)
-    notes = prepared.notes
+    notes: tuple[str, ...] = ()
     if request.text:
         with progress("put text around"):
-            text_graph, more = write_text_graph(prepared.checkpoint, staging.preview(manifest))
-        graphs = {**manifest.graphs, TEXT_GRAPH: text_graph}
-        manifest, notes = dataclasses.replace(manifest, graphs=graphs), (*notes, *more)
+            manifest, notes = add_text_graph(prepared.checkpoint, staging.preview(manifest))
     return ExportResult(
         bundle=_publish(staging, manifest, progress, for_clients=for_clients),
         measured=measured,
         changes=changes,
         seconds=0.0,
-        notes=notes,
+        notes=(*prepared.notes, *notes),
         layer_errors=builder.layer_errors,
         layer_formats=builder.layer_formats,
     )

@@ -1,5 +1,7 @@
 """generate_text.onnx: the graph that generates, with text in front and behind."""
 
+import dataclasses
+
 import onnx
 import onnx_ir as ir
 
@@ -9,10 +11,10 @@ from pegasus_export.passes.put_text_around import check_text, put_text_around
 from pegasus_export.stages.graph_files import graph_spec
 from pegasus_export.tokenizer.plan import plan_tokenizer
 from pegasus_export.verify.text_graph import verify_text_graph
-from pegasus_runtime.bundle import Bundle, GraphSpec
+from pegasus_runtime.bundle import Bundle, Manifest
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
-__all__ = ["TEXT_GRAPH", "check_text_graph", "write_text_graph"]
+__all__ = ["TEXT_GRAPH", "add_text_graph", "check_text_graph"]
 
 TEXT_GRAPH = "generate_text"
 
@@ -22,10 +24,10 @@ def check_text_graph(checkpoint: Checkpoint) -> None:
     check_text(plan_tokenizer(checkpoint))
 
 
-def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[GraphSpec, tuple[str, ...]]:
-    """Puts it beside generate.onnx, whose weights are its own, and runs it; notes on that.
+def add_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[Manifest, tuple[str, ...]]:
+    """Puts it beside generate.onnx, whose weights are its own, and runs it.
 
-    Raises: UnsupportedError, VerificationError.
+    Returns the manifest with it, and notes. Raises: UnsupportedError, VerificationError.
     """
     planned = check_text(plan_tokenizer(checkpoint))
     spec, limits = bundle.manifest.tokenizer, bundle.manifest.limits
@@ -51,4 +53,5 @@ def write_text_graph(checkpoint: Checkpoint, bundle: Bundle) -> tuple[GraphSpec,
     notes = () if was_run else (f"{path.name} was not run: {library}, is not installed",)
     ends = onnx.helper.make_graph([], TEXT_GRAPH, model.graph.input, model.graph.output)
     outline = ir.from_proto(onnx.helper.make_model(ends))  # as a vocabulary is no attribute to IR
-    return graph_spec(path.name, outline), notes
+    graphs = {**bundle.manifest.graphs, TEXT_GRAPH: graph_spec(path.name, outline)}
+    return dataclasses.replace(bundle.manifest, graphs=graphs), notes
