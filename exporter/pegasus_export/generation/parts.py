@@ -5,7 +5,8 @@ step     one token per row [N, 1], its position, the cross keys once per documen
          of P tokens before it [N, H, P, Dh] -> logits [N, V], those of all P + 1
 
 The states of an ONNX Loop are values: what a step appends is a copy, whichever operator does it.
-So the cache is concatenated here, and beams that change places take their rows along.
+So the cache is concatenated here, and beams that change places take their rows along. (In a Loop
+DecoderMaskedMultiHeadAttention is right, too, and copies all of its preallocated cache: measured.)
 
 Dimensions: B batch, K beams, N = B*K rows, S source, P past, H heads, Dh head dim, V vocabulary.
 """
