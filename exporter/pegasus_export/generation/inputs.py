@@ -109,6 +109,18 @@ def check_inputs(
     mask = _require(
         nodes, mask, _same_shape(nodes, mask, input_ids), "attention_mask is to be as input_ids are"
     )
+    mask = _require(
+        nodes,
+        mask,
+        nodes(
+            "And",
+            nodes("GreaterOrEqual", nodes("ReduceMin", input_ids), [0]),  # -1 is the last, to ONNX
+            nodes("Less", nodes("ReduceMax", input_ids), [fixed.vocab_size]),
+        ),
+        f"input_ids are to be tokens, 0 to {fixed.vocab_size - 1}",
+    )
+    # As transformers takes it: what is not 0 is there.
+    mask = nodes("Cast", nodes("Cast", mask, to=ir.DataType.BOOL), to=ir.DataType.INT64)
     is_greedy = nodes("Equal", values["num_beams"], [1])
     return SearchInputs(**values, is_greedy=is_greedy), mask
 

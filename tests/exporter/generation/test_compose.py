@@ -171,6 +171,16 @@ def test_a_mask_of_another_shape_fails(shapes: tuple[tuple[int, int], tuple[int,
         session.run(None, {"input_ids": ids, "attention_mask": mask, **scalars})
 
 
+@pytest.mark.parametrize("token", [-1, -100, VOCABULARY])
+def test_what_is_no_token_fails(token: int) -> None:
+    session = open_chain(random_pairs(np.random.default_rng(0), 1, VOCABULARY), usual())
+    settings = settings_for(GenerationOptions(max_length=4), vocab_size=VOCABULARY)
+    scalars = {name: np.array(getattr(settings, name), SCALARS[name].numpy()) for name in SCALARS}
+    ids = np.array([[3, token, 1]])
+    with pytest.raises(Exception, match="input_ids are to be tokens, 0 to 13"):
+        session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids), **scalars})
+
+
 @pytest.mark.parametrize("size", [4, 5, 6, 9, 30, 2**63 - 1])
 def test_ngrams_that_are_longer_than_a_row_bans_nothing(size: int) -> None:
     pairs = random_pairs(np.random.default_rng(2), 3, VOCABULARY)
