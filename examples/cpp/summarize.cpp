@@ -36,7 +36,7 @@ struct Setting {
   double usual;
 };
 constexpr std::array<Setting, 8> kSettings{{{"num_beams", false, 1},
-                                            {"max_length", false, 20},
+                                            {"max_length", false, 21},
                                             {"min_length", false, 0},
                                             {"length_penalty", true, 1},
                                             {"early_stopping", false, 0},  // 2 is "never"
@@ -78,12 +78,14 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 // The value of a field of one of the manifest's objects; "" where there is none. The manifest is
-// known: its lines are indented, and no name comes twice before the ones that are asked for.
+// known: a line for each field, two spaces further in than its object's, in which others may lie.
 std::string field(const std::string& manifest, const std::string& object, const std::string& name) {
   const auto start = manifest.find('"' + object + "\": {");
   if (start == std::string::npos) return "";
-  const std::string body = manifest.substr(start, manifest.find('}', start) - start);
-  const std::string key = '"' + name + "\": ";
+  const auto line = manifest.rfind('\n', start);
+  const std::string margin = manifest.substr(line, start - line);
+  const std::string body = manifest.substr(start, manifest.find(margin + '}', start) - start);
+  const std::string key = margin + "  \"" + name + "\": ";
   const auto found = body.find(key);
   if (found == std::string::npos) return "";
   const auto first = body.find_first_not_of('"', found + key.size());
@@ -108,13 +110,24 @@ double number(const std::string& value, const std::string& name, bool is_float) 
   throw Failure(name + " is " + value + ", expected " + (is_float ? "a number" : "an integer"));
 }
 
+std::string replaced(std::string text, const std::string& old, const std::string& with) {
+  for (auto at = text.find(old); at != std::string::npos; at = text.find(old, at + with.size()))
+    text.replace(at, old.size(), with);
+  return text;
+}
+
 class Tokenizer {
  public:
   Tokenizer(const std::filesystem::path& bundle, const std::string& manifest)
       : offset_(std::stoi(field(manifest, "tokenizer", "offset"))),
         special_below_(std::stoi(field(manifest, "tokenizer", "special_below"))),
-        eos_(std::stoi(field(manifest, "tokenizer", "eos_token_id"))) {
-    const auto status = processor_.Load((bundle / "spiece.model").string());
+        eos_(std::stoi(field(manifest, "tokenizer", "eos_token_id"))),
+        cleans_(field(manifest, "tokenizer", "clean_up_spaces") == "true") {
+    if (field(manifest, "tokenizer", "kind") != "sentencepiece" ||
+        field(manifest, "tokenizer", "added_tokens") != "[]")
+      throw Failure("the bundle's tokenizer is not SentencePiece alone, which this program reads");
+    const auto file = bundle / field(manifest, "tokenizer", "file");
+    const auto status = processor_.Load(file.string());
     if (!status.ok()) throw Failure(status.ToString());
   }
 
@@ -130,7 +143,11 @@ class Tokenizer {
     std::vector<int> pieces;
     for (const auto id : ids)
       if (id >= special_below_) pieces.push_back(static_cast<int>(id) - offset_);
-    return processor_.DecodeIds(pieces);
+    std::string text = processor_.DecodeIds(pieces);
+    if (cleans_)
+      for (const char* tight : {".", "?", "!", ",", "' ", "n't", "'m", "'s", "'ve", "'re"})
+        text = replaced(text, std::string(" ") + tight, tight[1] == ' ' ? "'" : tight);
+    return text;
   }
 
  private:
@@ -138,6 +155,7 @@ class Tokenizer {
   int offset_;  // an id is that of SentencePiece's piece and this
   int special_below_;
   int eos_;
+  bool cleans_;  // spaces before punctuation
 };
 
 class Generator {
@@ -214,9 +232,10 @@ class Generator {
     std::vector<Summary> found;
     for (std::int64_t row = 0; row < dims[1]; ++row) {
       const auto* first = data<std::int64_t>(sequences) + row * dims[2];
-      found.push_back({Ids(first, first + data<std::int64_t>(lengths)[row]),
-                       data<float>(scores)[row]});
-    }
+      const auto length = data<std::int64_t>(lengths)[row];
+      if (length) found.push_back({Ids(first, first + length), data<float>(scores)[row]});
+    }  // others stand for none
+    if (found.empty()) throw Failure("no summary is possible under these settings");
     return found;
   }
 
@@ -259,12 +278,7 @@ Arguments read_arguments(int count, char** words) {
 }
 
 // The model writes <n> between sentences that stand on lines of their own.
-std::string in_lines(std::string text) {
-  const std::string mark = "<n>";
-  for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at))
-    text.replace(at, mark.size(), "\n");
-  return text;
-}
+std::string in_lines(const std::string& text) { return replaced(text, "<n>", "\n"); }
 
 std::string quoted(const std::string& text) {
   std::string json = "\"";
@@ -298,6 +312,22 @@ void print_json(const std::string& file, const std::vector<Summary>& summaries,
   std::cout << "]}" << std::endl;
 }
 
+// A setting of the bundle's, as pegasus-edge's runtime settles it.
+double own(const std::string& manifest, const Setting& setting) {
+  const auto& [name, is_float, usual] = setting;
+  const std::string word = name;
+  if (word == "max_length" || word == "min_length") {
+    // Counted without the start token, and these go before the others.
+    const std::string winner = word.substr(0, 3) + "_new_tokens";
+    const std::string tokens = field(manifest, "generation", winner);
+    if (!tokens.empty() && tokens != "null") return 1 + number(tokens, winner, false);
+  }
+  const std::string kept = field(manifest, "generation", name);
+  if (!kept.empty() && kept != "null") return number(kept, name, is_float);
+  if (word != "max_length") return usual;
+  return std::min(usual, std::stod(field(manifest, "limits", "max_target_tokens")));
+}
+
 void summarize_files(const Arguments& given) {
   const std::string manifest = read_file(given.bundle / "manifest.json");
   const auto threads = given.numbers.count("threads") ? given.numbers.at("threads") : 0;
@@ -310,12 +340,8 @@ void summarize_files(const Arguments& given) {
   const auto limit = std::stoul(field(manifest, "limits", "max_source_tokens"));
   std::array<double, kSettings.size()> values{};
   for (std::size_t at = 0; at < kSettings.size(); ++at) {
-    const auto& [name, is_float, usual] = kSettings[at];
-    const std::string kept = field(manifest, "generation", name);
-    const bool is_given = given.numbers.count(name) != 0;
-    values[at] = is_given ? given.numbers.at(name)
-                 : kept.empty() || kept == "null" ? usual
-                                                  : number(kept, name, is_float);
+    const auto given_one = given.numbers.find(kSettings[at].name);
+    values[at] = given_one != given.numbers.end() ? given_one->second : own(manifest, kSettings[at]);
   }
   for (const auto& file : given.files) {
     try {

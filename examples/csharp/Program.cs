@@ -16,7 +16,7 @@ using Microsoft.ML.OnnxRuntime;
 var integers = new Dictionary<string, long>
 {
     ["num_beams"] = 1,
-    ["max_length"] = 20,
+    ["max_length"] = 21,
     ["min_length"] = 0,
     ["early_stopping"] = 0, // 0, 1, or 2 for "never"
     ["no_repeat_ngram_size"] = 0,
@@ -40,9 +40,19 @@ if (args.Length < 2)
 }
 var bundle = args[0];
 using var manifest = JsonDocument.Parse(File.ReadAllText(Path.Combine(bundle, "manifest.json")));
-foreach (var setting in manifest.RootElement.GetProperty("generation").EnumerateObject())
+var generation = manifest.RootElement.GetProperty("generation");
+integers["max_length"] = Math.Min(
+    integers["max_length"],
+    manifest.RootElement.GetProperty("limits").GetProperty("max_target_tokens").GetInt64());
+foreach (var setting in generation.EnumerateObject())
 {
     if (setting.Value.ValueKind != JsonValueKind.Null) Set(setting.Name, setting.Value.ToString().ToLowerInvariant());
+}
+foreach (var (name, winner) in new[] { ("max_length", "max_new_tokens"), ("min_length", "min_new_tokens") })
+{
+    // Counted without the start token, and these go before the others.
+    if (generation.TryGetProperty(winner, out var tokens) && tokens.ValueKind == JsonValueKind.Number)
+        integers[name] = tokens.GetInt64() + 1;
 }
 var files = new List<string>();
 for (var at = 1; at < args.Length; at++)

@@ -8,36 +8,24 @@ import { parseArgs } from "node:util";
 
 import { Tokenizer } from "@huggingface/tokenizers";
 
+import { FLOATS, NAMES, readSettings } from "../web/settings.mjs";
 import { makeTokenizer } from "../web/tokenizer.mjs";
 
 // ONNX Runtime tells Microsoft what is loaded, unless this is set before it is.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
 const { default: ort } = await import("onnxruntime-node");
 
-// The inputs of generate.onnx beside the text, each with its type and transformers' default.
-const SETTINGS = {
-  num_beams: ["int64", 1],
-  max_length: ["int64", 20],
-  min_length: ["int64", 0],
-  length_penalty: ["float32", 1],
-  early_stopping: ["int64", 0], // 0, 1, or 2 for "never"
-  no_repeat_ngram_size: ["int64", 0],
-  repetition_penalty: ["float32", 1],
-  num_return_sequences: ["int64", 1],
-};
 const USAGE = `usage: node summarize.mjs BUNDLE FILE... [options]
 
 Options, where they are to differ from the bundle's own settings:
-${Object.keys(SETTINGS)
-  .map((name) => `  --${name.replaceAll("_", "-")} N`)
-  .join("\n")}
+${NAMES.map((name) => `  --${name.replaceAll("_", "-")} N`).join("\n")}
 and
   --threads N   of ONNX Runtime (default: all cores)
   --truncate    cut texts that are too long; otherwise they are an error
   --json        a line of JSON for each file: its summaries with their scores and ids`;
 
 function readArguments() {
-  const settings = Object.keys(SETTINGS).map((name) => [name.replaceAll("_", "-"), "string"]);
+  const settings = NAMES.map((name) => [name.replaceAll("_", "-"), "string"]);
   const others = [["threads", "string"], ["truncate", "boolean"], ["json", "boolean"]];
   const options = Object.fromEntries(
     [...settings, ...others, ["help", "boolean"]].map(([name, type]) => [name, { type }]),
@@ -55,11 +43,12 @@ function readJson(bundle, name) {
   return JSON.parse(readFileSync(join(bundle, name), "utf8"));
 }
 
-/** The scalars of the graph: given as options, else the bundle's, else transformers' default. */
-function makeSettings(given, generation) {
-  const entries = Object.entries(SETTINGS).map(([name, [type, usual]]) => {
+/** The scalars of the graph: given as options, else as the bundle is used. */
+function makeSettings(given, manifest) {
+  const entries = Object.entries(readSettings(manifest)).map(([name, kept]) => {
     const option = name.replaceAll("_", "-");
-    const value = readNumber(option, given[option] ?? generation[name] ?? usual, type);
+    const type = FLOATS.includes(name) ? "float32" : "int64";
+    const value = readNumber(option, given[option] ?? kept, type);
     const data = type === "int64" ? BigInt64Array.of(BigInt(value)) : Float32Array.of(value);
     return [name, new ort.Tensor(type, data, [])];
   });
@@ -90,11 +79,13 @@ async function summarize(session, tokenizer, ids, settings) {
     ...settings,
   });
   const [, , length] = outputs.sequences.dims; // [B, R, T]
-  return Array.from(outputs.lengths.data, (count, row) => {
+  const rows = Array.from(outputs.lengths.data, (count, row) => {
     const start = row * length;
     const token_ids = Array.from(outputs.sequences.data.slice(start, start + Number(count)), Number);
     return { text: tokenizer.decode(token_ids), score: outputs.scores.data[row], token_ids };
-  });
+  }).filter(({ token_ids }) => token_ids.length); // others stand for none
+  if (!rows.length) throw new Error("no summary is possible under these settings");
+  return rows;
 }
 
 async function main() {
@@ -103,7 +94,7 @@ async function main() {
   if (!manifest.graphs.generate) {
     throw new Error(`${given.bundle} has no graph that generates: use pegasus-export --generate`);
   }
-  const settings = makeSettings(given, manifest.generation);
+  const settings = makeSettings(given, manifest);
   const tokenizer = makeTokenizer(
     Tokenizer,
     readJson(given.bundle, "tokenizer.json"),

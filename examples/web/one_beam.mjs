@@ -5,11 +5,19 @@ const KNOWN = new Set([
   ...["bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_eos_token_id"],
   ...["pad_token_id", "max_length", "min_length", "no_repeat_ngram_size", "repetition_penalty"],
   ...["num_beams", "length_penalty", "early_stopping", "num_return_sequences"],
+  ...["max_new_tokens", "min_new_tokens"],
+  ...["prefix", "task_specific_params"], // of pipelines alone
+  // of samples alone
+  ...["temperature", "top_k", "top_p", "min_p", "top_h", "typical_p"],
+  ...["epsilon_cutoff", "eta_cutoff"],
 ]);
+const OFF = { do_sample: false, encoder_no_repeat_ngram_size: 0, encoder_repetition_penalty: 1 };
 
 /** Refuses settings of a checkpoint that only generate.onnx follows. */
 export function checkSettings(generation) {
-  const unknown = Object.keys(generation).filter((name) => !KNOWN.has(name));
+  const unknown = Object.entries(generation)
+    .filter(([name, value]) => !KNOWN.has(name) && OFF[name] !== value)
+    .map(([name]) => name);
   if (unknown.length) throw new Error(`one beam does not follow ${unknown.join(", ")}: use beams`);
 }
 
@@ -23,7 +31,7 @@ export function checkSettings(generation) {
 export async function* generateOneBeam({ ort, encoder, decoder, manifest, settings, ids }) {
   const { decoder_heads, head_dim } = manifest.architecture;
   const { decoder_start_token_id, eos_token_ids } = manifest.token_ids;
-  const forced = manifest.generation.forced_eos_token_id ?? null;
+  const ends = [manifest.generation.forced_eos_token_id ?? []].flat();
   const integers = (values) =>
     new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
 
@@ -43,7 +51,7 @@ export async function* generateOneBeam({ ort, encoder, decoder, manifest, settin
     const outputs = await decoder.run(feeds);
     const scores = adjust(outputs.logits.data, tokens, settings, eos_token_ids);
     const isLast = tokens.length === settings.max_length - 1;
-    const token = isLast && forced !== null ? forced : scores.indexOf(largest(scores));
+    const token = isLast && ends.length ? Math.min(...ends) : scores.indexOf(largest(scores));
     tokens.push(token);
     yield token;
     if (eos_token_ids.includes(token)) return;

@@ -1,32 +1,18 @@
 // What the page shows; worker.mjs does the work.
 
 import { GRAPHS } from "./graphs.mjs";
+import { readSettings as settingsOf } from "./settings.mjs";
 
 const $ = (id) => document.getElementById(id);
 const mode = () => document.querySelector("[name=mode]:checked").value;
-
-// Of transformers, where neither the bundle nor the page says otherwise.
-const USUAL = {
-  num_beams: 1,
-  max_length: 20,
-  min_length: 0,
-  length_penalty: 1,
-  early_stopping: 0,
-  no_repeat_ngram_size: 0,
-  repetition_penalty: 1,
-  num_return_sequences: 1,
-};
 
 let manifest;
 let worker = null;
 
 /** All settings of generate.onnx, as numbers: those of the page, else the bundle's. */
 export function readSettings() {
-  const kept = Object.entries({ ...USUAL, ...manifest.generation })
-    .filter(([name, value]) => name in USUAL && value !== null)
-    .map(([name, value]) => [name, value === "never" ? 2 : Number(value)]);
   const chosen = ["num_beams", "max_length"].map((name) => [name, Number($(name).value)]);
-  return Object.fromEntries([...kept, ...chosen]);
+  return { ...settingsOf(manifest), ...Object.fromEntries(chosen) };
 }
 
 function run() {
@@ -151,8 +137,7 @@ async function start() {
   if (!response.ok) throw new Error(`bundle/manifest.json: the server answers ${response.status}`);
   manifest = await response.json();
   offerModes();
-  $("num_beams").value = manifest.generation.num_beams ?? USUAL.num_beams;
-  $("max_length").value = manifest.generation.max_length ?? USUAL.max_length;
+  for (const name of ["num_beams", "max_length"]) $(name).value = settingsOf(manifest)[name];
   $("max_length").max = manifest.limits.max_target_tokens;
   await navigator.serviceWorker?.register("service_worker.js");
 }

@@ -41,6 +41,7 @@ PAGE = (
     "download.mjs",
     "graphs.mjs",
     "one_beam.mjs",
+    "settings.mjs",
     "tokenizer.mjs",
     "service_worker.js",
 )

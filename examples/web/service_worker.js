@@ -10,6 +10,7 @@ const OWN = [
   "download.mjs",
   "graphs.mjs",
   "one_beam.mjs",
+  "settings.mjs",
   "tokenizer.mjs",
   "vendor/ort.wasm.min.mjs",
   "vendor/ort-wasm-simd-threaded.mjs",

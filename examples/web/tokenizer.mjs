@@ -37,8 +37,9 @@ export function makeTokenizer(Tokenizer, tokenizer, spec) {
       return spec.prefix_ids.concat(ids, spec.suffix_ids);
     },
     decode(ids) {
-      const options = { clean_up_tokenization_spaces: false };
-      return plain.decode(ids.filter((id) => !isSpecial(id)), options).replace(/^ +/, "");
+      const options = { clean_up_tokenization_spaces: spec.clean_up_spaces };
+      const told = ids.filter((id) => !isSpecial(id));
+      return told.length ? plain.decode(told, options).replace(/^ +/, "") : ""; // it takes no 0
     },
   };
 }

@@ -6,13 +6,13 @@ import { Tokenizer } from "./vendor/tokenizers.min.mjs";
 import { download, forgetOthers } from "./download.mjs";
 import { GRAPHS } from "./graphs.mjs";
 import { checkSettings, generateOneBeam } from "./one_beam.mjs";
+import { FLOATS } from "./settings.mjs";
 import { makeTokenizer } from "./tokenizer.mjs";
 
 const WASM = {
   url: `vendor/ort-wasm-simd-threaded.wasm?version=${ort.env.versions.web}`,
   size: 14239897, // of version 1.30.0, for the progress
 };
-const FLOATS = ["length_penalty", "repetition_penalty"];
 
 const opened = new Map(); // mode -> what open gave
 
@@ -113,10 +113,12 @@ async function runBeams(session, ids, settings) {
   }
   const { sequences, lengths, scores } = await session.run(feeds);
   const length = sequences.dims[2]; // [B, R, T]
-  return Array.from(lengths.data, (count, row) => ({
+  const rows = Array.from(lengths.data, (count, row) => ({
     token_ids: Array.from(sequences.data.slice(row * length, row * length + Number(count)), Number),
     score: scores.data[row],
-  }));
+  })).filter(({ token_ids }) => token_ids.length); // others stand for none
+  if (!rows.length) throw new Error("no summary is possible under these settings");
+  return rows;
 }
 
 async function runOneBeam([encoder, decoder], ids, settings, { manifest, tokenizer }) {

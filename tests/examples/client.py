@@ -13,23 +13,17 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from pegasus_export.generation.fixed import INPUT_OPTIONS
+from pegasus_runtime import GenerationOptions
 from pegasus_runtime.bundle import open_bundle
+from pegasus_runtime.search.resolve import resolve_for_manifest
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["CLIENTS", "EXAMPLES", "Client", "Summary", "summarize_in_python"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"
-USUAL: dict[str, float] = {  # transformers', in the order of the graph's inputs
-    "num_beams": 1,
-    "max_length": 20,
-    "min_length": 0,
-    "length_penalty": 1.0,
-    "early_stopping": 0,
-    "no_repeat_ngram_size": 0,
-    "repetition_penalty": 1.0,
-    "num_return_sequences": 1,
-}
+EARLY_STOPPING = {False: 0, True: 1, "never": 2}
 FLOATS = ("length_penalty", "repetition_penalty")
 
 
@@ -112,8 +106,10 @@ def summarize_in_python(
     Texts that are too long are cut.
     """
     manifest = open_bundle(bundle).manifest
-    generation = {key: value for key, value in manifest.generation.items() if key in USUAL}
-    settings = {**USUAL, **generation, **options}
+    resolved = resolve_for_manifest(GenerationOptions(), manifest)
+    settings = {name: getattr(resolved, name) for name in INPUT_OPTIONS}
+    settings["early_stopping"] = EARLY_STOPPING[resolved.early_stopping]
+    settings |= options
     spec = manifest.tokenizer
     assert spec is not None
     tokenizer = Tokenizer.load(bundle / spec.file, spec)
@@ -137,6 +133,7 @@ def summarize_in_python(
             [
                 Summary(text=tokenizer.decode(row), token_ids=tuple(row), score=float(score))
                 for row, score in zip(rows, scores[0], strict=True)
+                if row
             ]
         )
     return found

@@ -109,6 +109,20 @@ def test_ids_and_texts_are_those_of_sentencepiece(client_case: ClientCase, tmp_p
         assert back == ours.decode(ids), text
 
 
+def test_spaces_are_cleaned_up_where_the_checkpoint_asks_for_it(client_case: ClientCase) -> None:
+    program = """
+    const spec = { ...manifest.tokenizer, clean_up_spaces: true };
+    const tidy = makeTokenizer(Tokenizer, read("tokenizer.json"), spec);
+    for (const each of [tokenizer, tidy]) {
+      console.log(JSON.stringify(each.decode(each.encode(request))));
+      console.log(JSON.stringify(each.decode([1])));
+    }
+    """
+    text = "The old miller , they said ."
+    expected = [text, "", "The old miller, they said.", ""]
+    assert ask_node(program, client_case.bundle, text) == expected
+
+
 def test_one_beam_gives_the_tokens_of_the_whole_graph(client_case: ClientCase) -> None:
     texts = client_case.texts
     pairs = [(text, each) for each in SETTINGS for text in texts]
@@ -126,6 +140,7 @@ def test_settings_that_one_beam_does_not_follow_are_refused(client_case: ClientC
     checkSettings(manifest.generation);
     try { checkSettings(request); } catch (error) { console.log(JSON.stringify(error.message)); }
     """
-    generation = {"num_beams": 4, "suppress_tokens": [4], "sequence_bias": []}
+    without_effect = {"max_new_tokens": 9, "top_k": 5, "do_sample": False, "prefix": "a"}
+    generation = {"num_beams": 4, "suppress_tokens": [4], "sequence_bias": []} | without_effect
     (message,) = ask_node(program, client_case.bundle, generation)
     assert message == "one beam does not follow suppress_tokens, sequence_bias: use beams"

@@ -196,8 +196,9 @@ def _vectors(vectors: TestVectors | None) -> Iterator[str]:
     yield ""
     yield (
         "Computed with these very files: a text, its ids, and the tokens that a greedy loop "
-        f"without any other rule goes on with, {vectors.max_new_tokens} at most. All of them, for "
-        "a program to read, are in `test_vectors.json`."
+        f"without any other rule goes on with, {vectors.max_new_tokens} at most (`generate` has "
+        "the checkpoint's rules, such as an EOS that is forced at the end). All of them, for a "
+        "program to read, are in `test_vectors.json`."
     )
     for vector in vectors.vectors:
         yield ""

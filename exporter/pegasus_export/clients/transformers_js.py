@@ -117,8 +117,13 @@ def _write_settings(folder: Path, manifest: Manifest, files: Sequence[str]) -> N
         "clean_up_tokenization_spaces": spec is not None and spec.clean_up_spaces,
     }
     names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    limit = {"model_max_length": manifest.limits.max_source_tokens}
-    _update(path, names | limit | known | told)
+    _update(path, names | known | told | {"model_max_length": _longest(known, manifest)})
+
+
+def _longest(known: Mapping[str, Any], manifest: Manifest) -> int:
+    """What a text is cut to: more than the graphs take would be an error of theirs."""
+    most, stated = manifest.limits.max_source_tokens, known.get("model_max_length")
+    return int(min(stated, most)) if isinstance(stated, int | float) else most
 
 
 def _update(path: Path, changes: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def _compose(encoder: ir.Model, step: ir.Model, fixed: FixedSettings) -> ir.Mode
     before, after, scalars = Nodes(), Nodes(), make_inputs()
     input_ids, given_mask = encoder.graph.inputs
     mask_input = ir.Value(name=given_mask.name, shape=given_mask.shape, type=given_mask.type)
-    inputs, mask = check_inputs(before, scalars, mask_input, fixed)
+    inputs, mask = check_inputs(before, scalars, input_ids, mask_input, fixed)
     ir.convenience.replace_all_uses_with(given_mask, mask)
     found = _search(after, encoder.graph.outputs, step, mask, inputs, fixed)
     nodes = [*before.nodes, *_released(encoder.graph), *after.nodes]

@@ -7,12 +7,15 @@ bounds fails in every runtime, and the message has the node's name, which says w
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from pegasus_export.dialects.nodes import Nodes
 from pegasus_export.generation.fixed import FixedSettings
 
 __all__ = ["SCALARS", "SearchInputs", "check_inputs", "make_inputs"]
+
+_MOST = float(np.finfo(np.float32).max)
 
 SCALARS: Mapping[str, ir.DataType] = {
     "num_beams": ir.DataType.INT64,
@@ -52,7 +55,11 @@ def make_inputs() -> dict[str, ir.Value]:
 
 
 def check_inputs(
-    nodes: Nodes, given: Mapping[str, ir.Value], attention_mask: ir.Value, fixed: FixedSettings
+    nodes: Nodes,
+    given: Mapping[str, ir.Value],
+    input_ids: ir.Value,
+    attention_mask: ir.Value,
+    fixed: FixedSettings,
 ) -> tuple[SearchInputs, ir.Value]:
     """The scalars and the mask [B, S] behind their checks."""
     values = {name: nodes("Reshape", value, [1]) for name, value in given.items()}
@@ -70,10 +77,15 @@ def check_inputs(
             nodes("GreaterOrEqual", values["no_repeat_ngram_size"], [0]),
             "0 or more",
         ),
+        ("length_penalty", _is_finite(nodes, values["length_penalty"]), "a finite number"),
         (
             "repetition_penalty",
-            nodes("Greater", values["repetition_penalty"], [0.0]),
-            "more than 0",
+            nodes(
+                "And",
+                nodes("Greater", values["repetition_penalty"], [0.0]),
+                _is_finite(nodes, values["repetition_penalty"]),
+            ),
+            "more than 0, and finite",
         ),
         (
             "num_return_sequences",
@@ -94,6 +106,21 @@ def check_inputs(
         _within(nodes, source, 1, fixed.max_source_tokens),
         f"input_ids are to be 1 to {fixed.max_source_tokens} tokens",
     )
+    mask = _require(
+        nodes, mask, _same_shape(nodes, mask, input_ids), "attention_mask is to be as input_ids are"
+    )
+    mask = _require(
+        nodes,
+        mask,
+        nodes(
+            "And",
+            nodes("GreaterOrEqual", nodes("ReduceMin", input_ids), [0]),  # -1 is the last, to ONNX
+            nodes("Less", nodes("ReduceMax", input_ids), [fixed.vocab_size]),
+        ),
+        f"input_ids are to be tokens, 0 to {fixed.vocab_size - 1}",
+    )
+    # As transformers takes it: what is not 0 is there.
+    mask = nodes("Cast", nodes("Cast", mask, to=ir.DataType.BOOL), to=ir.DataType.INT64)
     is_greedy = nodes("Equal", values["num_beams"], [1])
     return SearchInputs(**values, is_greedy=is_greedy), mask
 
@@ -104,6 +131,18 @@ def _within(nodes: Nodes, value: ir.Value, least: int, most: int) -> ir.Value:
         nodes("GreaterOrEqual", value, [least]),
         nodes("LessOrEqual", value, [most]),
     )
+
+
+def _same_shape(nodes: Nodes, one: ir.Value, other: ir.Value) -> ir.Value:
+    """[1]; sizes of 1 would be repeated in silence otherwise."""
+    equal = nodes("Equal", nodes("Shape", one), nodes("Shape", other))
+    both = nodes("ReduceMin", nodes("Cast", equal, to=ir.DataType.INT64))
+    return nodes("Cast", both, to=ir.DataType.BOOL)
+
+
+def _is_finite(nodes: Nodes, value: ir.Value) -> ir.Value:
+    """False of NaN, too, which compares with nothing."""
+    return nodes("LessOrEqual", nodes("Abs", value), [_MOST])
 
 
 def _require(nodes: Nodes, value: ir.Value, holds: ir.Value, message: str) -> ir.Value:

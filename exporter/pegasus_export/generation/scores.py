@@ -114,6 +114,7 @@ def _repeated_ngram_ends(
     """
     size = inputs.no_repeat_ngram_size  # [1]: n
     before = nodes("Max", nodes("Sub", size, [1]), [0])  # n - 1
+    before = nodes("Min", before, length)  # of more there is no window to be as long
     windows = nodes("Max", nodes("Sub", nodes("Add", length, [1]), size), [0])  # L + 1 - n
     windows = nodes("Where", nodes("Greater", size, [0]), windows, [0])
     within = nodes("Range", 0, nodes("Squeeze", before), 1)  # [n - 1]

@@ -10,6 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from made_once import MadeOnce
+from pegasus_export.clients.transformers_js import _write_settings
 from pegasus_export.command.report import print_tables, write_report
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.request.export import ExportRequest
@@ -157,3 +158,15 @@ def test_tasks_without_summaries_have_no_such_layout(
     with pytest.raises(UnsupportedError, match="is for summarization, not for feature-extraction"):
         export_bundle(request)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("stated", "longest"), [(None, 96), (64, 64), (512, 96), (1e30, 96)])
+def test_texts_are_cut_to_what_the_graphs_take(
+    stated: float | None, longest: int, tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = open_bundle(tiny_bundle("PegasusForConditionalGeneration", "onnx")).manifest
+    if stated is not None:
+        settings = json.dumps({"model_max_length": stated})
+        (tmp_path / "tokenizer_config.json").write_text(settings)
+    _write_settings(tmp_path, manifest, [])
+    assert _read(tmp_path, "tokenizer_config.json")["model_max_length"] == longest

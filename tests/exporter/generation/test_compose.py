@@ -127,7 +127,11 @@ def test_a_document_that_is_done_keeps_what_it_has_found() -> None:
         ({"max_length": 25}, "max_length is to be 2 to 24 tokens, start token included"),
         ({"early_stopping": 3}, r"early_stopping is to be 0, 1 or 2 \(never\)"),
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size is to be 0 or more"),
-        ({"repetition_penalty": 0.0}, "repetition_penalty is to be more than 0"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty is to be more than 0, and finite"),
+        ({"repetition_penalty": float("inf")}, "repetition_penalty is to be more than 0"),
+        ({"repetition_penalty": float("nan")}, "repetition_penalty is to be more than 0"),
+        ({"length_penalty": float("nan")}, "length_penalty is to be a finite number"),
+        ({"length_penalty": float("-inf")}, "length_penalty is to be a finite number"),
         ({"num_return_sequences": 0}, "num_return_sequences is to be 1 to num_beams"),
         ({"num_return_sequences": 5}, "num_return_sequences is to be 1 to num_beams"),
     ],
@@ -155,6 +159,38 @@ def test_a_source_that_is_too_long_fails_by_its_length() -> None:
     ids = np.ones((1, MAX_SOURCE + 1), np.int64)
     with pytest.raises(Exception, match="input_ids are to be 1 to 6 tokens"):
         session.run(None, {"input_ids": ids, "attention_mask": ids, **scalars})
+
+
+@pytest.mark.parametrize("shapes", [((2, 1), (2, 4)), ((1, 4), (2, 4)), ((2, 4), (2, 1))])
+def test_a_mask_of_another_shape_fails(shapes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    session = open_chain(random_pairs(np.random.default_rng(0), 1, VOCABULARY), usual())
+    settings = settings_for(GenerationOptions(max_length=4), vocab_size=VOCABULARY)
+    scalars = {name: np.array(getattr(settings, name), SCALARS[name].numpy()) for name in SCALARS}
+    ids, mask = (np.ones(shape, np.int64) for shape in shapes)
+    with pytest.raises(Exception, match="attention_mask is to be as input_ids are"):
+        session.run(None, {"input_ids": ids, "attention_mask": mask, **scalars})
+
+
+@pytest.mark.parametrize("token", [-1, -100, VOCABULARY])
+def test_what_is_no_token_fails(token: int) -> None:
+    session = open_chain(random_pairs(np.random.default_rng(0), 1, VOCABULARY), usual())
+    settings = settings_for(GenerationOptions(max_length=4), vocab_size=VOCABULARY)
+    scalars = {name: np.array(getattr(settings, name), SCALARS[name].numpy()) for name in SCALARS}
+    ids = np.array([[3, token, 1]])
+    with pytest.raises(Exception, match="input_ids are to be tokens, 0 to 13"):
+        session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids), **scalars})
+
+
+@pytest.mark.parametrize("size", [4, 5, 6, 9, 30, 2**63 - 1])
+def test_ngrams_that_are_longer_than_a_row_bans_nothing(size: int) -> None:
+    pairs = random_pairs(np.random.default_rng(2), 3, VOCABULARY)
+    settings = settings_for(
+        GenerationOptions(num_beams=2, max_length=12, no_repeat_ngram_size=size),
+        vocab_size=VOCABULARY,
+    )
+    expected = generate(PairEngine(pairs), SOURCES, settings)
+    got = run(open_chain(pairs, fix(settings)), settings)
+    assert [x[0].token_ids for x in got] == [x[0].token_ids for x in expected]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_real_rows_come_before_those_that_score_higher_and_stand_for_none() -> N
     fixed = fix(settings_for(GenerationOptions(max_length=8), vocab_size=VOCABULARY))
     nodes, given, state = Nodes(), make_inputs(), empty_state()
     mask = ir.Value(name="mask", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape(("b", "s")))
-    inputs, _ = check_inputs(nodes, given, mask, fixed)
+    inputs, _ = check_inputs(nodes, given, mask, mask, fixed)
     found = read_out(nodes, state, inputs, fixed)
     outputs = [found.sequences, found.lengths, found.scores]
     dtypes = (ir.DataType.INT64, ir.DataType.INT64, ir.DataType.FLOAT)

@@ -39,7 +39,7 @@ def make(made_once: MadeOnce, tiny_checkpoint: Callable[..., Path]) -> Make:
     return export
 
 
-def summarise(path: Path, num_beams: int = 3) -> list[int]:
+def summarise(path: Path, num_beams: int = 3, there: int = 1) -> list[int]:
     feeds = {name: np.array(1, dtype.numpy()) for name, dtype in SCALARS.items()}
     feeds |= {name: np.array(0) for name in ("min_length", "early_stopping")}
     feeds |= {"no_repeat_ngram_size": np.array(0), "num_beams": np.array(num_beams)}
@@ -47,7 +47,7 @@ def summarise(path: Path, num_beams: int = 3) -> list[int]:
     ids = np.array([SOURCE])
     session = onnxruntime.InferenceSession(str(path))
     sequences, lengths, _ = session.run(
-        None, {"input_ids": ids, "attention_mask": np.ones_like(ids), **feeds}
+        None, {"input_ids": ids, "attention_mask": np.full_like(ids, there), **feeds}
     )
     found: list[int] = sequences[0, 0, : lengths[0, 0]].tolist()
     return found
@@ -60,6 +60,12 @@ def test_both_spellings_generate_what_the_runtime_does(make: Make) -> None:
         expected = list(summarizer.generate([SOURCE], options)[0][0].token_ids)
     assert summarise(folder / "generate.onnx") == expected
     assert summarise(make(target="onnx", text=True) / "generate.onnx") == expected
+
+
+@pytest.mark.parametrize("target", ["ort", "onnx"])
+def test_what_is_not_0_in_a_mask_is_there(target: str, make: Make) -> None:
+    path = make(target=target, **({"text": True} if target == "onnx" else {})) / "generate.onnx"
+    assert summarise(path, there=2) == summarise(path)
 
 
 def test_stock_operators_are_those_of_onnx_alone(make: Make) -> None:
