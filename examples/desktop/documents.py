@@ -48,8 +48,9 @@ def read_document(path: Path) -> Document:
         if status.st_size > MAX_BYTES:
             raise DocumentError(f"{name} is over {MAX_BYTES >> 20} MB: too long for a text")
         content = path.read_bytes()
-    except OSError as err:
-        raise DocumentError(f"{name} cannot be read: {err.strerror or err}") from err
+    except (OSError, ValueError) as err:  # ValueError: a dropped address with %00 in it
+        why = getattr(err, "strerror", None) or err
+        raise DocumentError(f"{name} cannot be read: {why}") from err
     encoding = next((name for mark, name in _MARKED if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)

@@ -51,6 +51,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_paths_that_no_system_takes_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"cannot be read: embedded null"):
+        read_document(tmp_path / "a\0b.txt")
     path = tmp_path / ("x" * 300 + ".txt")
     assert find_files([path]) == [path]
     with pytest.raises(DocumentError, match=r"^x+\.txt cannot be read: File name too long"):
