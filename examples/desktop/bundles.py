@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +13,20 @@ from desktop.worker import Loaded
 if TYPE_CHECKING:
     from pegasus_runtime import Summarizer
 
-__all__ = ["choose_first", "find_built_in", "find_example", "load"]
+__all__ = ["choose_first", "find_built_in", "find_example", "is_bundle", "load"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether one lies there. A disk that is gone, or its server, is no reason not to start."""
+    return os.path.isfile(folder / "manifest.json")  # Path's own raises what is not "no such file"
 
 
 def find_built_in() -> Path | None:
     """The bundle inside the packaged program, or the one that would be packaged."""
     folder = (_unpacked() or _REPOSITORY / "build" / "desktop") / "bundle"
-    return folder if (folder / "manifest.json").is_file() else None
+    return folder if is_bundle(folder) else None
 
 
 def find_example() -> Path | None:
@@ -34,7 +40,7 @@ def choose_first(asked: Path | None, remembered: str) -> Path | None:
     """The bundle that was asked for; else the last one, if it is still there; else our own."""
     if asked is not None:
         return asked
-    if remembered and Path(remembered, "manifest.json").is_file():
+    if remembered and is_bundle(Path(remembered)):
         return Path(remembered)
     return find_built_in()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QFocusEvent
+from PySide6.QtGui import QFocusEvent, QTextOption
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout
 
 from desktop.empty_state import EmptyState
@@ -14,6 +14,10 @@ from desktop.restyle import restyle
 from desktop.shelf import Entry
 
 __all__ = ["DocumentPane", "files_of"]
+
+_LONG_WORD = 5_000
+_ANYWHERE = QTextOption.WrapMode.WrapAnywhere
+_BETWEEN_WORDS = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
 
 
 def files_of(data: QMimeData) -> list[Path]:
@@ -26,6 +30,12 @@ class _Editor(QPlainTextEdit):
 
     files_given = Signal(list)
 
+    def wrap_for(self, text: str) -> None:
+        """Before such a text is shown: Qt's time grows with the square of a word that no line
+        holds, so a megabyte without a space would stop the window for minutes."""
+        longest = max(map(len, text.split()), default=0)
+        self.setWordWrapMode(_ANYWHERE if longest > _LONG_WORD else _BETWEEN_WORDS)
+
     def canInsertFromMimeData(self, source: QMimeData) -> bool:  # noqa: N802  Qt's name
         return bool(files_of(source)) or source.hasText()
 
@@ -33,6 +43,7 @@ class _Editor(QPlainTextEdit):
         if files := files_of(source):
             self.files_given.emit(files)
         else:
+            self.wrap_for(self.toPlainText() + source.text())
             super().insertFromMimeData(source)
 
 
@@ -82,6 +93,7 @@ class DocumentPane(QFrame):
         if entry.text != self._text:
             self._text = entry.text
             self._is_showing = True  # what the editor makes of odd spaces is nobody's edit
+            self.editor.wrap_for(entry.text)
             self.editor.setPlainText(entry.text)
             self._is_showing = False
             self._show_count()

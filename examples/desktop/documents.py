@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,26 +33,31 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     """Files as they are, folders as the *.txt in them, by name; each once."""
     found: dict[Path, None] = {}
     for path in paths:
-        inside = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+        inside = sorted(path.glob("*.txt")) if os.path.isdir(path) else [path]
         found.update(dict.fromkeys(inside))
     return list(found)
 
 
 def read_document(path: Path) -> Document:
     """The text of a file in UTF-8, or in UTF-16 that says so. Raises: DocumentError."""
+    name = path.name.encode(errors="replace").decode()  # of any bytes, under Linux
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DocumentError(f"{path.name} is over {MAX_BYTES >> 20} MB: too long for a text")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise DocumentError(f"{name} is no file")
+        if status.st_size > MAX_BYTES:
+            raise DocumentError(f"{name} is over {MAX_BYTES >> 20} MB: too long for a text")
         content = path.read_bytes()
-    except OSError as err:
-        raise DocumentError(f"{path.name} cannot be read: {err.strerror or err}") from err
+    except (OSError, ValueError) as err:  # ValueError: a dropped address with %00 in it
+        why = getattr(err, "strerror", None) or err
+        raise DocumentError(f"{name} cannot be read: {why}") from err
     encoding = next((name for mark, name in _MARKED if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as err:
-        raise DocumentError(f"{path.name} is not text in UTF-8: save it as such") from err
+        raise DocumentError(f"{name} is not text in UTF-8: save it as such") from err
     if "\0" in text:
-        raise DocumentError(f"{path.name} is no text file")
+        raise DocumentError(f"{name} is no text file")
     if not text.strip():
-        raise DocumentError(f"{path.name} is empty")
-    return Document(name=path.name, text=text.replace("\r\n", "\n"))
+        raise DocumentError(f"{name} is empty")
+    return Document(name=name, text=text.replace("\r\n", "\n"))

@@ -7,6 +7,7 @@ from typing import cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from desktop.bundles import is_bundle
 from desktop.theme import Theme
 
 __all__ = ["MAX_RECENT", "Preferences"]
@@ -44,7 +45,7 @@ class Preferences:
         value = self._settings.value("recent")
         names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         paths = [Path(str(name)) for name in names if name]
-        return [path for path in paths if (path / "manifest.json").is_file()]
+        return [path for path in paths if is_bundle(path)]
 
     def add_recent(self, folder: Path) -> None:
         others = [path for path in self.recent if path != folder]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,10 +22,11 @@ def text_of(entries: Sequence[Entry]) -> str:
 
 def save_text(path: Path, text: str) -> None:
     """UTF-8; the whole text, or what was there before. Raises: SaveError."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name[:50]}.part")  # no longer than a name may be
     try:
         part.write_text(text, "utf-8")
         part.replace(path)
     except OSError as err:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise SaveError(f"{path.name} cannot be saved: {err.strerror or err}") from err

@@ -84,7 +84,8 @@ def answer_at_once() -> None:
 def _read_signals(reading: int) -> None:
     while received := os.read(reading, 1):
         time.sleep(_GRACE_S)
-        if received[0] in _NUMBERS and not state.received and state.ends_at_once:
+        is_held = state.is_held or not state.ends_at_once  # whoever holds it ends it then
+        if received[0] in _NUMBERS and not state.received and not is_held:
             state.received = received[0]
             _end()
 

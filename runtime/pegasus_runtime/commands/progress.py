@@ -1,5 +1,6 @@
 """A line on a terminal that says how far the work is, and how long the rest of it will take."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from datetime import timedelta
 __all__ = ["ProgressLine", "describe_progress"]
 
 _STEP_S = 0.25  # between steps that are shown: who reads a line wants it to stand
+_COLUMNS = 80  # where a terminal does not say how wide it is
 
 
 class ProgressLine:
@@ -43,9 +45,18 @@ class ProgressLine:
 
     def _write(self, text: str) -> None:
         if self.is_shown:
+            text = text[: _columns() - 1]
             sys.stderr.write(f"\r{text}\x1b[K")  # \x1b[K: what was there before goes
             sys.stderr.flush()
             self.is_written = True
+
+
+def _columns() -> int:
+    """Of the terminal: what does not fit in a line would fill the screen, time after time."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
 
 
 def describe_progress(done: int, total: int, elapsed_s: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TypeVar
 
 from pegasus_runtime.command_line.signals import UnwindOnSignals
@@ -46,7 +47,7 @@ def print_stream(
     """
     shown = ""
     try:
-        with UnwindOnSignals():
+        with ExitStack() as line:
             for part in stream:
                 if not isinstance(part, Partial):
                     begun, shown = shown, ""  # the line has an end
@@ -55,7 +56,11 @@ def print_stream(
                 if len(text) > len(shown) and print_json is not None:
                     print_record({"file": name, "partial": part.text})
                 elif len(text) > len(shown):
-                    write_result(text[len(shown) :])
+                    if not shown:  # before, a signal has nothing to end, and the encoder may run
+                        line.enter_context(UnwindOnSignals())
+                    # A signal that comes while it is written is raised when it is out.
+                    begun, shown = shown, text
+                    write_result(text[len(begun) :])
                 shown = text
     except ResultError:
         raise

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol, TypeVar
 
 from pegasus_runtime.decoding.interrupt import Interrupt
@@ -42,8 +43,10 @@ class Watch:
         """num_documents: None where nobody knows; see `see`. what: is watched. shorter: would make
         it. Raises: OptionsError.
         """
-        if timeout_s is not None and not timeout_s >= 0:
-            raise OptionsError(f"timeout_s is {timeout_s}, expected a number of seconds from 0 up")
+        if timeout_s is not None and not (isinstance(timeout_s, Real) and timeout_s >= 0):
+            raise OptionsError(
+                f"timeout_s is {timeout_s!r}, expected a number of seconds from 0 up"
+            )
         self.num_documents = num_documents
         self.num_seen = 0
         self.num_done = 0

@@ -41,10 +41,12 @@ def agreed_tokens(
 
     known: how many, start token or prompt included, were so before; they are what rows begin with.
     """
-    counting = (
-        _beams(state, settings) if isinstance(state, BeamState) else _samples(state, settings)
-    )
-    rows, length = counting
+    if isinstance(state, SampleState):
+        rows, length = _samples(state, settings)
+    elif _differ(state, known):
+        return ()
+    else:
+        rows, length = _beams(state, settings)
     if not len(rows):  # nothing can come out, which is an error in the end
         return ()
     tokens = rows[:, known:length]

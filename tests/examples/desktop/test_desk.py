@@ -168,7 +168,15 @@ def test_a_file_that_cannot_be_written_is_told_and_the_old_one_stays(
     assert bench.desk.problem.startswith("summary.txt cannot be saved: No such file")
     bench.desk.save(tmp_path, "Rain.\n")
     assert bench.desk.problem.startswith(f"{tmp_path.name} cannot be saved: Is a directory")
+    bench.desk.save(target / "summary.txt", "Rain.\n")
+    assert bench.desk.problem.startswith("summary.txt cannot be saved: Not a directory")
+    bench.desk.save(tmp_path / ("x" * 300), "Rain.\n")
+    assert "xx cannot be saved: File name too long" in bench.desk.problem
     assert [path.name for path in tmp_path.iterdir()] == ["summary.txt"]
+    longest = tmp_path / ("x" * 251 + ".txt")
+    bench.desk.save(longest, "Rain.\n")
+    assert longest.read_text("utf-8") == "Rain.\n"
+    longest.unlink()
     assert [path.name for path in tmp_path.parent.glob(".*.part")] == []
 
 
@@ -180,6 +188,7 @@ def test_the_bundle_to_begin_with_is_what_was_asked_for_then_the_last_one(tmp_pa
     assert choose_first(None, str(last)) == built_in  # it is no bundle any more
     (last / "manifest.json").touch()
     assert choose_first(None, str(last)) == last
+    assert choose_first(None, str(tmp_path / ("x" * 300))) == built_in  # the system asks for less
 
 
 def test_a_packaged_program_has_its_bundle_and_its_example_inside(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,32 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, message: str
 def test_a_file_that_is_gone_is_told_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"^gone\.txt cannot be read: No such file"):
         read_document(tmp_path / "gone.txt")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.txt"
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    else:
+        pipe.mkdir()
+    with pytest.raises(DocumentError, match=r"^pipe\.txt is no file$"):
+        read_document(pipe)
+
+
+def test_paths_that_no_system_takes_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"cannot be read: embedded null"):
+        read_document(tmp_path / "a\0b.txt")
+    path = tmp_path / ("x" * 300 + ".txt")
+    assert find_files([path]) == [path]
+    with pytest.raises(DocumentError, match=r"^x+\.txt cannot be read: File name too long"):
+        read_document(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode here")
+def test_a_name_that_is_no_unicode_can_be_shown_and_saved(tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
+    file.write_text("Snow falls.")
+    assert read_document(file) == Document(name="caf?.txt", text="Snow falls.")
 
 
 def test_a_folder_stands_for_the_texts_in_it(tmp_path: Path) -> None:

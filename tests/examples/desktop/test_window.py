@@ -25,6 +25,7 @@ from PySide6.QtGui import (
     QGuiApplication,
     QKeySequence,
     QTextCursor,
+    QTextOption,
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -154,6 +155,24 @@ def test_files_that_are_pasted_are_opened_and_pasted_text_is_plain(
     assert window.document.editor.canInsertFromMimeData(data)
     window.document.editor.insertFromMimeData(data)
     assert [entry.name for entry in window.desk.shelf.entries] == ["Pasted text", "one.txt"]
+
+
+def test_a_text_without_spaces_does_not_stop_the_window(
+    window: Window, write: Callable[..., list[Path]]
+) -> None:
+    editor = window.document.editor
+    anywhere = QTextOption.WrapMode.WrapAnywhere
+    window.add_files(write(words="Snow falls. " * 10_000))
+    assert editor.wordWrapMode() != anywhere
+    window.add_files(write(line="x" * 100_000))  # seconds otherwise, and minutes for a megabyte
+    assert editor.wordWrapMode() == anywhere
+    pasted = QMimeData()
+    pasted.setText("y" * 6_000)
+    window._clear()
+    assert editor.wordWrapMode() != anywhere
+    editor.insertFromMimeData(pasted)
+    assert editor.wordWrapMode() == anywhere
+    assert len(editor.toPlainText()) == 6_000
 
 
 def test_partial_text_and_progress_are_shown_while_it_runs(

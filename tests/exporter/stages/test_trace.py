@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import onnx_ir as ir
 import pytest
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,25 @@ def test_a_dynamic_size_that_tracing_would_fix_is_refused() -> None:
     )
     with pytest.raises(Exception, match="tracing inferred a static shape of 4"):
         trace_graph(definition)
+
+
+class _Sum(nn.Module):
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + 1.0
+
+
+def test_a_graph_tells_nothing_of_the_machine_that_it_was_made_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As outside the tests, where `ask_once` has turned it off.
+    monkeypatch.setattr("torch.fx.config.do_not_emit_stack_traces", False)
+    hidden = GraphInput(name="hidden", example=torch.zeros(2, 4), dynamic={0: "rows"})
+    definition = GraphDefinition(
+        name="small", module=_Sum().eval(), arguments=(hidden,), outputs={"sum": ("rows", 4)}
+    )
+    model = trace_graph(definition)
+    assert b"test_trace.py" not in ir.serde.serialize_model(model).SerializeToString()
+    assert not any(node.metadata_props for node in model.graph)
 
 
 class _Conversions(nn.Module):

@@ -107,6 +107,24 @@ def test_what_has_to_be_cleaned_up_is_waited_for_while_a_library_runs(tmp_path: 
     assert (tmp_path / "cleaned").exists()
 
 
+def test_a_line_that_a_slow_disk_takes_is_waited_for(tmp_path: Path) -> None:
+    seconds = "hashlib.pbkdf2_hmac('sha256', b'a', b'b', 10**6)"  # no handler is called
+    body = f"""
+    import hashlib, os
+    from pegasus_runtime.command_line.signals import HoldSignals
+    with HoldSignals():
+        os.write(1, b'ready\\n')
+        {seconds}
+        os.write(1, b'and whole\\n')
+    """.strip()
+    process = start(tmp_path, body)
+    wait_for(process)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=TIMEOUT_S) == (b"and whole\n", INTERRUPTED)
+    assert process.returncode == 143
+
+
 def wait_until_stalled(process: subprocess.Popen[bytes]) -> None:
     """Until it sleeps in the middle of a line, which the pipe is too small for."""
     state = Path(f"/proc/{process.pid}/wchan")

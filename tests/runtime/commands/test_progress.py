@@ -1,7 +1,12 @@
 """What the progress line says, and where it stays silent."""
 
+import fcntl
 import io
+import os
+import pty
+import struct
 import sys
+import termios
 
 import pytest
 
@@ -96,3 +101,21 @@ def test_steps_are_all_that_one_document_shows(monkeypatch: pytest.MonkeyPatch) 
     quiet = screen(monkeypatch, is_terminal=False)
     ProgressLine(1, clock=iter([100.0]).__next__).step(7, 64)
     assert quiet.getvalue() == ""
+
+
+@pytest.mark.parametrize(("columns", "text"), [(20, "2 of 40000 document"), (0, "a second")])
+def test_a_line_is_no_longer_than_the_terminal_is_wide(
+    monkeypatch: pytest.MonkeyPatch, columns: int, text: str
+) -> None:
+    keyboard, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    shown = screen(monkeypatch)
+    monkeypatch.setattr(shown, "fileno", lambda: terminal)
+    line = ProgressLine(40_000, clock=iter([100.0, 100.1, 102.0]).__next__)
+    line.show(2)
+    line.step(12, 256)
+    os.close(terminal)
+    os.close(keyboard)
+    for part in shown.getvalue().split("\r")[1:]:
+        assert text in part
+        assert len(part.removesuffix("\x1b[K")) < (columns or 80)

@@ -63,6 +63,8 @@ def test_a_timeout_is_a_number_of_seconds() -> None:
         OptionsError, match=r"^timeout_s is -1, expected a number of seconds from 0"
     ):
         Watch(2, on_progress=None, cancel=None, timeout_s=-1)
+    with pytest.raises(OptionsError, match=r"^timeout_s is '5', expected a number of seconds"):
+        Watch(2, on_progress=None, cancel=None, timeout_s="5")  # type: ignore[arg-type]
 
 
 def test_only_what_can_be_ended_has_a_thread_that_looks() -> None:
