@@ -122,15 +122,7 @@ def _fill(
             with progress("summarise in fp32"):
                 outline = builder.outline(prepared.recipe)
                 baseline = _make_baseline(prepared, outline, staging.path)
-        if prepared.recipe.quantises:
-            with progress("equalise"):
-                _equalise(builder, baseline)
-        manifest = builder.build(prepared.recipe)
-        if request.max_rouge_drop is None:
-            manifest = raise_worst_layers(builder, manifest)
-        if prepared.plugin is not None:
-            with progress("compile kernels"):
-                kernels.write(staging.path / prepared.plugin.spec.kernels)
+        manifest = _build(builder, baseline, kernels, raises=request.max_rouge_drop is None)
     with progress("compute reference"):
         equalise_source_values(prepared.pegasus, builder.equalisation)
         reference = make_reference(prepared.pegasus, request.precision)
@@ -163,6 +155,23 @@ def _fill(
         layer_errors=builder.layer_errors,
         layer_formats=builder.layer_formats,
     )
+
+
+def _build(
+    builder: Builder, baseline: Baseline | None, kernels: KernelCompilation, *, raises: bool
+) -> Manifest:
+    """raises: whether the worst layers of a lower precision get more bits at once."""
+    prepared, progress = builder.prepared, builder.progress
+    if prepared.recipe.quantises:
+        with progress("equalise"):
+            _equalise(builder, baseline)
+    manifest = builder.build(prepared.recipe)
+    if raises:
+        manifest = raise_worst_layers(builder, manifest)
+    if prepared.plugin is not None:
+        with progress("compile kernels"):
+            kernels.write(builder.staging.path / prepared.plugin.spec.kernels)
+    return manifest
 
 
 def _prepare(

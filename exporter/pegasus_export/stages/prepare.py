@@ -74,12 +74,7 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     task = resolve_task(checkpoint.architecture, request.task)
     settled = settle_defaults(checkpoint, task, task_params=request.task_params)
     checkpoint = settled.checkpoint
-    if request.generate:
-        check_generate(target, task, request.precision)
-    _check_layout(request, task)
-    _check_source_limit(request, task)
-    _check_sparse(request, checkpoint)
-    _check_classifier(checkpoint, task)
+    _check_request(request, checkpoint, target, task)
     documents = _calibration_documents(request, task, target, checkpoint)
     max_source_tokens = request.max_source_tokens or checkpoint.config.max_position_embeddings
     has_plans = target in PLAN_TARGETS
@@ -91,17 +86,10 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
     if task in GENERATING and (target != "onnx" or request.generate):  # which others run
         defaults = fit_defaults(settled, task, limits, clip=has_plans)
     plugin = choose_plugin(request, checkpoint) if target == "trt" else None
-    kind = find_kind(
-        target,
-        task,
-        request.precision,
-        num_beams=limits.max_beams,
-        with_plugin=plugin is not None,
-    )
+    beams, with_plugin = limits.max_beams, plugin is not None
+    kind = find_kind(target, task, request.precision, num_beams=beams, with_plugin=with_plugin)
     if request.generate:
         fixed = settle_generation(defaults, settled.tokens, limits, checkpoint.config.vocab_size)
-        if request.text:
-            check_text_graph(checkpoint)
         kind = with_generation(kind, target, fixed, single_file=request.single_file)
     plugin_spec = None if plugin is None else plugin.spec
     tokenizer = write_tokenizer(checkpoint, folder, task, target, for_hosts=request.generate)
@@ -133,6 +121,19 @@ def prepare(request: ExportRequest, target: Target, folder: Path) -> Prepared:
         notes=(*checkpoint.notes, *settled.notes),
         documents=documents,
     )
+
+
+def _check_request(
+    request: ExportRequest, checkpoint: Checkpoint, target: Target, task: Task
+) -> None:
+    if request.generate:
+        check_generate(target, task, request.precision)
+    if request.text:
+        check_text_graph(checkpoint)
+    _check_layout(request, task)
+    _check_source_limit(request, task)
+    _check_sparse(request, checkpoint)
+    _check_classifier(checkpoint, task)
 
 
 def _precision_recipe(request: ExportRequest, target: Target, pegasus: Pegasus) -> PrecisionRecipe:

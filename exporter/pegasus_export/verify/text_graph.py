@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 
 from pegasus_export.errors import VerificationError
+from pegasus_runtime.native.ort import import_onnxruntime, open_session
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["verify_text_graph"]
@@ -37,6 +37,7 @@ def verify_text_graph(
         extensions: Any = importlib.import_module("onnxruntime_extensions")
     except ImportError:
         return False
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.register_custom_ops_library(extensions.get_library_path())
@@ -66,7 +67,7 @@ def verify_text_graph(
 
 
 def _run(path: Path, options: Any, feeds: dict[str, Any], max_length: int) -> dict[str, Any]:
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, options, ["CPUExecutionProvider"])
     settings = _SETTINGS | {"max_length": min(_SETTINGS["max_length"], max_length)}
     given = {each.name: _DTYPES.get(each.type) for each in session.get_inputs()}
     feeds |= {
