@@ -62,6 +62,16 @@ def check_inputs(
     fixed: FixedSettings,
 ) -> tuple[SearchInputs, ir.Value]:
     """The scalars and the mask [B, S] behind their checks."""
+    values = _check_scalars(nodes, given, fixed)
+    mask = _check_source(nodes, input_ids, attention_mask, fixed)
+    is_greedy = nodes("Equal", values["num_beams"], [1])
+    return SearchInputs(**values, is_greedy=is_greedy), mask
+
+
+def _check_scalars(
+    nodes: Nodes, given: Mapping[str, ir.Value], fixed: FixedSettings
+) -> dict[str, ir.Value]:
+    """Each as [1]."""
     values = {name: nodes("Reshape", value, [1]) for name, value in given.items()}
     beams, returned = values["num_beams"], values["num_return_sequences"]
     checks = (
@@ -99,6 +109,12 @@ def check_inputs(
     )
     for name, holds, expected in checks:
         values[name] = _require(nodes, values[name], holds, f"{name} is to be {expected}")
+    return values
+
+
+def _check_source(
+    nodes: Nodes, input_ids: ir.Value, attention_mask: ir.Value, fixed: FixedSettings
+) -> ir.Value:
     source = nodes("Shape", attention_mask, start=1, end=2)
     mask = _require(
         nodes,
@@ -120,9 +136,7 @@ def check_inputs(
         f"input_ids are to be tokens, 0 to {fixed.vocab_size - 1}",
     )
     # As transformers takes it: what is not 0 is there.
-    mask = nodes("Cast", nodes("Cast", mask, to=ir.DataType.BOOL), to=ir.DataType.INT64)
-    is_greedy = nodes("Equal", values["num_beams"], [1])
-    return SearchInputs(**values, is_greedy=is_greedy), mask
+    return nodes("Cast", nodes("Cast", mask, to=ir.DataType.BOOL), to=ir.DataType.INT64)
 
 
 def _within(nodes: Nodes, value: ir.Value, least: int, most: int) -> ir.Value:
