@@ -1,6 +1,7 @@
 """Graphs through plain ONNX Runtime sessions: for checks, not for speed."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.ort import import_onnxruntime, open_session
 
-__all__ = ["Graph", "open_graph", "run_graph"]
+__all__ = ["Graph", "open_file", "open_graph", "run_graph"]
 
 Graph: TypeAlias = Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]]
 """Inputs by name -> outputs by name."""
@@ -22,9 +23,15 @@ def open_graph(bundle: Bundle, name: str) -> Graph:
     It and the graph raise EngineError, also for inputs that the graph does not have and for
     missing ones.
     """
+    return open_file(bundle.path(bundle.manifest.graphs[name].file))
+
+
+def open_file(path: Path, *, operators: str | None = None) -> Graph:
+    """The same of a file. operators: a native library that has some of the graph's."""
     options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors are raised; it need not print them, too
-    path = bundle.path(bundle.manifest.graphs[name].file)
+    if operators is not None:
+        options.register_custom_ops_library(operators)
 
     def failed(err: Exception) -> EngineError:
         reason = (str(err).splitlines() or [type(err).__name__])[0]

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from pegasus_engines.ort import open_file
 from pegasus_export.errors import VerificationError
-from pegasus_runtime.native.ort import import_onnxruntime, open_session
+from pegasus_export.generation.inputs import SCALARS
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
 __all__ = ["verify_text_graph"]
@@ -23,7 +24,6 @@ _SETTINGS: Final = {
     "repetition_penalty": 1.0,
     "num_return_sequences": 1,
 }
-_DTYPES: Final = {"tensor(int64)": np.int64, "tensor(float)": np.float32}
 
 
 def verify_text_graph(
@@ -37,11 +37,10 @@ def verify_text_graph(
         extensions: Any = importlib.import_module("onnxruntime_extensions")
     except ImportError:
         return False
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.register_custom_ops_library(extensions.get_library_path())
-    got = _run(path, options, {"text": np.array(_TEXTS, dtype=object)}, max_length)
+    settings = _SETTINGS | {"max_length": min(_SETTINGS["max_length"], max_length)}
+    scalars = {name: np.array(value, SCALARS[name].numpy()) for name, value in settings.items()}
+    run = open_file(path, operators=extensions.get_library_path())
+    got = run({"text": np.array(_TEXTS, dtype=object), **scalars})
     encoded = [
         tokenizer.encode(text, max_tokens=max_source_tokens, truncate=True) for text in _TEXTS
     ]
@@ -50,8 +49,7 @@ def verify_text_graph(
     mask = np.zeros_like(ids)
     for row, each in enumerate(encoded):
         ids[row, : len(each.token_ids)], mask[row, : len(each.token_ids)] = each.token_ids, 1
-    feeds = {"input_ids": ids, "attention_mask": mask}
-    expected = _run(inner, onnxruntime.SessionOptions(), feeds, max_length)
+    expected = open_file(inner)({"input_ids": ids, "attention_mask": mask, **scalars})
     expected["truncated"] = np.array([each.truncated for each in encoded])
     expected["num_tokens"] = np.array([each.num_tokens_before for each in encoded])
     rows = expected["sequences"][:, 0].tolist()
@@ -64,14 +62,3 @@ def verify_text_graph(
                 "report this with the checkpoint's config.json"
             )
     return True
-
-
-def _run(path: Path, options: Any, feeds: dict[str, Any], max_length: int) -> dict[str, Any]:
-    session = open_session(path, options, ["CPUExecutionProvider"])
-    settings = _SETTINGS | {"max_length": min(_SETTINGS["max_length"], max_length)}
-    given = {each.name: _DTYPES.get(each.type) for each in session.get_inputs()}
-    feeds |= {
-        name: np.array(value, given[name]) for name, value in settings.items() if name in given
-    }
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, feeds), strict=True))

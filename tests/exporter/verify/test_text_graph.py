@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from exporter.tiny_checkpoint import write_tiny_checkpoint
 from exporter.tokenizer_texts import planned, tokenizer_of
 from pegasus_export.errors import VerificationError
+from pegasus_export.generation.inputs import SCALARS
 from pegasus_export.passes.put_text_around import put_text_around
 from pegasus_export.verify.text_graph import verify_text_graph
 
@@ -27,6 +28,7 @@ def _echo(path: Path) -> onnx.ModelProto:
     ]
     names = ("input_ids", "attention_mask"), ("sequences", "lengths", "scores")
     inputs, outputs = ([tensor(name, int64, None) for name in each] for each in names)
+    inputs += [tensor(name, dtype.value, []) for name, dtype in SCALARS.items()]
     one = numpy_helper.from_array(np.array([1]), "one")
     graph = helper.make_graph(nodes, "generate", inputs, outputs, [one])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
