@@ -37,6 +37,7 @@ def test_files_are_where_the_loader_looks_for_them(exported: ExportResult) -> No
     expected = {f"onnx/{name}{suffix}.onnx" for name in graphs for suffix in SUFFIXES}
     expected |= {f"onnx/{name}{suffix}.onnx_data" for name in graphs for suffix in SUFFIXES[:2]}
     expected |= {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    expected |= {"special_tokens_map.json"}
     expected |= {"README.md", "contract.md", "test_vectors.json", "manifest.json", "spiece.model"}
     assert found == expected
     bundle = open_bundle(folder, check_hashes=True)
