@@ -24,9 +24,9 @@ from onnx import TensorProto, helper, numpy_helper
 from pegasus_export.errors import UnsupportedError
 from pegasus_export.tokenizer.model_proto import BYTE, CONTROL, UNKNOWN, read_model
 from pegasus_export.tokenizer.plan import PlannedTokenizer
+from pegasus_runtime.tokenization.clean_up_spaces import TIGHT
 from pegasus_runtime.tokenization.model_proto import with_control_pieces
 from pegasus_runtime.tokenization.part_reader import SPACE
-from pegasus_runtime.tokenization.tokenizer import TIGHT
 
 __all__ = ["EXTENSIONS", "check_text", "put_text_around"]
 

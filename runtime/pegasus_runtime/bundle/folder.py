@@ -7,7 +7,7 @@ it leads to has the size, and if asked the SHA-256, that the manifest says.
 
 import hashlib
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pegasus_runtime.bundle.json_node import MAX_TEXT_BYTES
@@ -26,14 +26,14 @@ class Bundle:
     """An opened bundle: its folder and its manifest.
 
     place: the path by which its files are reached, where that is another one (`held_folder.py`).
-    manifest_sha256: of the manifest as it was read, by which two bundles are one; None of what was
+    manifest_sha256: of the manifest as it was read; None of what was
     not read.
     """
 
     folder: Path
     manifest: Manifest
     place: Path | None = None
-    manifest_sha256: str | None = None
+    manifest_sha256: str | None = field(default=None, compare=False)
 
     def path(self, name: str) -> Path:
         """The path by which to open one file of the manifest; it may be a link.
@@ -102,10 +102,10 @@ def check_needed_files(manifest: Manifest) -> None:
             needed["tokenizer.dictionary"] = manifest.tokenizer.dictionary
     if manifest.plans is not None and manifest.plans.plugin is not None:
         needed["plans.plugin.kernels"] = manifest.plans.plugin.kernels
-    for field, name in needed.items():
+    for place, name in needed.items():
         if name not in manifest.files:
             raise BundleError(
-                f"{MANIFEST_NAME}: {field}: {name!r} is not listed in files: "
+                f"{MANIFEST_NAME}: {place}: {name!r} is not listed in files: "
                 "export the checkpoint again"
             )
 

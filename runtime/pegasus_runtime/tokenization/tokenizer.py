@@ -41,7 +41,7 @@ from pegasus_runtime.tokenization.unknown_share import unknown_share
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
 from pegasus_runtime.tokenization.wordpiece import WordPiece
 
-__all__ = ["TIGHT", "Encoding", "Newlines", "Pieces", "Tokenizer"]
+__all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
 
 Newlines: TypeAlias = Literal["hf", "original"]
 
