@@ -88,13 +88,12 @@ def _ban(
 ) -> ir.Value:
     """Adds -inf to what may not follow: ngrams that a row has, an early EOS, and banned tokens."""
     rows = nodes("Shape", sequences, start=0, end=1)
-    never = nodes("Less", length, [0])
     ids, added = _repeated_ngram_ends(nodes, sequences, length, inputs)
     is_short = nodes("Less", length, inputs.min_length)
     is_first = nodes("Equal", length, [fixed.first_length])
     for tokens, is_banned in (
         (fixed.eos, is_short),
-        (fixed.banned, nodes("Not", never)),
+        (fixed.banned, np.array([True])),
         (fixed.banned_first, is_first),
     ):
         if not tokens:

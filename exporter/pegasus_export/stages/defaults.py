@@ -25,7 +25,7 @@ from pegasus_runtime.search.resolve import resolve_options
 from pegasus_runtime.search.settings import SearchLimits, SearchSettings, SpecialTokens
 from pegasus_runtime.search.unsupported import unsupported_defaults
 
-__all__ = ["GENERATING", "SettledDefaults", "fit_defaults", "settle_defaults"]
+__all__ = ["GENERATING", "SettledDefaults", "fit_defaults", "resolve_defaults", "settle_defaults"]
 
 GENERATING: tuple[Task, ...] = ("summarization", "text-generation")
 _SHORTEST: Final = 2  # tokens: one, and EOS
@@ -120,19 +120,11 @@ def fit_defaults(
         if clip and isinstance(value, int):
             defaults[name] = min(value, most)
     try:
-        settings = resolve_options(
-            GenerationOptions(),
+        settings = resolve_defaults(
             defaults,
-            SpecialTokens(
-                pad=tokens.pad_token_id,
-                eos=tokens.eos_token_ids,
-                decoder_start=tokens.decoder_start_token_id,
-            ),
-            SearchLimits(
-                max_target_tokens=limits.max_target_tokens,
-                vocab_size=checkpoint.config.vocab_size,
-                max_beams=limits.max_beams,
-            ),
+            tokens,
+            limits,
+            checkpoint.config.vocab_size,
             continued_tokens=int(task == "text-generation"),  # the shortest prompt
         )
         _check_length_penalty(checkpoint.name, settings)
@@ -142,6 +134,32 @@ def fit_defaults(
             f"{checkpoint.name} generates with settings that cannot run: {err}"
         ) from err
     return defaults
+
+
+def resolve_defaults(
+    defaults: Mapping[str, object],
+    tokens: TokenIds,
+    limits: Limits,
+    vocab_size: int,
+    *,
+    continued_tokens: int = 0,
+) -> SearchSettings:
+    """What a bundle of these limits generates with. Raises: OptionsError."""
+    return resolve_options(
+        GenerationOptions(),
+        defaults,
+        SpecialTokens(
+            pad=tokens.pad_token_id,
+            eos=tokens.eos_token_ids,
+            decoder_start=tokens.decoder_start_token_id,
+        ),
+        SearchLimits(
+            max_target_tokens=limits.max_target_tokens,
+            vocab_size=vocab_size,
+            max_beams=limits.max_beams,
+        ),
+        continued_tokens=continued_tokens,
+    )
 
 
 def _check_length_penalty(name: str, settings: SearchSettings) -> None:

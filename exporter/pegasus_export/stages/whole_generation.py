@@ -13,13 +13,11 @@ from pegasus_export.generation.single_file import take_weights_in
 from pegasus_export.graphs.definition import GraphDefinition
 from pegasus_export.models.pegasus import Pegasus
 from pegasus_export.stages.bundle_kinds import BundleKind
+from pegasus_export.stages.defaults import resolve_defaults
 from pegasus_export.verify.generation import verify_generation
 from pegasus_export.verify.measure import Measured
 from pegasus_export.verify.reference import Reference
 from pegasus_runtime.bundle import Bundle, Limits, Target, Task, TokenIds
-from pegasus_runtime.search.options import GenerationOptions
-from pegasus_runtime.search.resolve import resolve_options
-from pegasus_runtime.search.settings import SearchLimits, SpecialTokens
 
 __all__ = ["check_generate", "settle_generation", "with_generation"]
 
@@ -47,20 +45,7 @@ def settle_generation(
 
     Raises: UnsupportedError; OptionsError for settings that cannot run.
     """
-    settings = resolve_options(
-        GenerationOptions(),
-        defaults,
-        SpecialTokens(
-            pad=tokens.pad_token_id,
-            eos=tokens.eos_token_ids,
-            decoder_start=tokens.decoder_start_token_id,
-        ),
-        SearchLimits(
-            max_target_tokens=limits.max_target_tokens,
-            vocab_size=vocab_size,
-            max_beams=limits.max_beams,
-        ),
-    )
+    settings = resolve_defaults(defaults, tokens, limits, vocab_size)
     return fixed_settings(
         settings,
         max_beams=limits.max_beams,
