@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         GenerationInterrupted,
         InputError,
         OptionsError,
+        Overloaded,
         PegasusError,
     )
     from pegasus_runtime.generation.failure import Failure
@@ -49,6 +50,7 @@ __all__ = [
     "Hypothesis",
     "InputError",
     "OptionsError",
+    "Overloaded",
     "Partial",
     "PegasusError",
     "QuestionAnswerer",
@@ -75,6 +77,7 @@ _HOMES = {
     "Hypothesis": "search.score",
     "InputError": "errors",
     "OptionsError": "errors",
+    "Overloaded": "errors",
     "Partial": "tasks.partial",
     "PegasusError": "errors",
     "QuestionAnswerer": "tasks.question_answerer",

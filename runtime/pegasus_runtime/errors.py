@@ -19,6 +19,7 @@ __all__ = [
     "GenerationInterrupted",
     "InputError",
     "OptionsError",
+    "Overloaded",
     "PegasusError",
 ]
 
@@ -51,3 +52,12 @@ class GenerationInterrupted(PegasusError):  # noqa: N818  it is an interruption
     """
 
     results: Sequence[Any] = ()
+
+
+class Overloaded(PegasusError):  # noqa: N818  it is a state, which passes
+    """A queue is full: try again.
+
+    retry_after_s: when there is likely to be room, in seconds.
+    """
+
+    retry_after_s: float = 1.0

@@ -22,7 +22,7 @@ FLOORS: Mapping[str, Floors] = {
         ("search", "sessions"),
         ("generation",),
         ("tasks", "diagnosis"),
-        ("pipelines",),
+        ("pipelines", "batcher"),
         ("commands",),
         ("scripts",),
     ),

@@ -19,6 +19,8 @@ PACKAGES = {
     "pegasus_engines": REPOSITORY / "engines" / "pegasus_engines",
     "pegasus_plugins": REPOSITORY / "plugins" / "pegasus_plugins",
     "pegasus_runtime": REPOSITORY / "runtime" / "pegasus_runtime",
+    "pegasus_serve": REPOSITORY / "runtime" / "pegasus_serve",
+    "pegasus_ray": REPOSITORY / "runtime" / "pegasus_ray",
 }
 # errors: what the bundle and the tokenizer raise is part of them.
 CONTRACT = ("pegasus_runtime.bundle", "pegasus_runtime.errors")
@@ -49,12 +51,16 @@ ALLOWED_OF_OURS = {
     # TensorRT's plugin, which builds need too, for plans that call it (docs/architecture.md), and
     # how CUDA is called, which the plugin's launches need without the runtime.
     "pegasus_runtime": ("pegasus_plugins.ways", "pegasus_plugins.cuda_calls"),
+    "pegasus_serve": ("pegasus_runtime",),
+    "pegasus_ray": ("pegasus_runtime", "pegasus_serve"),
 }
 FORBIDDEN_LIBRARIES = {  # wherever in the package the import stands
     "pegasus_export": {"transformers"},
     "pegasus_engines": {"transformers", "torch"},
     "pegasus_plugins": {"transformers"},
     "pegasus_runtime": {"transformers", "torch", "onnx", "onnxscript", "safetensors"},
+    "pegasus_serve": {"transformers", "torch", "onnx", "onnxscript", "safetensors"},
+    "pegasus_ray": {"transformers", "torch", "onnx", "onnxscript", "safetensors"},
 }
 HEAVY_LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tensorrt")
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "misc"}

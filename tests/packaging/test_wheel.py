@@ -1,4 +1,4 @@
-"""What a user downloads: four packages, their types, the licence, and nothing else."""
+"""What a user downloads: six packages, their types, the licence, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ PACKAGE_FOLDERS = (
     "exporter/pegasus_export",
     "engines/pegasus_engines",
     "plugins/pegasus_plugins",
+    "runtime/pegasus_ray",
     "runtime/pegasus_runtime",
+    "runtime/pegasus_serve",
 )
+PAGE = "runtime/pegasus_serve/page"
+"""What a browser is given."""
 MAX_WHEEL_BYTES = 750_000  # of sources alone, by the test below: no more than a small picture
 
 
@@ -37,12 +41,14 @@ def parse_headers(content: bytes) -> Message:
     return Parser().parsestr(content.decode())
 
 
-def test_the_wheel_holds_the_four_packages_and_nothing_else(contents: dict[str, bytes]) -> None:
+def test_the_wheel_holds_the_six_packages_and_nothing_else(contents: dict[str, bytes]) -> None:
     sources = set()
     for folder in PACKAGE_FOLDERS:
         root = REPOSITORY / folder
         paths = [*root.rglob("*.py"), root / "py.typed"]
         sources |= {path.relative_to(root.parent).as_posix() for path in paths}
+    root = (REPOSITORY / PAGE).parent
+    sources |= {path.relative_to(root.parent).as_posix() for path in (root / "page").rglob("*.*")}
     information = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     assert set(contents) == sources | {f"info/{name}" for name in information}
 

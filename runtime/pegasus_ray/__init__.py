@@ -1,0 +1,1 @@
+"""Datasets and deployments of Ray: many machines."""

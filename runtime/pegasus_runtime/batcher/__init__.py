@@ -1,0 +1,1 @@
+"""Documents of many callers, joined into batches."""

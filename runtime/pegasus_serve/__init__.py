@@ -1,0 +1,1 @@
+"""Bundles over HTTP: pegasus-serve."""
