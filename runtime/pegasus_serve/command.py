@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"cannot listen on {arguments.host}:{arguments.port}: {err.strerror or err}: "
             "name another --port or --host, or end what listens there"
         ) from err
-    app = make_app(models, settings)
+    app = make_app(models, settings, on_failed=lambda error: None)  # it is raised below
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     address = f"http://{host}:{listening.getsockname()[1]}"
     serving_of(app).log.event("listening", {"address": address, "models": list(models)})

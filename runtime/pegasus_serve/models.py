@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pegasus_runtime.bundle import Manifest, open_bundle
 from pegasus_runtime.errors import BundleError, OptionsError
+from pegasus_runtime.hub.address import HUB_NAME, looks_like_path, read_address
 from pegasus_runtime.hub.find_bundle import find_bundle
 from pegasus_runtime.spelling import did_you_mean
 from pegasus_runtime.tasks.question_answerer import QuestionAnswerer
@@ -160,10 +161,15 @@ def load_served(source: str, options: LoadOptions, settings: Settings) -> Served
 def check_source(source: str) -> Manifest | None:
     """The manifest of a folder, before anything is loaded; None for a name of a hub.
 
-    Raises: BundleError.
+    Raises: BundleError, OptionsError for an address that is no model's.
     """
-    if not Path(source).is_dir():
-        return None
+    if not Path(source).exists():
+        try:
+            is_address = bool(read_address(source)[0])
+        except ValueError as err:
+            raise OptionsError(str(err)) from err
+        if is_address or (HUB_NAME.fullmatch(source) and not looks_like_path(source)):
+            return None
     manifest = open_bundle(source).manifest
     if manifest.task not in _TASKS.values():
         raise _not_served(source, manifest.task)
@@ -199,7 +205,7 @@ def _batched(summarizer: Summarizer, settings: Settings) -> ServedSummarizer:
         max_wait_ms=settings.max_wait_ms,
         batch_size=settings.batch_size,
     )
-    return ServedSummarizer(summarizer, batcher)
+    return ServedSummarizer(summarizer, batcher, max_queue=settings.max_queue)
 
 
 def _not_served(source: str, task: str) -> BundleError:

@@ -32,9 +32,11 @@ class SummaryOrder:
 class ServedSummarizer:
     """One bundle for summarization; its methods may be called from several threads."""
 
-    def __init__(self, summarizer: Summarizer, batcher: Batching) -> None:
+    def __init__(self, summarizer: Summarizer, batcher: Batching, *, max_queue: int) -> None:
+        """max_queue: that of the batcher."""
         self.summarizer = summarizer
         self.batcher = batcher
+        self._max_queue = max_queue
 
     @property
     def manifest(self) -> Manifest:
@@ -57,7 +59,8 @@ class ServedSummarizer:
         seconds_left(order.ends_at)  # before the work of encoding
         document: str | Encoding = text
         source_tokens = 0
-        if order.long != "chunk":
+        is_full = self.batcher.counters().waiting >= self._max_queue  # it is refused as it is
+        if order.long != "chunk" and not is_full:
             document = self.summarizer.encode(text, truncate=order.long == "truncate")
             source_tokens = len(document.token_ids)
         future = self.batcher.submit(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pegasus_runtime.errors import GenerationInterrupted, Overloaded, PegasusError
 from pegasus_serve.handed_in import HandedIn
@@ -71,12 +71,12 @@ async def wait_for(
         if isinstance(each, PegasusError):
             outcomes.append(each)
         else:
-            future = futures[number]
-            outcomes.append(_outcome(future))
+            outcomes.append(_outcome(futures[number]))
     return outcomes
 
 
-def _outcome(future: asyncio.Future[T]) -> T | BaseException:
+def _outcome(future: asyncio.Future[Any]) -> Any:
+    """Its result, or its error."""
     if not future.done() or future.cancelled():
         return GenerationInterrupted("out of time, and not done: allow more with timeout_s")
     error = future.exception()
