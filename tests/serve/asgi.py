@@ -80,6 +80,10 @@ class Call:
         """The client closes its connection."""
         self._coming.put_nowait({"type": "http.disconnect"})
 
+    def is_waiting(self) -> bool:
+        """Whether the application has read all that came."""
+        return self._coming.empty()
+
     async def wait_for(self, text: bytes) -> None:
         """Until this has been sent."""
         while text not in b"".join(each.get("body", b"") for each in self.sent):

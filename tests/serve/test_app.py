@@ -125,7 +125,7 @@ def test_what_is_unusable_is_refused_before_a_text_is_read(
             ({"inputs": TEXT, "timeout_s": 1000}, 422, "limit"),
             ({"inputs": TEXT, "model": "tinny"}, 404, "model"),
             ({"inputs": [TEXT, TEXT], "stream": True}, 422, "request"),
-            ({"inputs": TEXT, "parameters": {"min_length": 10_000}}, 422, "options"),
+            ({"inputs": TEXT, "parameters": {"temperature": 0.5}}, 422, "options"),
         ):
             reply = await site.post("/v1/summarize", body)
             assert (reply.status, reply.error[0]) == (status, code), body
