@@ -32,6 +32,7 @@ class PeerSettings:
     threads: int
     """Of one batch."""
     parallel_batches: int = 1
+    """In one process, or in as many."""
     max_batch_size: int = 1
     batch_timeout_s: float = 0.0
 
@@ -39,7 +40,7 @@ class PeerSettings:
 class CTranslate2Summarizer:
     """A model that is loaded; any number of threads may call it."""
 
-    def __init__(self, settings: PeerSettings) -> None:
+    def __init__(self, settings: PeerSettings, *, parallel_batches: int = 1) -> None:
         import ctranslate2
         import sentencepiece
 
@@ -48,7 +49,7 @@ class CTranslate2Summarizer:
             settings.folder,
             device="cpu",
             compute_type=settings.compute_type,
-            inter_threads=settings.parallel_batches,
+            inter_threads=parallel_batches,
             intra_threads=settings.threads,
         )
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=settings.vocabulary)

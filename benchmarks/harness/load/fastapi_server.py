@@ -36,5 +36,6 @@ def make_app(summarizer: CTranslate2Summarizer) -> FastAPI:
 
 if __name__ == "__main__":
     settings = PeerSettings(**json.loads(sys.argv[1]))
-    app = make_app(CTranslate2Summarizer(settings))
+    summarizer = CTranslate2Summarizer(settings, parallel_batches=settings.parallel_batches)
+    app = make_app(summarizer)
     uvicorn.run(app, host=HOST, port=settings.port, log_level="warning", access_log=False)

@@ -15,9 +15,13 @@ from harness.load.http_client import HOST
 
 
 class SummarizeAPI(litserve.LitAPI):
-    """settings: those of the server; set before it runs."""
+    """What LitServe runs, in a process of its own: so all that it needs goes with the object."""
 
-    settings: PeerSettings
+    def __init__(self, settings: PeerSettings) -> None:
+        super().__init__(
+            max_batch_size=settings.max_batch_size, batch_timeout=settings.batch_timeout_s
+        )
+        self.settings = settings
 
     def setup(self, device: str) -> None:
         self.summarizer = CTranslate2Summarizer(self.settings)
@@ -36,9 +40,10 @@ class SummarizeAPI(litserve.LitAPI):
 
 if __name__ == "__main__":
     settings = PeerSettings(**json.loads(sys.argv[1]))
-    SummarizeAPI.settings = settings
-    api = SummarizeAPI(
-        max_batch_size=settings.max_batch_size, batch_timeout=settings.batch_timeout_s
+    server = litserve.LitServer(
+        SummarizeAPI(settings),
+        accelerator="cpu",
+        workers_per_device=settings.parallel_batches,
+        timeout=False,
     )
-    server = litserve.LitServer(api, accelerator="cpu", timeout=False)
     server.run(host=HOST, port=settings.port, generate_client_file=False, log_level="warning")
