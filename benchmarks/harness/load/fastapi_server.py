@@ -1,4 +1,4 @@
-"""A plain server around CTranslate2, FastAPI's ordinary way: one document a call, in the thread pool.
+"""A plain server around CTranslate2, as FastAPI has it: a document a call, in its thread pool.
 
 python -m harness.load.fastapi_server SETTINGS
 """
