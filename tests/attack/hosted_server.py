@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -57,7 +58,7 @@ class HostedServer:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "attack.hosted_server", str(bundle), str(self.port)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # which ends with this process, and the server with it
                 stdout=output,
                 stderr=output,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(x for x in sys.path if x)},
@@ -119,12 +120,14 @@ class HostedServer:
 
     def close(self) -> str:
         """Ends it by SIGTERM; what is wrong with how it ended."""
+        assert self.process.stdin is not None
         self.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(45)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        is_slow = self.process.poll() is None
+        self.process.stdin.close()
+        self.process.wait()
+        if is_slow:
             return "it does not end on SIGTERM"
         return f"it ended with {self.process.returncode}" if self.process.returncode else ""
 
@@ -154,9 +157,15 @@ def _serve(bundle: str, port: int) -> None:
         body_timeout_s=BODY_S,
         write_timeout_s=WRITE_S,
     )
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     load = partial(load_served, bundle, LoadOptions(provider="cpu", threads=1), settings)
     app = make_app({"tiny": Model("tiny", load)}, settings)
     run_server(app, open_socket(HOST, port))
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

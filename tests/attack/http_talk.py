@@ -52,18 +52,20 @@ def open_connection(port: int) -> socket.socket:
     return connection
 
 
-def talk(port: int, parts: Sequence[bytes], *, pause_s: float = 0.0) -> list[Response]:
-    """Sends the parts, says that no more come, and reads all answers. Raises: TimeoutError."""
+def talk(
+    port: int, parts: Sequence[bytes], *, pause_s: float = 0.0, most: int = 1
+) -> list[Response]:
+    """Sends the parts, and reads what is answered. Raises: TimeoutError."""
     with open_connection(port) as connection:
         with contextlib.suppress(ConnectionError):  # it answered before it had read all
             for part in parts:
                 connection.sendall(part)
                 if pause_s:
                     time.sleep(pause_s)
-        return read_responses(connection)
+        return read_responses(connection, most=most)
 
 
-def read_responses(connection: socket.socket, *, least: int = 1, most: int = 100) -> list[Response]:
+def read_responses(connection: socket.socket, *, least: int = 1, most: int) -> list[Response]:
     """What comes until the server closes, or until the least is there and no more come for a
     moment. Raises: TimeoutError where less comes."""
     data, found = b"", []

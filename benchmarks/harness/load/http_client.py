@@ -71,7 +71,10 @@ class Connections:
 async def read_response(reader: asyncio.StreamReader) -> Response:
     """Raises: asyncio.IncompleteReadError, ValueError."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    status = int(head[0].split(" ", 2)[1])
+    words = head[0].split(" ", 2)
+    if not words[0].startswith("HTTP/1.") or len(words) < 2:
+        raise ValueError(f"this is no answer of HTTP/1: {head[0][:80]!r}")
+    status = int(words[1])
     pairs = (line.partition(":") for line in head[1:] if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if headers.get("transfer-encoding", "").lower() == "chunked":
