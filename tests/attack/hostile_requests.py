@@ -282,7 +282,7 @@ def _smuggled(rng: random.Random) -> Hostile:
         )
     )
     request = head("POST", "/v1/summarize", _JSON, *headers) + body
-    return _split(request, 400, 411, 413, 422, 501)
+    return _split(request, 400, 411, 413, 415, 422, 501)
 
 
 def _bad_chunk(rng: random.Random) -> Hostile:

@@ -18,7 +18,6 @@ from harness.worker_process import WorkerError
 
 sys.path.insert(0, str(REPOSITORY / "examples"))
 
-from pegasus_export.stages.export import ExportRequest, export_bundle
 from wire_reports import HELD_OUT_SEEDS, generate_report
 
 MINI = REPOSITORY / "examples" / "checkpoints" / "pegasus-mini"
@@ -47,6 +46,8 @@ class ServedModel:
 
 def prepare_mini(work_dir: Path, documents: int) -> ServedModel:
     """The demo checkpoint in fp32, on held-out reports: real summaries of real lengths."""
+    from pegasus_export.stages.export import ExportRequest, export_bundle
+
     bundle, peer = work_dir / "pegasus-mini-served", work_dir / "pegasus-mini-for-ctranslate2"
     export_bundle(ExportRequest(model=str(MINI), output=bundle, force=True))
     if not (peer / "model.bin").is_file():
