@@ -115,11 +115,7 @@ def summarize_dataset(
 
 def _actors(data: Any, concurrency: int | tuple[int, int] | None) -> Any:
     """Raises: OptionsError."""
-    is_one = concurrency is None or not isinstance(concurrency, tuple | list)
-    bounds = (concurrency, concurrency) if is_one else tuple(concurrency)  # type: ignore[arg-type]
-    if len(bounds) != 2:
-        raise _not_bounds(concurrency)
-    fewest, most = (1, None) if concurrency is None else bounds
+    fewest, most = _bounds(concurrency)
     check_count("concurrency", fewest)
     if most is not None:
         check_count("concurrency", most)
@@ -127,6 +123,23 @@ def _actors(data: Any, concurrency: int | tuple[int, int] | None) -> Any:
             raise _not_bounds(concurrency)
     return data.ActorPoolStrategy(
         min_size=fewest, max_size=most, max_tasks_in_flight_per_actor=_TASKS_AHEAD
+    )
+
+
+def _bounds(concurrency: int | tuple[int, int] | None) -> tuple[int, int | None]:
+    """The fewest actors and the most; None for no such bound. Raises: OptionsError."""
+    if concurrency is None:
+        return 1, None
+    if not isinstance(concurrency, tuple | list):
+        return concurrency, concurrency
+    if len(concurrency) != 2:
+        raise _not_bounds(concurrency)
+    return concurrency[0], concurrency[1]
+
+
+def _not_bounds(concurrency: object) -> OptionsError:
+    return OptionsError(
+        f"concurrency is {concurrency!r}, expected the fewest actors, then the most"
     )
 
 
