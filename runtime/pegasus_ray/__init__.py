@@ -11,13 +11,12 @@ package reports nothing about its use to anybody, unless RAY_USAGE_STATS_ENABLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pegasus_ray.deployment import Replicas, make_deployment
+    from pegasus_ray.deployment import make_deployment
     from pegasus_ray.summarize_dataset import summarize_dataset
 
-__all__ = ["Replicas", "make_deployment", "summarize_dataset"]
+__all__ = ["make_deployment", "summarize_dataset"]
 
 _HOMES = {
-    "Replicas": "deployment",
     "make_deployment": "deployment",
     "summarize_dataset": "summarize_dataset",
 }

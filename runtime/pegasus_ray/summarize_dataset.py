@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegasus_ray.bundle_source import StorageOptions, find_source
 from pegasus_ray.import_ray import import_ray_data
+from pegasus_ray.resources import checked_gpus, threads_for
 from pegasus_ray.summarize_batches import SummarizeBatches
-from pegasus_ray.threads import threads_for
 from pegasus_ray.work import Columns, Loading, Work
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors
@@ -64,8 +63,9 @@ def summarize_dataset(
     truncated and unknown_share; None for no such column.
     options: of generation. truncate: cuts texts that are over the bundle's limit, which are errors
     otherwise. errors: "raise" ends the run at the first text that cannot be summarised.
-    concurrency: how many actors; two numbers for the fewest and the most; None for as many as
-    there is room and work for. num_cpus, num_gpus: of each; an actor has as many threads as CPUs.
+    concurrency: how many actors at most; two numbers for the fewest, otherwise one, and the most;
+    None for as many as there is room and work for. num_cpus, num_gpus: of each; an actor has as
+    many threads as CPUs. The fewest keep theirs to the end: what reads the dataset needs some, too.
     rows: at least so many go to an actor at a time, from several blocks if they are small; those of
     similar length run together. batch_size: the most that do (default: as many as memory allows).
     precision, provider, newlines: see `Summarizer.load`.
@@ -108,7 +108,7 @@ def summarize_dataset(
         batch_size=rows,
         compute=_actors(data, concurrency),
         num_cpus=num_cpus,
-        num_gpus=_checked_gpus(num_gpus),
+        num_gpus=checked_gpus(num_gpus) or None,
     )
     return summarized
 
@@ -131,7 +131,7 @@ def _bounds(concurrency: int | tuple[int, int] | None) -> tuple[int, int | None]
     if concurrency is None:
         return 1, None
     if not isinstance(concurrency, tuple | list):
-        return concurrency, concurrency
+        return 1, concurrency
     if len(concurrency) != 2:
         raise _not_bounds(concurrency)
     return concurrency[0], concurrency[1]
@@ -141,11 +141,3 @@ def _not_bounds(concurrency: object) -> OptionsError:
     return OptionsError(
         f"concurrency is {concurrency!r}, expected the fewest actors, then the most"
     )
-
-
-def _checked_gpus(num_gpus: float) -> float | None:
-    """None where there is none. Raises: OptionsError."""
-    is_number = isinstance(num_gpus, int | float) and not isinstance(num_gpus, bool)
-    if not is_number or not math.isfinite(num_gpus) or num_gpus < 0:
-        raise OptionsError(f"num_gpus is {num_gpus!r}, expected a number from 0 up")
-    return num_gpus or None
