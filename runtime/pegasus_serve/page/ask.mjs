@@ -45,18 +45,14 @@ async function open(path, { token, body, signal }) {
 }
 
 function refusal(response, { error = {} }) {
-  const status = response.ok ? STATUS[error.code] ?? 500 : response.status;
-  const retryAfterS = error.retry_after_s ?? Number(response.headers.get("Retry-After") ?? NaN);
-  return new Refusal({
-    status,
-    code: error.code,
-    message: error.message,
-    retryAfterS: Number.isFinite(retryAfterS) ? retryAfterS : null,
-  });
+  const { code, message } = error;
+  const status = response.ok ? (STATUS[code] ?? 500) : response.status;
+  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+  return new Refusal({ status, code, message, retryAfterS: seconds >= 0 ? seconds : null });
 }
 
 // Of errors that come within a stream, which began as a 200.
-const STATUS = { overloaded: 503, shutting_down: 503, timeout: 504 };
+const STATUS = { overloaded: 503, stopping: 503, timeout: 504 };
 
 /** Server-sent events of a body of bytes, whichever way it is cut into pieces. */
 export async function* readEvents(body) {

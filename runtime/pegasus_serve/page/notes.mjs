@@ -24,7 +24,7 @@ export function showNote(text, { failed = false, actions = {} } = {}) {
 export function noteResult(result, model, ways) {
   const { truncated, unknown_share, looks_like_html, control_characters } = result;
   if (truncated) {
-    const most = count(model.max_source_tokens, "token");
+    const most = count(model.limits.max_source_tokens, "token");
     showNote(`The text's end was left out: this model reads ${most}.`, {
       actions: { "Summarise it in parts": ways.inParts },
     });
@@ -50,7 +50,9 @@ export function noteResult(result, model, ways) {
 export function explain({ status, code, message }, ways) {
   const said = asSentence(message);
   const retry = { "Try again": ways.run };
-  if (code === "unreachable") return { text: "The server does not answer: is it running?", actions: retry };
+  if (code === "unreachable") {
+    return { text: "The server does not answer: is it running?", actions: retry };
+  }
   if (status === 401) return { text: "This server asks for an access token: enter it below." };
   if (status === 404) return { text: `${said} If the server was started anew, reload the page.` };
   if (status === 413) return { text: `The text is larger than this server takes. ${said}` };
@@ -58,9 +60,11 @@ export function explain({ status, code, message }, ways) {
   if (status === 504) {
     return { text: `${said} Fewer beams, or fewer tokens, take less time.`, actions: retry };
   }
-  if (status === 422 && /tokens, the bundle takes/.test(message)) {
+  const tooLong = message.match(/source has (\d+) tokens, the bundle takes (\d+)/);
+  if (tooLong) {
+    const [has, reads] = tooLong.slice(1).map(Number);
     const actions = { "Cut its end": ways.cut, "Summarise it in parts": ways.inParts };
-    return { text: said, actions };
+    return { text: `The text has ${count(has, "token")}, and this model reads ${reads}.`, actions };
   }
   return { text: said || `The server answers ${status}.`, actions: status >= 500 ? retry : {} };
 }

@@ -7,18 +7,16 @@ const SAMPLING = { temperature: 1, top_p: 1, seed: 0 };
 let defaults = {};
 
 /** Fills the fields with what this model does where nothing is asked. */
-export function showDefaults(model) {
-  const own = model.defaults ?? {};
+export function showDefaults({ defaults: own, limits }) {
   defaults = {
     num_beams: own.num_beams ?? 1,
-    max_new_tokens: own.max_new_tokens ?? (own.max_length ?? model.max_target_tokens) - 1,
+    max_new_tokens: own.max_new_tokens ?? (own.max_length ?? limits.max_target_tokens) - 1,
     min_new_tokens: own.min_new_tokens ?? Math.max(0, (own.min_length ?? 0) - 1),
     length_penalty: own.length_penalty ?? 1,
     no_repeat_ngram_size: own.no_repeat_ngram_size ?? 0,
     ...SAMPLING,
   };
-  if (model.max_num_beams) field("num_beams").max = model.max_num_beams;
-  if (model.max_target_tokens) field("max_new_tokens").max = model.max_target_tokens - 1;
+  field("max_new_tokens").max = limits.max_target_tokens - 1;
   resetOptions();
 }
 

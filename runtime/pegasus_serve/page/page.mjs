@@ -10,6 +10,8 @@ import { words } from "./results.mjs";
 import { clearResult, startRun, stopRun } from "./run.mjs";
 import { TASKS } from "./tasks.mjs";
 
+const WAIT_MS = 1000; // before asking again for models, where there is none yet
+
 let models = [];
 const model = () => models[$("model").selectedIndex];
 
@@ -29,13 +31,13 @@ function showSize() {
 
 /** The form of the model that is chosen, and what it does by itself. */
 function showModel() {
-  const { task, precision, max_source_tokens: most } = model();
+  const { task, precision, limits } = model();
   const { verb, title, empty } = TASKS[task];
   $("run").textContent = verb;
   $("result-title").textContent = title;
   $("output").dataset.empty = empty;
-  const facts = [precision, most && `reads up to ${count(most, "token")}`];
-  $("facts").textContent = facts.filter(Boolean).join(" · ");
+  const most = count(limits.max_source_tokens, "token");
+  $("facts").textContent = `${precision} · reads up to ${most}`;
   const summarises = task === "summarization";
   $("options").hidden = !summarises;
   $("more").hidden = !summarises || $("more-button").ariaExpanded !== "true";
@@ -53,6 +55,8 @@ async function loadModels() {
   try {
     const listed = (await askOnce("v1/models", { token })).models;
     models = listed.filter(({ task }) => task in TASKS);
+    // Of a model that is still downloaded nothing is known.
+    if (!models.length) return void setTimeout(loadModels, WAIT_MS);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     $("token-row").hidden = error.status !== 401;
