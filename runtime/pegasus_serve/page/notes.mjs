@@ -60,7 +60,7 @@ export function explain({ status, code, message }, ways) {
   if (status === 504) {
     return { text: `${said} Fewer beams, or fewer tokens, take less time.`, actions: retry };
   }
-  const tooLong = message.match(/source has (\d+) tokens, the bundle takes (\d+)/);
+  const tooLong = message?.match(/source has (\d+) tokens, the bundle takes (\d+)/);
   if (tooLong) {
     const [has, reads] = tooLong.slice(1).map(Number);
     const actions = { "Cut its end": ways.cut, "Summarise it in parts": ways.inParts };
@@ -69,9 +69,11 @@ export function explain({ status, code, message }, ways) {
   return { text: said || `The server answers ${status}.`, actions: status >= 500 ? retry : {} };
 }
 
+/** With a capital, unless it begins with the name of an option. */
 function asSentence(message) {
   if (!message) return "";
-  return `${message[0].toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+  const begins = message.replace(/^[a-z]+\b(?![_.])/, (word) => word[0].toUpperCase() + word.slice(1));
+  return /[.!?]$/.test(message) ? begins : `${begins}.`;
 }
 
 /** The text of HTML: no tags, scripts or comments, and line ends where paragraphs end. */

@@ -71,7 +71,13 @@ async function loadModels() {
 }
 
 async function copy() {
-  await navigator.clipboard.writeText($("output").textContent);
+  try {
+    await navigator.clipboard.writeText($("output").textContent);
+  } catch {
+    // which browsers have for pages over https, and on this computer, alone
+    getSelection().selectAllChildren($("output"));
+    document.execCommand("copy");
+  }
   $("copy").textContent = "Copied";
   setTimeout(() => ($("copy").textContent = "Copy"), 1500);
 }
