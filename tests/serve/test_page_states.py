@@ -1,11 +1,10 @@
-"""What the page does about what a server may answer: in Chromium, with a server by a script."""
+"""What the page does about what a server may answer, in Chromium: make serve-test."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -43,20 +42,11 @@ TEXT = "Prices rose in May. Analysts had expected less."
 SUMMARY = "Prices rose in May, more than analysts had expected."
 TOO_LONG = "source has 5000 tokens, the bundle takes 512: shorten it, or split it into parts"
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
-    pytest.mark.usefixtures("_only_if_asked"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 
 
 @pytest.fixture(scope="module")
-def _only_if_asked(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--all-of-the-page"):
-        pytest.skip("one test of the page is enough here: make serve-test runs all")
-
-
-@pytest.fixture(scope="module")
-def tab(_only_if_asked: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     with open_tab(tmp_path_factory.mktemp("profile")) as tab:
         yield tab
 
@@ -282,9 +272,8 @@ def test_a_summary_in_parts_says_where_they_came_from(tab: Tab, server: FakeServ
         "Made of 2 parts"
     )
     tab.page.evaluate("windows.querySelectorAll('button')[1].click()")
-    selected = "document.getElementById('text').value.slice(" + (
-        "document.getElementById('text').selectionStart, document.getElementById('text').selectionEnd)"
-    )
+    field = "document.getElementById('text')"
+    selected = f"{field}.value.slice({field}.selectionStart, {field}.selectionEnd)"
     assert tab.page.evaluate(selected) == text[24:50]
 
 
