@@ -66,11 +66,8 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
         stack.enter_context(closing(ledger))
         if target is not None:
             signal_state.says = "interrupted: go on with --resume"
-        if not ledger.state.is_complete:
-            on_done = _show(progress, source, ledger.state.position.records)
-            run_records(source, answering, ledger, workers=workers, on_done=on_done, on_end=stop)
-        else:
-            ledger.output.clear()
+        on_done = _show(progress, source, ledger.state.position.records)
+        run_records(source, answering, ledger, workers=workers, on_done=on_done, on_end=stop)
         progress.clear()
         _tell_end(command, ledger.state.counts, target)
     return EXIT_INPUT if ledger.state.counts.failed else 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.json_line import read_text
-from pegasus_runtime.records.lines import MAX_LINE_BYTES, STDIN, Line, LineFile
+from pegasus_runtime.records.lines import MAX_LINE_BYTES, Line, LineFile
 from pegasus_runtime.records.problem import Problem
 from pegasus_runtime.records.window import Place, Position, Window
 
@@ -22,10 +21,18 @@ _WINDOW_BYTES = 64 * 2**20
 class JsonlSource:
     """Files of JSONL, one after another. fields: names of what is read, and of what is added."""
 
-    def __init__(self, names: Sequence[str], fields: Fields, window: int) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        fields: Fields,
+        window: int,
+        *,
+        window_bytes: int = _WINDOW_BYTES,
+    ) -> None:
         self.files = [LineFile(name) for name in names]
         self.fields = fields
         self.window = window
+        self.window_bytes = window_bytes
         self.num_read = 0
         self.is_read = False
 
@@ -35,8 +42,8 @@ class JsonlSource:
         Standard input is not looked at. Raises: InputError.
         """
         for file in self.files:
-            if file.name == STDIN or (os.path.exists(file.name) and file.total_bytes is None):
-                continue  # a pipe, which can be read once
+            if file.is_stream:
+                continue
             lines = LineFile(file.name).lines()
             first = next((line for line in lines if line.data.strip()), None)
             found = None if first is None else self._text(first)
@@ -64,7 +71,7 @@ class JsonlSource:
                 num_bytes += len(line.data)
                 lines.append(line)
                 places.append(Place(file=file.name, number=line.number))
-                if len(lines) == self.window or num_bytes >= _WINDOW_BYTES:
+                if len(lines) == self.window or num_bytes >= self.window_bytes:
                     num_windows += 1
                     yield cut()
                     lines, places, num_bytes, num_blank = [], [], 0, 0

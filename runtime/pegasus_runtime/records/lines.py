@@ -24,7 +24,7 @@ _BOM = b"\xef\xbb\xbf"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line, from 1 up in its file. data: without a byte order mark; its first bytes alone where
-    it is longer than MAX_LINE_BYTES."""
+    it is longer than it may be."""
 
     number: int
     data: bytes
@@ -34,8 +34,11 @@ class Line:
 class LineFile:
     """A file of lines, read once, from its beginning. name: a path; `-` is standard input."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.name = name
+        self.max_line_bytes = max_line_bytes
+        self.is_stream = name == STDIN or _is_stream(name)
+        """Whether it can be read once, and not again."""
         self.total_bytes = _size_of(name)
         """Of the file as it lies there; None where nobody knows."""
         self.read_bytes = 0
@@ -62,16 +65,16 @@ class LineFile:
 
     def _split(self, text: BinaryIO, raw: BinaryIO) -> Iterator[Line]:
         number = 0
-        while data := text.readline(MAX_LINE_BYTES + 1):
+        while data := text.readline(self.max_line_bytes + 1):
             number += 1
-            is_too_long = len(data) > MAX_LINE_BYTES and not data.endswith(b"\n")
+            is_too_long = len(data) > self.max_line_bytes and not data.endswith(b"\n")
             if is_too_long:
                 _skip_line(text)
             if number == 1:
                 data = data.removeprefix(_BOM)
             if self.total_bytes is not None:
                 self.read_bytes = raw.tell()
-            yield Line(number=number, data=data[:MAX_LINE_BYTES], is_too_long=is_too_long)
+            yield Line(number=number, data=data[: self.max_line_bytes], is_too_long=is_too_long)
 
 
 def _skip_line(text: BinaryIO) -> None:
@@ -88,6 +91,10 @@ def _open(name: str) -> Iterator[BinaryIO]:
         raise InputError("standard input is closed: name a FILE, or give it lines")
     else:
         yield cast(BinaryIO, sys.stdin.buffer)
+
+
+def _is_stream(name: str) -> bool:
+    return os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name))
 
 
 def _size_of(name: str) -> int | None:

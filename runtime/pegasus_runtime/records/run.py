@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
+from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.records.job import Answering, OnDone
 from pegasus_runtime.records.ledger import Ledger
 from pegasus_runtime.records.problem import Problem
@@ -30,13 +31,18 @@ def run_records(
     on_done: Callable[[int], None] = lambda number: None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Writes all that the ledger has not yet.
+    """Writes all that the ledger has not yet; nothing where it is complete.
 
     workers: how many windows the model answers at a time. on_done: told how many more records are
     finished, by one thread at a time. on_end: called when no more is asked of the model, and
     what it may be at is of no use any more.
     Raises: what the source, the model and the ledger raise; what is committed by then stays.
     """
+    windows = take_from(source, ledger.state.position)
+    if ledger.state.is_complete:
+        _check_nothing_is_left(windows)
+        ledger.output.clear()
+        return
     lock = threading.Lock()
 
     def tell(number: int) -> None:
@@ -46,13 +52,20 @@ def run_records(
     def answer(window: Window[Kept]) -> tuple[Window[Kept], list[Answer]]:
         return window, _answer_window(source, answering, window, tell)
 
-    windows = take_from(source, ledger.state.position)
     answered = (
         map(answer, windows) if workers == 1 else _in_threads(answer, windows, workers, on_end)
     )
     for window, answers in answered:
         ledger.commit(window, answers)
     ledger.finish()
+
+
+def _check_nothing_is_left(windows: Iterator[Window[Kept]]) -> None:
+    if next(windows, None) is not None:
+        raise OptionsError(
+            "the output is complete, and its input has more records by now: give what is new in a "
+            "file of its own, or begin anew with --force"
+        )
 
 
 def _answer_window(
