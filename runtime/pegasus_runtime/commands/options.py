@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.commands.generation_options import add_generation_options
+from pegasus_runtime.commands.records_options import add_records_options
 from pegasus_runtime.commands.streaming import add_stream
 from pegasus_runtime.sessions.open_engine import PROVIDERS
 from pegasus_runtime.sessions.ort.graph import MAX_THREADS
@@ -36,6 +37,7 @@ examples:
   cat article.txt | pegasus-summarize xsum --json
   pegasus-summarize google/pegasus-xsum --precision int8 article.txt
   pegasus-summarize --demo
+  pegasus-summarize xsum --jsonl in.jsonl --output out.jsonl.gz --resume
 
 exit codes:
   0    done
@@ -83,6 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="keeps what TensorRT for RTX compiles at its first run, for the next one",
     )
     add_batch_size(parser)
+    add_records_options(parser, positive)
     add_generation_options(parser)
     return parser
 

@@ -22,6 +22,7 @@ from pegasus_runtime.commands.console import (
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
+from pegasus_runtime.commands.records_options import check_records_options
 from pegasus_runtime.commands.streaming import check_stream, print_stream
 from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
@@ -44,6 +45,7 @@ def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
     check_stream(parser, arguments)
+    check_records_options(parser, arguments)
     if arguments.demo and (arguments.bundle is not None or arguments.files):
         parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
     if arguments.demo:
@@ -52,6 +54,10 @@ def _main(argv: Sequence[str] | None) -> int:
         arguments.files = [Document(name="demo", text=ARTICLE)]
     elif arguments.bundle is None:
         parser.error("the following arguments are required: BUNDLE")
+    if arguments.jsonl:
+        from pegasus_runtime.commands.records import run_jsonl  # and what it needs, when it does
+
+        return run_jsonl(COMMAND, arguments)
     return _run(arguments)
 
 
