@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import Literal, get_args
+from typing import get_args
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
@@ -22,6 +22,7 @@ from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.run import plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -29,9 +30,6 @@ from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["Batcher"]
-
-Long = Literal["error", "truncate", "chunk"]
-"""What becomes of a document that is over the bundle's limit."""
 
 
 class Batcher:
