@@ -78,6 +78,8 @@ SLOW = (
     "tests/packaging/test_light_install.py",
     "tests/packaging/test_wheel.py",
     "tests/packaging/test_imports.py::test_importing_the_runtime_takes_a_quarter_of_a_second_at_",
+    "tests/runtime/batcher/test_stress.py",
+    "tests/runtime/batcher/test_closing.py::test_an_interpreter_ends_with_a_batcher_that_is_open",
 )
 """How the ids of slow tests begin."""
 

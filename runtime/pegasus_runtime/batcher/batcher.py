@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Hashable
-from concurrent.futures import Future
 from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
@@ -28,6 +27,9 @@ from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Batcher"]
 
