@@ -505,7 +505,9 @@ def test_documents_that_cannot_be_summarised_are_refused(
         tmp_path / ("x" * 300): "cannot be read: File name too long: check the path",
         tmp_path: "cannot be read: Is a directory: check the path",
         long: f"source has {token_count(long)} tokens, the bundle takes 96, as many as the "
-        "model was made for: shorten it, pass truncate=True (--truncate), or split it into parts",
+        "model was made for (beyond them its summaries are wrong): shorten it, pass truncate=True "
+        "(--truncate) or long='chunk' (--long chunk), or use a checkpoint for long documents, such "
+        "as BigBirdPegasus or PEGASUS-X",
     }
     for path, message in cases.items():
         assert only_error(run(bundle, path)) == f"{path}: {message}"
