@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pegasus_runtime.tokenization.tokenizer as tokenizer_module
-from pegasus_runtime.bundle import Architecture, PUBLISHED_TOKENIZERS
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, Architecture
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 

@@ -67,13 +67,26 @@ def test_documents_together_are_those_alone_in_their_order(
 
 def test_no_n_gram_of_a_window_occurs_in_a_later_one(summarizer: Summarizer) -> None:
     def repeated(options: GenerationOptions) -> int:
+        chunked = summarizer.chunker(options).begin(LONGER)
+        requests = next(chunked)
         seen: set[tuple[int, ...]] = set()
         count = 0
-        for window in summarizer.summarize(LONGER, options, long="chunk").windows:
-            ids = summarizer.encode_prefix(window.text) if window.text.strip() else ()
-            ngrams = {ids[at : at + 2] for at in range(len(ids) - 1)}
-            count += len(ngrams & seen)
-            seen |= ngrams
+        while True:
+            found = [
+                each
+                for encoding, with_bans in requests
+                for each in summarizer.summarize_each([encoding], with_bans)
+                if isinstance(each, Summary)
+            ]
+            for each in found:
+                ids = each.token_ids[:-1]  # without EOS
+                ngrams = {ids[at : at + 2] for at in range(len(ids) - 1)}
+                count += len(ngrams & seen)
+                seen |= ngrams
+            try:
+                requests = chunked.send(found)
+            except StopIteration:
+                break
         return count
 
     assert repeated(GREEDY) > 0
@@ -145,26 +158,28 @@ def test_a_window_that_fails_is_the_failure_of_its_document_alone(
     assert watch.num_done == 3
 
 
-class AfterBatches:
-    """Says stop once it was asked so often: batches and their steps ask."""
+class Cancel:
+    """Says stop from some moment on."""
 
-    def __init__(self, count: int) -> None:
-        self.left = count
+    def __init__(self) -> None:
+        self.is_on = False
 
     def is_set(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+        return self.is_on
 
 
 def test_who_cancels_gets_what_was_finished(summarizer: Summarizer) -> None:
-    seen = set()
-    for count in (0, 12, 30, 60, 90):
-        try:
-            summarizer.summarize(DOCUMENTS, GREEDY, long="chunk", cancel=AfterBatches(count))
-        except GenerationInterrupted as err:
-            assert len(err.results) == 4
-            seen.add(sum(each is not None for each in err.results))
-    assert 0 in seen
+    results = summarizer.summarize_each(
+        DOCUMENTS, GREEDY, long="chunk", batch_size=1, cancel=(cancel := Cancel())
+    )
+    assert isinstance(next(results), Summary)
+    cancel.is_on = True
+    with pytest.raises(GenerationInterrupted) as caught:
+        list(results)
+    assert list(caught.value.results) == [None, None, None]
+    with pytest.raises(GenerationInterrupted) as caught:
+        summarizer.summarize(DOCUMENTS, GREEDY, long="chunk", cancel=cancel)
+    assert list(caught.value.results) == [None] * 4
     with pytest.raises(GenerationInterrupted, match="took longer than 0 s"):
         summarizer.summarize(DOCUMENTS, GREEDY, long="chunk", timeout_s=0)
 
