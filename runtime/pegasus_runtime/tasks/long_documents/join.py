@@ -35,11 +35,8 @@ def drop_repeats(texts: Sequence[str]) -> list[str]:
     for text in texts:
         spans = split_sentences(text)
         sentences = [words_of(text[start:end]) for start, end in spans]
-        starts = [start for start, _ in spans[1:]]
-        parts = [
-            text[start:following]
-            for (start, _), following in zip(spans, [*starts, len(text)], strict=True)
-        ]
+        ends = [*(start for start, _ in spans[1:]), len(text)]
+        parts = [text[start:following] for (start, _), following in zip(spans, ends, strict=False)]
         new = [not said.has(words) for words in sentences]
         left = (
             text if all(new) else "".join(p for p, is_new in zip(parts, new, strict=True) if is_new)

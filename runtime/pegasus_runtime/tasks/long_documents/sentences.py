@@ -20,7 +20,7 @@ _WIDE = _UNSPACED_ENDS + "।॥\u06d4؟\u0589።။។༎"
 """Marks that end a sentence whatever follows."""
 _END = re.compile(
     rf"(?P<wide>[{_WIDE}]+[{_CLOSING}]*)"
-    rf"|(?P<mark>[.!?…]+[{_CLOSING}]*)(?=\s|<n>|$)"
+    rf"|(?P<mark>[.!?…]+[{_CLOSING}]*(?:[ \u00a0\u202f]»)?)(?=\s|<n>|$)"
     r"|(?P<line>(?:\s*<n>)+|\s*\n\s*\n)"
 )
 _ABBREVIATIONS = frozenset(
