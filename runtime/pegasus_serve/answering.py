@@ -117,8 +117,8 @@ class Answering:
                 str(self._record.model),
                 unknown_share=result.unknown_share,
                 truncated=result.truncated,
-                html=bool(getattr(result, "looks_like_html", False)),
-                control=int(getattr(result, "control_characters", 0)),
+                html=result.looks_like_html,
+                control=result.control_characters,
             )
         for result in results:
             if isinstance(result, Summary):

@@ -28,7 +28,10 @@ async def read(site: Site) -> dict[tuple[str, ...], float]:
 def test_requests_and_what_was_seen_of_documents_are_counted(tiny: Model) -> None:
     async def scenario() -> None:
         site = Site(tiny)
-        body = {"inputs": [TEXT, "中文 中文"], "parameters": {"max_new_tokens": 3}}
+        body = {
+            "inputs": [TEXT, "<p>中文</p>\u0007 <br> <b>中文</b>"],
+            "parameters": {"max_new_tokens": 3},
+        }
         await site.post("/v1/summarize", body)
         await site.post("/v1/summarize", {"inputs": 4})
         found = await read(site)
@@ -38,6 +41,8 @@ def test_requests_and_what_was_seen_of_documents_are_counted(tiny: Model) -> Non
         assert found["pegasus_unknown_share_count", "tiny"] == 2
         assert found["pegasus_unknown_share_bucket", "0.01", "tiny"] < 2
         assert found["pegasus_truncated_documents_total", "tiny"] == 0
+        assert found["pegasus_html_documents_total", "tiny"] == 1
+        assert found["pegasus_control_characters_total", "tiny"] == 1
         assert found["pegasus_model_info", "tiny", "fp32", "ort", "summarization"] == 1
         assert found["pegasus_model_ready", "tiny"] == 1
         assert found[("pegasus_ready",)] == 1

@@ -12,6 +12,7 @@ from pegasus_runtime import (
     BundleError,
     GenerationInterrupted,
     GenerationOptions,
+    InputError,
     OptionsError,
     Overloaded,
 )
@@ -32,6 +33,7 @@ from pegasus_serve.settings import Settings
 from serve.conftest import CLASSIFIER, QUESTIONS
 
 TEXT = tiny_sentences()[0]
+SHORT = GenerationOptions(max_new_tokens=3)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,11 @@ def test_a_bundle_is_opened_for_the_task_that_it_is_for(tiny_bundle: Callable[..
     options, settings = LoadOptions(threads=1), Settings()
     with pytest.raises(OptionsError, match="precision is 'int8'"):
         load_served(str(tiny_bundle()), LoadOptions(precision="int8"), settings)
+    strict = load_served(str(tiny_bundle()), LoadOptions(threads=1, max_unknown=0.1), settings)
+    assert isinstance(strict, ServedSummarizer)
+    with pytest.raises(InputError, match="does not know"):
+        strict.hand_in("\u4e2d\u6587", SummaryOrder(options=SHORT, ends_at=float("inf")))
+    strict.close()
     for architecture, kind in ((CLASSIFIER, ServedClassifier), (QUESTIONS, ServedAnswerer)):
         served = load_served(str(tiny_bundle(architecture)), options, settings)
         assert isinstance(served, kind)
@@ -91,7 +98,7 @@ def test_the_batcher_gets_the_settings(tiny_bundle: Callable[..., Path]) -> None
     model.load()  # once is enough
     served = model.served
     assert isinstance(served, ServedSummarizer)
-    order = SummaryOrder(options=GenerationOptions(max_new_tokens=3), ends_at=float("inf"))
+    order = SummaryOrder(options=SHORT, ends_at=float("inf"))
     first: HandedIn[Summary] = served.hand_in(TEXT, order)
     assert served.counters().waiting == 1
     with pytest.raises(Overloaded, match="wait"):
