@@ -129,9 +129,7 @@ def _surrogate(rng: random.Random) -> Hostile:
 
 
 def _odd_number(rng: random.Random) -> Hostile:
-    value = rng.choice(
-        ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "-0", "1.", "01", "+1")
-    )
+    value = rng.choice(("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "1.", "01", "+1"))
     name = rng.choice(("timeout_s", "priority", "length_penalty", "num_beams"))
     asked = f'"{name}": {value}'
     if name in _PARAMETERS:
