@@ -45,6 +45,7 @@ def summarize_dataset(
     precision: str | None = None,
     provider: str = "auto",
     newlines: Newlines = "hf",
+    max_unknown: float | None = None,
     manifest_sha256: str | None = None,
     storage_options: StorageOptions | None = None,
 ) -> ray.data.Dataset:
@@ -60,7 +61,7 @@ def summarize_dataset(
     storage_options: what fsspec opens the URI's file system with.
     text_column, output_column: of the texts, and of the summaries. error_column: null, or why a
     text has no summary, which is null then. details_column: a struct of score, num_tokens,
-    truncated and unknown_share; None for no such column.
+    truncated, unknown_share, control_characters and looks_like_html; None for no such column.
     options: of generation. truncate: cuts texts that are over the bundle's limit, which are errors
     otherwise. errors: "raise" ends the run at the first text that cannot be summarised.
     concurrency: how many actors at most; two numbers for the fewest, otherwise one, and the most;
@@ -68,7 +69,7 @@ def summarize_dataset(
     many threads as CPUs. The fewest keep theirs to the end: what reads the dataset needs some, too.
     rows: at least so many go to an actor at a time, from several blocks if they are small; those of
     similar length run together. batch_size: the most that do (default: as many as memory allows).
-    precision, provider, newlines: see `Summarizer.load`.
+    precision, provider, newlines, max_unknown: see `Summarizer.load`.
 
     Raises: BundleError if the driver cannot read the bundle and no manifest_sha256 is given;
     OptionsError; EngineError where Ray is missing. While it runs, Ray raises its own error, whose
@@ -94,6 +95,7 @@ def summarize_dataset(
             provider=provider,
             threads=threads_for(num_cpus),
             newlines=newlines,
+            max_unknown=max_unknown,
         ),
         columns=columns,
         options=options,

@@ -23,6 +23,7 @@ class Loading:
     provider: str = "auto"
     threads: int | None = None
     newlines: Newlines = "hf"
+    max_unknown: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
