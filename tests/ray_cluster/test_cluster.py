@@ -251,7 +251,7 @@ def test_a_node_is_lost_and_every_document_comes_out_once(
     summarized = summarize_dataset(
         dataset(texts, blocks=96), tiny_bundle(), options=options, concurrency=(2, 2), rows=4
     )
-    stream = summarized.iter_rows()
+    stream = iter(summarized.iter_rows())
     rows = [next(stream)]
     lost = next(iter(two_nodes.cluster.worker_nodes))
     two_nodes.cluster.remove_node(lost, allow_graceful=False)

@@ -10,6 +10,7 @@ import pytest
 
 from pegasus_ray.bundle_source import BundleSource, find_source
 from pegasus_ray.deployment import build_app, make_deployment
+from pegasus_ray.work import Loading
 from pegasus_runtime import Summarizer
 from pegasus_runtime.errors import BundleError, OptionsError
 from pegasus_serve.app import serving_of
@@ -78,6 +79,7 @@ def test_ray_serve_is_told_how_many_and_how_long(tiny_bundle: Callable[..., Path
         ({"max_replicas": 0}, "max_replicas is 0, expected an integer from 1 up"),
         ({"requests_per_replica": 0}, "requests_per_replica is 0, expected an integer"),
         ({"num_cpus": 0}, "num_cpus is 0, expected a number above 0"),
+        ({"loading": Loading(max_unknown=0.5)}, "max_unknown is of datasets, a deployment has"),
         ({"num_gpus": -1}, "num_gpus is -1, expected a number from 0 up"),
     ],
 )

@@ -177,6 +177,8 @@ def test_resources_threads_and_actors_are_asked_for(tiny_bundle: Callable[..., P
     assert (asked["num_cpus"], asked["num_gpus"], asked["batch_size"]) == (4, 0.5, 9)
     assert (asked["compute"].min_size, asked["compute"].max_size) == (2, 3)
     assert (work.loading.threads, work.batch_size, asked["batch_format"]) == (4, 5, "pyarrow")
+    own = ask(tiny_bundle, num_cpus=4, loading=Loading(threads=2))["fn_constructor_args"][0]
+    assert own.loading.threads == 2
     fixed = ask(tiny_bundle, concurrency=3)["compute"]
     assert (fixed.min_size, fixed.max_size) == (1, 3)
 
