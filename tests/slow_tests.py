@@ -14,6 +14,7 @@ SLOW = (
     "tests/zoo/test_zoo.py",
     "tests/sharp/test_sharp.py",
     "tests/attack/test_attack.py",
+    "tests/ray_cluster/test_cluster.py",
     "tests/exporter/stages/test_plans.py",
     "tests/exporter/graphs/test_bigbird.py",
     "tests/runtime/hub/test_by_name.py",

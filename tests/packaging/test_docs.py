@@ -42,6 +42,7 @@ WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to 
     "contributing.md",
     "embedding.md",
     "faithfulness.md",
+    "ray.md",
     "speed.md",
 }
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
@@ -77,6 +78,7 @@ BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "stories": "PegasusForCausalLM",
 }
 NEEDS_GPU = "xsum-rtx"
+NEEDS_CLUSTER = "pegasus_ray"  # tests/ray_cluster have one
 FOREIGN_MESSAGES = {  # CUDA's, and Linux's
     "… failed with cudaErrorInsufficientDriver …",
     "… cudaErrorNoDevice …",
@@ -283,7 +285,7 @@ def test_python_in_a_document_runs_as_it_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code = compile(block, "example", "exec")
-    if NEEDS_GPU in block:
+    if NEEDS_GPU in block or NEEDS_CLUSTER in block:
         return
     for name, architecture in BUNDLES.items():
         if f'"{name}"' in block:
