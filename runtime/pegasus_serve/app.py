@@ -50,6 +50,7 @@ def make_app(
         docs_url=None,  # they would fetch scripts from elsewhere
         redoc_url=None,
         openapi_url=None,  # it is answered below, in words of ours
+        redirect_slashes=False,  # it would redirect to whatever host a client names
         lifespan=_lifespan(serving),
     )
     app.state.serving = serving

@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-__all__ = ["ClientGoneError", "wait_until_gone", "while_connected"]
+__all__ = ["ClientGoneError", "SlowClientError", "wait_until_gone", "while_connected"]
 
 T = TypeVar("T")
 
 
 class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
+
+
+class SlowClientError(Exception):
+    """It takes no more of its answer: the connection is closed."""
 
 
 async def wait_until_gone(receive: Receive) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
 from pegasus_runtime.errors import PegasusError
+from pegasus_serve.client_gone import SlowClientError
 from pegasus_serve.request_record import RequestRecord
 
 __all__ = ["Log"]
@@ -77,8 +78,11 @@ class _Lines(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
-            self._log.error(record.exc_info[1])
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, SlowClientError):
+            return  # its request has a line
+        if error is not None:
+            self._log.error(error)
         else:
             self._log.event("warning", {"logger": record.name, "message": record.getMessage()})
 

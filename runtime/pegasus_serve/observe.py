@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pegasus_serve.answer_problem import send_problem
-from pegasus_serve.client_gone import ClientGoneError
+from pegasus_serve.client_gone import ClientGoneError, SlowClientError
 from pegasus_serve.errors import internal
 from pegasus_serve.request_record import CLIENT_GONE, RequestRecord, sanitised_id
 from pegasus_serve.serving import Serving
@@ -74,7 +74,7 @@ class Observe:
         except ClientGoneError:
             record.code = "client_gone"
             record.status = CLIENT_GONE
-        except _SlowClientError:
+        except SlowClientError:
             record.code = "slow_client"
             raise  # the server closes the connection of what was begun
         except Exception as err:
@@ -83,10 +83,6 @@ class Observe:
                 record.code = "internal"
                 raise
             await send_problem(internal(), scope, receive, sending)
-
-
-class _SlowClientError(Exception):
-    """It takes no more of its answer."""
 
 
 class _Sending:
@@ -106,7 +102,7 @@ class _Sending:
         try:
             await asyncio.wait_for(self._send(message), self._timeout_s)
         except asyncio.TimeoutError as err:
-            raise _SlowClientError from err
+            raise SlowClientError from err
 
 
 def route_path(scope: Scope) -> str:

@@ -17,8 +17,9 @@ from pegasus_runtime.command_line.signals import UnwindOnSignals, state
 from pegasus_serve.app import serving_of
 from pegasus_serve.connections import bounded_protocol
 from pegasus_serve.serving import Serving
+from pegasus_serve.settings import Settings
 
-__all__ = ["Server", "open_socket", "run_server"]
+__all__ = ["Server", "make_config", "open_socket", "run_server"]
 
 _TICK_S = 0.05
 _LAST_ANSWERS_S = 2.0
@@ -90,7 +91,7 @@ async def _serve(app: FastAPI, serving: Serving, listening: socket.socket) -> No
     handler = serving.log.handler()
     logger = logging.getLogger("uvicorn")
     logger.addHandler(handler)
-    server = Server(_config(app, serving), end.on_signal)
+    server = Server(make_config(app, serving.settings), end.on_signal)
     serves = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:
         while not serves.done() and not end.is_asked and serving.failure is None:
@@ -119,10 +120,11 @@ async def _drain(serving: Serving, serves: asyncio.Future[None]) -> None:
         await asyncio.sleep(_TICK_S)
 
 
-def _config(app: FastAPI, serving: Serving) -> uvicorn.Config:
+def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs an app: its limits are ours, and it logs nothing of requests."""
     return uvicorn.Config(
         app,
-        http=bounded_protocol(serving.settings),
+        http=bounded_protocol(settings),
         ws="none",
         lifespan="on",
         loop="none",

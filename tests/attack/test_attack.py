@@ -30,6 +30,7 @@ CASES = {
     "full_disks": 2,
     "races": 1,
     "soaks": 1,
+    "servers": 1,
 }
 
 

@@ -22,7 +22,7 @@ FLOORS: Mapping[str, Floors] = {
         ("search", "sessions"),
         ("generation",),
         ("tasks", "diagnosis"),
-        ("pipelines", "batcher"),
+        ("pipelines", "batcher", "records"),
         ("commands",),
         ("scripts",),
     ),

@@ -37,6 +37,16 @@ class ProgressLine:
             step = f"token {num_tokens} of at most {max_length}"
             self._write(f"{self.counts}; {step}" if self.counts else step)
 
+    def show_text(self, text: str) -> None:
+        """Writes what somebody else has put in words, now and then."""
+        if self.is_shown and (now := self.clock()) - self.last_step >= _STEP_S:
+            self.last_step = now
+            self._write(text)
+
+    def elapsed_s(self) -> float:
+        """Since it began."""
+        return self.clock() - self.start
+
     def clear(self) -> None:
         """Leaves the line to others."""
         if self.is_written:
@@ -59,15 +69,23 @@ def _columns() -> int:
         return _COLUMNS
 
 
-def describe_progress(done: int, total: int, elapsed_s: float) -> str:
+def describe_progress(
+    done: int, total: int | None, elapsed_s: float, *, before: int = 0, is_estimate: bool = False
+) -> str:
     """In words, with the time that is left as h:mm:ss.
+
+    total: None where nobody knows. is_estimate: that it is a guess. before: of
+    those that are done, what was done before, in no time.
 
     >>> describe_progress(3, 9, 30.0)
     '3 of 9 documents, 10.0 s each, 0:01:00 left'
     """
-    counts = f"{done} of {total} documents"
-    if done == 0 or elapsed_s <= 0:
+    about = "about " if is_estimate else ""
+    counts = f"{done} documents" if total is None else f"{done} of {about}{total} documents"
+    if done == before or elapsed_s <= 0:
         return counts
-    each_s = elapsed_s / done
+    each_s = elapsed_s / (done - before)
     rate = f"{each_s:.1f} s each" if each_s > 1 else f"{1 / each_s:.1f} a second"
+    if total is None:
+        return f"{counts}, {rate}"
     return f"{counts}, {rate}, {timedelta(seconds=round(each_s * (total - done)))} left"

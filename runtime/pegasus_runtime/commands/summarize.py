@@ -17,11 +17,12 @@ from pegasus_runtime.commands.console import (
     print_record,
     print_texts,
     run_command,
-    warn_of_unknown,
+    warn_of_text,
 )
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
+from pegasus_runtime.commands.records_options import check_records_options
 from pegasus_runtime.commands.streaming import check_stream, print_stream
 from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
@@ -44,6 +45,7 @@ def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
     check_stream(parser, arguments)
+    check_records_options(parser, arguments)
     if arguments.demo and (arguments.bundle is not None or arguments.files):
         parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
     if arguments.demo:
@@ -52,6 +54,10 @@ def _main(argv: Sequence[str] | None) -> int:
         arguments.files = [Document(name="demo", text=ARTICLE)]
     elif arguments.bundle is None:
         parser.error("the following arguments are required: BUNDLE")
+    if arguments.jsonl:
+        from pegasus_runtime.commands.records import run_jsonl  # and what it needs, when it does
+
+        return run_jsonl(COMMAND, arguments)
     return _run(arguments)
 
 
@@ -71,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
         manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        max_unknown=arguments.max_unknown,
         provider=arguments.provider,
         kernel_cache=arguments.kernel_cache,
     ) as summarizer:
@@ -175,7 +182,7 @@ def _tell_of(name: str, encoding: Encoding) -> None:
     if encoding.truncated:
         lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
         note(COMMAND, f"{name}: cut from {lengths} tokens")
-    warn_of_unknown(COMMAND, name, encoding.unknown_share)
+    warn_of_text(COMMAND, name, encoding)
 
 
 def _print(name: str, summary: Summary, *, as_json: bool) -> None:
@@ -195,6 +202,8 @@ def _record(summary: Summary) -> dict[str, object]:
         "tokens": list(summary.token_ids),
         "truncated": summary.truncated,
         "unknown_share": round(summary.unknown_share, 4),
+        "control_characters": summary.control_characters,
+        "looks_like_html": summary.looks_like_html,
     }
     if summary.token_scores is not None:
         record["token_scores"] = list(summary.token_scores)

@@ -1,0 +1,221 @@
+"""Windows through a model into files: what comes out, and what comes out after interruptions."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pegasus_runtime.errors import EngineError, OptionsError
+from pegasus_runtime.records.job import OnDone
+from pegasus_runtime.records.jsonl_output import StdoutOutput
+from pegasus_runtime.records.jsonl_source import JsonlSource
+from pegasus_runtime.records.ledger import FailuresTold, Ledger
+from pegasus_runtime.records.run import run_records
+from pegasus_runtime.records.state import State, read_state
+from pegasus_runtime.records.target import failures_beside
+from pegasus_runtime.records.window import Answer
+from runtime.records.fakes import FIELDS, Capitals
+from runtime.records.resumable import RUN, Stops, run
+
+LINES = (
+    *('{"text": "one"}', "", '{"text": "fail"}', '{"text": "long"}', "no json"),
+    *('{"text": "? two"}', '{"n": 1, "text": "three"}'),
+)
+KILLS = 8
+
+
+class Slow:
+    """The first texts take longest; notes how many run at a time."""
+
+    identity = "capitals"
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running = self.most = 0
+
+    def answer(self, texts: Sequence[str], on_done: OnDone) -> list[Answer]:
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        time.sleep(0.05 if texts[0] == "0" else 0.001)
+        with self.lock:
+            self.running -= 1
+        return Capitals().answer(texts, on_done)
+
+
+def write(path: Path, lines: Sequence[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def numbers(path: Path, count: int) -> Path:
+    return write(path, [f'{{"text": "{number}"}}' for number in range(count)])
+
+
+def test_records_are_written_in_order_and_failures_to_a_file_of_their_own(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", LINES)
+    seen: list[int] = []
+    state = run(source, tmp_path / "out.jsonl", on_done=seen.append)
+    assert (tmp_path / "out.jsonl").read_text().splitlines() == [
+        '{"text": "one", "summary": "ONE"}',
+        '{"text": "long", "summary": "LONG"}',
+        '{"text": "? two", "summary": "? TWO"}',
+        '{"n": 1, "text": "three", "summary": "THREE"}',
+    ]
+    failures = (tmp_path / "out.failures.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in failures] == [
+        {"file": str(source), "line": 3, "code": "input", "message": "the text is empty"},
+        {
+            "file": str(source),
+            "line": 5,
+            "code": "not_json",
+            "message": "not JSON: Expecting value (character 0)",
+        },
+    ]
+    counts = state.counts
+    assert (counts.written, counts.failed, counts.blank) == (4, 2, 1)
+    assert (counts.truncated, counts.unknown) == (1, 1)
+    assert state.is_complete
+    assert read_state(tmp_path / "out.jsonl.resume") == state
+    assert sum(seen) == 6
+
+
+def test_without_failures_there_is_no_file_of_them(tmp_path: Path) -> None:
+    run(numbers(tmp_path / "in.jsonl", 3), tmp_path / "out.jsonl")
+    assert sorted(os.listdir(tmp_path)) == ["in.jsonl", "out.jsonl", "out.jsonl.resume"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_it_goes_on_after_any_number_of_windows(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "in.jsonl", LINES * 3)
+    whole = run(source, tmp_path / f"whole-{name}")
+    for count in range(whole.position.windows):
+        output = tmp_path / f"{count}-{name}"
+        with pytest.raises(EngineError, match="it stopped"):
+            run(source, output, Stops(count))
+        with output.open("ab") as file:  # what was written and not committed
+            file.write(b"half")
+        assert run(source, output) == whole
+        assert output.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+        failures = (tmp_path / f"{count}-out.failures.jsonl").read_bytes()
+        assert failures == (tmp_path / "whole-out.failures.jsonl").read_bytes()
+
+
+def test_gzip_is_whole_after_every_window(tmp_path: Path) -> None:
+    source = numbers(tmp_path / "in.jsonl", 8)
+    with pytest.raises(EngineError, match="it stopped"):
+        run(source, tmp_path / "out.jsonl.gz", Stops(3))
+    lines = gzip.decompress((tmp_path / "out.jsonl.gz").read_bytes()).splitlines()
+    assert [json.loads(line)["summary"] for line in lines] == [str(each) for each in range(6)]
+
+
+def test_failures_that_were_not_committed_are_not_there_twice(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", ["no json"] * 6)
+    with pytest.raises(EngineError, match="it stopped"):
+        run(
+            write(tmp_path / "in.jsonl", ["no json"] * 5 + ['{"text": ""}']),
+            tmp_path / "o",
+            Stops(0),
+        )
+    state = read_state(tmp_path / "o.resume")
+    assert state is not None
+    with (tmp_path / "o.failures.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    source = write(tmp_path / "in.jsonl", ["no json"] * 5 + ['{"text": ""}'])
+    assert run(source, tmp_path / "o").counts.failed == 5
+    assert len((tmp_path / "o.failures.jsonl").read_text().splitlines()) == 5
+
+
+def test_a_run_that_is_complete_is_left_alone(tmp_path: Path) -> None:
+    source = numbers(tmp_path / "in.jsonl", 4)
+    state = run(source, tmp_path / "out.jsonl")
+    assert run(source, tmp_path / "out.jsonl", Stops(0)) == state
+    numbers(source, 6)
+    with pytest.raises(
+        OptionsError, match="the output is complete, and its input has more records"
+    ):
+        run(source, tmp_path / "out.jsonl", Stops(0))
+
+
+def test_several_at_a_time_write_in_order(tmp_path: Path) -> None:
+    source = numbers(tmp_path / "in.jsonl", 41)
+    run(source, tmp_path / "one.jsonl")
+    model, ended = Slow(), []
+    run(source, tmp_path / "two.jsonl", model, workers=3, on_end=lambda: ended.append(1))
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert model.most == 3
+    assert ended
+
+
+def test_what_one_of_several_raises_ends_the_run(tmp_path: Path) -> None:
+    source = numbers(tmp_path / "in.jsonl", 40)
+    with pytest.raises(EngineError, match="it stopped"):
+        run(source, tmp_path / "out.jsonl", Stops(5), workers=3)
+    assert run(source, tmp_path / "out.jsonl", workers=3).counts.written == 40
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["summary"] for line in lines] == [str(each) for each in range(40)]
+
+
+def test_standard_output_gets_lines_and_failures_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(tmp_path / "in.jsonl", LINES)
+    told: list[str] = []
+    ledger = Ledger(StdoutOutput(FIELDS), FailuresTold(told.append), State(run=RUN), None)
+    run_records(JsonlSource([str(source)], FIELDS, 2), Capitals(), ledger)
+    ledger.close()
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert told == [
+        f"{source}: line 3: the text is empty",
+        f"{source}: line 5: not JSON: Expecting value (character 0)",
+    ]
+    assert os.listdir(tmp_path) == ["in.jsonl"]
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from runtime.records.resumable import run
+print("ready", flush=True)
+run(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_sigkill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
+    """The model takes no time, so most moments are within a write, a sync or a rename."""
+    name = "out.jsonl"
+    source = write(tmp_path / "in.jsonl", LINES * 60)
+    whole = run(source, tmp_path / f"whole-{name}")
+    output = tmp_path / name
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    rng, seen = random.Random(name), set()
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SCRIPT, str(source), str(output)],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        state = read_state(tmp_path / f"{name}.resume")
+        seen.add(0 if state is None else state.position.windows)
+    assert len(seen) > 2
+    assert run(source, output) == whole
+    assert output.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+    failures = failures_beside(output).read_bytes()
+    assert failures == (tmp_path / "whole-out.failures.jsonl").read_bytes()
