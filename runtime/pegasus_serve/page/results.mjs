@@ -46,10 +46,13 @@ export function showWindows(windows, text) {
   if (!windows?.length) return;
   const characters = [...text];
   const total = characters.length;
-  $("windows").querySelector("summary").textContent = `Made of ${count(windows.length, "part")} of the text`;
+  const made = `Made of ${count(windows.length, "part")} of the text`;
+  $("windows").querySelector("summary").textContent = made;
   const rows = windows.map(({ start, end, text: own }, number) => {
-    const where = `Part ${number + 1}: ${percent(start / total)} to ${percent(end / total)} of the text`;
-    const button = make("button", { type: "button", onclick: () => select(characters, start, end) });
+    const [from, to] = [percent(start / total), percent(end / total)];
+    const where = `Part ${number + 1}: ${from} to ${to} of the text`;
+    const onclick = () => select(characters, start, end);
+    const button = make("button", { type: "button", onclick });
     button.append(make("span", { className: "quiet" }, where), make("span", {}, inLines(own)));
     return make("li", {}, button);
   });
