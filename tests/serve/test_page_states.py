@@ -133,6 +133,7 @@ def test_a_run_that_another_one_replaces_shows_nothing_any_more(
     assert tab.finish() == "One two three four."
     time.sleep(0.3)
     assert tab.text("output") == "One two three four."
+    assert "Stopped." not in tab.page.evaluate("said")
 
 
 def test_a_busy_server_is_asked_again_when_it_said(tab: Tab, server: FakeServing) -> None:
