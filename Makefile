@@ -159,7 +159,7 @@ web-test: $(TEST_READY) $(WEB_READY)  ## the page of examples/web in headless Ch
 serve-test: $(TEST_READY)  ## all tests of pegasus-serve: its page in headless Chromium, the curl lines of the docs (1 min)
 	$(BIN)/python -m pytest tests/serve tests/examples/test_serve_files.py --all-of-serve
 
-serve-screenshots: $(SERVE_BUNDLE)  ## docs/serve-light.png and its like, of what the page looks like now
+serve-screenshots: $(SERVE_BUNDLE) $(TEST_READY)  ## docs/serve-light.png and its like, of what the page looks like now
 	PYTHONPATH=tests $(BIN)/python -m serve.screenshots $(<D) docs
 
 clean:  ## remove everything that make made
