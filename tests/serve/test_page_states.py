@@ -221,7 +221,7 @@ def test_a_token_is_asked_for_and_kept_in_memory_alone(tab: Tab, server: FakeSer
             ["Try again"],
         ),
         (
-            Reply.error(503, "stopping", "the server is shutting down"),
+            Reply.error(503, "shutting_down", "the server is shutting down"),
             "The server is shutting down.",
             ["Try again"],
         ),
