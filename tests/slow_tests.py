@@ -68,6 +68,7 @@ SLOW = (
     "tests/exporter/graphs/test_sizes.py",
     "tests/examples/test_clients.py",
     "tests/examples/test_web.py",
+    "tests/serve/test_page.py",
     "tests/examples/test_javascript.py",
     "tests/engines/inspect/test_lint.py",
     "tests/exporter/checkpoint/test_hub.py",
