@@ -50,6 +50,8 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
     source.check()
     if "-" in files and sys.stdin is not None and sys.stdin.isatty():
         note(command, "reading standard input: a JSON object a line, then Ctrl-D")
+    if target is not None and "-" not in files:
+        signal_state.says = "interrupted: go on with --resume"
     with ExitStack() as stack:
         workers = arguments.workers or 1
         answering: Answering
@@ -64,8 +66,6 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
             command, progress, arguments, source, target, _describe_run(job, answering, arguments)
         )
         stack.enter_context(closing(ledger))
-        if target is not None:
-            signal_state.says = "interrupted: go on with --resume"
         on_done = _show(progress, source, ledger.state.position.records)
         run_records(source, answering, ledger, workers=workers, on_done=on_done, on_end=stop)
         progress.clear()
