@@ -51,6 +51,10 @@ PEERS = {
         venv=REPOSITORY / ".venv-langchain",
         constraints=REPOSITORY / "benchmarks" / "constraints-langchain.txt",
     ),
+    "litserve": Peer(
+        venv=REPOSITORY / ".venv-litserve",
+        constraints=REPOSITORY / "benchmarks" / "constraints-litserve.txt",
+    ),
 }
 
 
@@ -77,8 +81,8 @@ def _set_up(peer: Peer) -> None:
     install = [str(peer.python), "-m", "pip", "install", "--quiet", "--no-compile"]
     # torch goes first and alone, so that a build found here is not traded for a larger one.
     lines = peer.constraints.read_text().splitlines()
-    torch = next(line for line in lines if line.startswith("torch=="))
-    for requirement in ([torch], ["-r", str(peer.constraints)]):
+    torch = [[line] for line in lines if line.startswith("torch==")]
+    for requirement in (*torch, ["-r", str(peer.constraints)]):
         subprocess.run([*install, *requirement], check=True)
     peer.mark.write_text(peer.fingerprint())
 

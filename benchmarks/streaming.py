@@ -197,14 +197,12 @@ def follow_rules(summarizer: Summarizer, document: str) -> dict[str, tuple[float
     source = summarizer.encode(document).token_ids
     search = run_search(summarizer._open_engine(), [source], settings)
     states: list[BeamState] = []
-    while True:
-        try:
-            state = next(search)
-            assert isinstance(state, BeamState)
-            states.append(state)
-        except StopIteration as end:
-            best: Tokens = end.value[0][0].token_ids
+    for step in search:
+        if step.found:
+            best: Tokens = step.found[0][0].token_ids
             break
+        assert isinstance(step.state, BeamState)
+        states.append(step.state)
     size, half = max(len(summarizer.decode(best)), 1), states[len(states) // 2]
     found = {}
     for name, rule in RULES.items():

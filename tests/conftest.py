@@ -27,6 +27,7 @@ pytest_plugins = (
     "examples.client_options",
     "sharp.options",
     "runtime.search.agreement_option",
+    "serve.page_options",
 )
 
 ExportedBundle = Callable[..., Path]

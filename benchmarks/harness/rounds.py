@@ -144,16 +144,16 @@ def measure_rounds(
 
 def _measure(worker: Worker, engine: str, job: Job, timings: Timings, settle_s: float) -> None:
     time.sleep(settle_s)
-    before_s = _busy_s() - worker.cpu_s()
+    before_s = busy_s() - worker.cpu_s()
     reply = worker.generate(job.request)
-    other_s = _busy_s() - worker.cpu_s() - before_s
+    other_s = busy_s() - worker.cpu_s() - before_s
     timings.other_cpu_s.append(max(0.0, round(other_s, 3)))
     timings.seconds.setdefault(job.name, {}).setdefault(engine, []).append(reply.seconds)
     timings.tokens.setdefault(job.name, {})[engine] = reply.tokens
     _say(f"  {reply.seconds:.3f} s")
 
 
-def _busy_s() -> float:
+def busy_s() -> float:
     """Processor time that the whole machine has used so far."""
     times = psutil.cpu_times()
     parts = ("user", "nice", "system", "irq", "softirq")

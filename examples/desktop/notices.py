@@ -40,6 +40,8 @@ def notice_of(entry: Entry, facts: BundleFacts | None) -> Notice | None:
             f"This model does not know {share} % of the document's characters: the summary may "
             "well be made up."
         )
+    if entry.summary.looks_like_html:
+        said.append("The document has HTML, whose tags this model reads as words: save it as text.")
     return Notice(kind="warning", text=" ".join(said)) if said else None
 
 

@@ -12,6 +12,8 @@ from pegasus_runtime.version import __version__
 
 TYPE_CHECKING = False  # typing's own takes milliseconds to import
 if TYPE_CHECKING:
+    from pegasus_runtime.batcher.batcher import Batcher
+    from pegasus_runtime.batcher.counters import Counters
     from pegasus_runtime.errors import (
         BundleError,
         EngineError,
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "AsyncSummarizer",
+    "Batcher",
     "BundleError",
     "Classification",
+    "Counters",
     "EngineError",
     "Failure",
     "FeatureExtractor",
@@ -65,8 +69,10 @@ __all__ = [
 _HOMES = {
     "Answer": "tasks.question_answerer",
     "AsyncSummarizer": "tasks.async_summarizer",
+    "Batcher": "batcher.batcher",
     "BundleError": "errors",
     "Classification": "tasks.text_classifier",
+    "Counters": "batcher.counters",
     "EngineError": "errors",
     "Failure": "generation.failure",
     "FeatureExtractor": "tasks.feature_extractor",

@@ -44,6 +44,13 @@ PARTS: Mapping[str, Part] = {
         most_workers=1,
         is_series=True,
     ),
+    "servers": Part(
+        count=200,
+        counted="times 100 requests to a server",
+        timeout_s=240,
+        most_workers=1,
+        is_series=True,
+    ),
 }
 
 

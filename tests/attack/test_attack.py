@@ -31,6 +31,7 @@ CASES = {
     "full_disks": 2,
     "races": 1,
     "soaks": 1,
+    "servers": 1,
 }
 
 

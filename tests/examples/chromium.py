@@ -37,9 +37,11 @@ class Page:
         self._rest = b""
         self._number = 0
         self._session: dict[str, str] = {}
+        self.events: list[dict[str, Any]] = []
+        """What was told meanwhile, of the domains that were enabled."""
 
     def send(self, method: str, *, timeout_s: float = 60, **parameters: object) -> dict[str, Any]:
-        """The result of a command; what else happens meanwhile is passed over."""
+        """The result of a command; what else is told before it goes to events."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters, **self._session}
         os.write(self._commands, json.dumps(command).encode() + b"\0")
@@ -49,6 +51,8 @@ class Page:
             if answer.get("id") == self._number:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
+            if "method" in answer:
+                self.events.append(answer)
 
     def _read(self, deadline: float, method: str) -> dict[str, Any]:
         while b"\0" not in self._rest:

@@ -31,6 +31,7 @@ MODULES = {
     "pegasus-edge": "pegasus_runtime.commands.doctor",
     "pegasus-features": "pegasus_runtime.commands.features",
     "pegasus-generate": "pegasus_runtime.commands.generate",
+    "pegasus-serve": "pegasus_serve.command",
 }
 
 

@@ -15,7 +15,7 @@ from pegasus_runtime.commands.console import (
     print_record,
     read_document,
     run_command,
-    warn_of_unknown,
+    warn_of_text,
 )
 from pegasus_runtime.commands.options import (
     add_bundle,
@@ -62,6 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         check_hashes=arguments.check_hashes,
         manifest_sha256=arguments.manifest_sha256,
+        max_unknown=arguments.max_unknown,
     ) as answerer:
         for document in documents:
             answers = answerer.answer(
@@ -73,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
             )
             if answers[0].truncated:
                 note(COMMAND, f"{document.name}: cut to what the bundle takes")
-            warn_of_unknown(COMMAND, document.name, answers[0].unknown_share)
+            warn_of_text(COMMAND, document.name, answers[0])
             if arguments.json:
                 record = {"file": document.name, "answers": [asdict(each) for each in answers]}
                 print_record(record)

@@ -15,7 +15,7 @@ from pegasus_runtime.commands.console import (
     print_record,
     read_document,
     run_command,
-    warn_of_unknown,
+    warn_of_text,
 )
 from pegasus_runtime.commands.options import (
     add_bundle,
@@ -60,12 +60,13 @@ def _run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         check_hashes=arguments.check_hashes,
         manifest_sha256=arguments.manifest_sha256,
+        max_unknown=arguments.max_unknown,
     ) as classifier:
         for document in documents:
             found = classifier.classify(document.text, truncate=arguments.truncate)
             if found.truncated:
                 note(COMMAND, f"{document.name}: cut to what the bundle takes")
-            warn_of_unknown(COMMAND, document.name, found.unknown_share)
+            warn_of_text(COMMAND, document.name, found)
             if arguments.json:
                 record = {"file": document.name, **asdict(found)}
                 print_record(record)
@@ -83,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     add_bundle(parser)
-    add_documents(parser, json_fields="file, label, score, scores, truncated, unknown_share")
+    add_documents(
+        parser,
+        json_fields="file, label, score, scores, truncated, unknown_share, control_characters, "
+        "looks_like_html",
+    )
     add_engine_options(parser)
     return parser
 

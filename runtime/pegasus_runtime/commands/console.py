@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pegasus_runtime.command_line import process
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
@@ -18,6 +19,7 @@ __all__ = [
     "EXIT_ENGINE",
     "Document",
     "Refused",
+    "TextRead",
     "exit_code",
     "one_line",
     "print_lines",
@@ -25,7 +27,7 @@ __all__ = [
     "print_texts",
     "read_document",
     "run_command",
-    "warn_of_unknown",
+    "warn_of_text",
 ]
 
 EXIT_ENGINE = 1
@@ -40,6 +42,19 @@ class Document:
 
     name: str
     text: str
+
+
+class TextRead(Protocol):
+    """What every result tells of the text that was read."""
+
+    @property
+    def unknown_share(self) -> float: ...
+
+    @property
+    def control_characters(self) -> int: ...
+
+    @property
+    def looks_like_html(self) -> bool: ...
 
 
 class Refused:
@@ -114,13 +129,27 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def warn_of_unknown(command: str, name: str, unknown_share: float) -> None:
-    """One line about a document that the tokenizer hardly knows a word of."""
-    if unknown_share > _MUCH_UNKNOWN:
+def warn_of_text(command: str, name: str, read: TextRead) -> None:
+    """A line for each thing in a document that a model was not made to read."""
+    if read.unknown_share > _MUCH_UNKNOWN:
         note(
             command,
-            f"{name}: warning: the tokenizer does not know {unknown_share:.0%} of its characters, "
-            "so the result may be made up: use a model of the document's language",
+            f"{name}: warning: the tokenizer does not know {read.unknown_share:.0%} of its "
+            "characters, so the result may be made up: use a model of the document's language",
+        )
+    if read.looks_like_html:
+        note(
+            command,
+            f"{name}: warning: it has HTML, which the model reads as words: make plain text of it "
+            "first, e.g. with w3m -dump -T text/html, lynx -dump -stdin, or trafilatura",
+        )
+    if read.control_characters:
+        count = read.control_characters
+        note(
+            command,
+            f"{name}: warning: it has {count} character{'' if count == 1 else 's'} that nobody "
+            "sees, such as escape sequences, soft hyphens or marks of direction, and the model "
+            "cannot read: remove them if the result is odd",
         )
 
 

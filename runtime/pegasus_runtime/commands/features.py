@@ -11,7 +11,7 @@ from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.command_line.signals import UnwindOnSignals
-from pegasus_runtime.commands.console import Refused, run_command, warn_of_unknown
+from pegasus_runtime.commands.console import Refused, run_command, warn_of_text
 from pegasus_runtime.commands.feature_archive import FeatureArchive, open_archive
 from pegasus_runtime.commands.options import add_bundle, add_documents, add_engine_options
 from pegasus_runtime.commands.progress import ProgressLine
@@ -63,6 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
             threads=arguments.threads,
             check_hashes=arguments.check_hashes,
             manifest_sha256=arguments.manifest_sha256,
+            max_unknown=arguments.max_unknown,
         ) as extractor,
         UnwindOnSignals(),
         open_archive(output) as archive,
@@ -107,7 +108,7 @@ def _extract_all(
             progress.clear()
             if features.truncated:
                 note(COMMAND, f"{document.name}: cut to what the bundle takes")
-            warn_of_unknown(COMMAND, document.name, features.unknown_share)
+            warn_of_text(COMMAND, document.name, features)
             archive.add(document.name, features)
     finally:
         progress.clear()

@@ -17,7 +17,7 @@ from pegasus_runtime.commands.console import (
     print_record,
     print_texts,
     run_command,
-    warn_of_unknown,
+    warn_of_text,
 )
 from pegasus_runtime.commands.generation_options import add_generation_options, read_options
 from pegasus_runtime.commands.options import (
@@ -90,6 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
         manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        max_unknown=arguments.max_unknown,
     ) as generator:
         generator.resolve(options)  # before anyone types a prompt
         run = _stream_all if arguments.stream else _generate_all
@@ -145,7 +146,7 @@ def _generate_all(
             if isinstance(result, Failure):
                 prompts.refused.add(f"{name}: {result.error}", result.error)
                 continue
-            warn_of_unknown(COMMAND, name, result.unknown_share)
+            warn_of_text(COMMAND, name, result)
             _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
@@ -167,7 +168,7 @@ def _stream_all(
         except PegasusError as err:
             prompts.refused.add(f"{name}: {err}", err)
         else:
-            warn_of_unknown(COMMAND, name, result.unknown_share)
+            warn_of_text(COMMAND, name, result)
 
 
 def _print(name: str, generation: Generation, *, as_json: bool) -> None:
@@ -175,6 +176,8 @@ def _print(name: str, generation: Generation, *, as_json: bool) -> None:
         record = {"file": name, "prompt": generation.prompt, **_record(generation)}
         record |= {
             "unknown_share": round(generation.unknown_share, 4),
+            "control_characters": generation.control_characters,
+            "looks_like_html": generation.looks_like_html,
             "seconds": round(generation.seconds, 4),
         }
         if generation.alternatives:
@@ -215,9 +218,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--json",
         action="store_true",
-        help="print objects with file, prompt, text, score, tokens, unknown_share, seconds (a "
-        "batch's time shared out) and, with --token-scores, token_scores; with "
-        "--num-return-sequences, alternatives",
+        help="print objects with file, prompt, text, score, tokens, unknown_share, "
+        "control_characters, looks_like_html, seconds (a batch's time shared out) and, with "
+        "--token-scores, token_scores; with --num-return-sequences, alternatives",
     )
     add(
         "--eos",

@@ -64,9 +64,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_documents(
         parser,
-        json_fields="file, text, score, tokens, truncated, unknown_share, seconds (a batch's time "
-        "shared out) and, with --token-scores, token_scores; with --num-return-sequences, "
-        "alternatives",
+        json_fields="file, text, score, tokens, truncated, unknown_share, control_characters, "
+        "looks_like_html, seconds (a batch's time shared out) and, with --token-scores, "
+        "token_scores; with --num-return-sequences, alternatives",
     )
     add_stream(parser)
     add_reading_options(parser)
@@ -155,6 +155,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="HEX",
         help="run only the bundle whose manifest.json has this SHA-256 sum; compares files, too",
     )
+    parser.add_argument(
+        "--max-unknown",
+        type=share,
+        metavar="X",
+        help="refuse texts of which the tokenizer does not know more than this share of the "
+        "characters, from 0 to 1 (default: warn from 0.2 on)",
+    )
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -179,6 +186,16 @@ def threads(text: str) -> int:
     if count > MAX_THREADS:
         raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from 1 to {MAX_THREADS}")
     return count
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a share from 0 to 1, such as 0.2")
+    return value
 
 
 def positive(text: str) -> int:

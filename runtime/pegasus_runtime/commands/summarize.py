@@ -17,7 +17,7 @@ from pegasus_runtime.commands.console import (
     print_record,
     print_texts,
     run_command,
-    warn_of_unknown,
+    warn_of_text,
 )
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.options import COMMAND, make_parser
@@ -77,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
         manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        max_unknown=arguments.max_unknown,
         provider=arguments.provider,
         kernel_cache=arguments.kernel_cache,
     ) as summarizer:
@@ -181,7 +182,7 @@ def _tell_of(name: str, encoding: Encoding) -> None:
     if encoding.truncated:
         lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
         note(COMMAND, f"{name}: cut from {lengths} tokens")
-    warn_of_unknown(COMMAND, name, encoding.unknown_share)
+    warn_of_text(COMMAND, name, encoding)
 
 
 def _print(name: str, summary: Summary, *, as_json: bool) -> None:
@@ -201,6 +202,8 @@ def _record(summary: Summary) -> dict[str, object]:
         "tokens": list(summary.token_ids),
         "truncated": summary.truncated,
         "unknown_share": round(summary.unknown_share, 4),
+        "control_characters": summary.control_characters,
+        "looks_like_html": summary.looks_like_html,
     }
     if summary.token_scores is not None:
         record["token_scores"] = list(summary.token_scores)

@@ -6,8 +6,25 @@ from pegasus_runtime.decoding.protocol import Engine
 from pegasus_runtime.generation.loop import Hypothesis, OnStep, run_search
 from pegasus_runtime.search.agreement import agreed_tokens
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.search.state import BeamState, SampleState
 
-__all__ = ["stream_agreed"]
+__all__ = ["Agreed", "stream_agreed"]
+
+
+class Agreed:
+    """What is certain of one document's best hypothesis, from step to step."""
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self.settings = settings
+        self.token_ids = settings.prompt[settings.first_length :]
+        """What its `Hypothesis.token_ids` begin with: at first, a prefix."""
+
+    def see(self, state: BeamState | SampleState) -> bool:
+        """Looks at a state of that document alone; whether more is certain than before."""
+        known = self.settings.first_length + len(self.token_ids)
+        new = agreed_tokens(state, self.settings, known)
+        self.token_ids += new
+        return bool(new)
 
 
 def stream_agreed(
@@ -18,17 +35,13 @@ def stream_agreed(
 
     A prefix is the first of them. Raises: as `generate`.
     """
-    search = run_search(engine, [source], settings, on_step=on_step)
-    agreed = settings.prompt[settings.first_length :]
-    if agreed:
-        yield agreed
-    while True:
-        try:
-            state = next(search)
-        except StopIteration as end:
-            found: list[list[Hypothesis]] = end.value
-            return found[0]
-        new = agreed_tokens(state, settings, settings.first_length + len(agreed))
-        if new:
-            agreed += new
-            yield agreed
+    agreed = Agreed(settings)
+    if agreed.token_ids:
+        yield agreed.token_ids
+    found: list[Hypothesis] = []
+    for step in run_search(engine, [source], settings, on_step=on_step):
+        if step.found:
+            (found,) = step.found.values()
+        elif agreed.see(step.state):
+            yield agreed.token_ids
+    return found

@@ -1,9 +1,12 @@
 """Generation: encode, then step the search and the model in turn until every document is done.
 
-A document that is done leaves both at once, so the batch gets smaller from step to step.
+A document that is done leaves both at once, so the batch gets smaller from step to step. So does
+one that nobody waits for any more.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +35,28 @@ from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.search.sources import index_source
 from pegasus_runtime.search.state import BeamState, SampleState
 
-__all__ = ["Hypothesis", "OnStep", "Search", "generate", "run_search"]
+__all__ = ["Hypothesis", "OnStep", "Search", "SearchStep", "generate", "run_search"]
+
+_State = TypeVar("_State", BeamState, SampleState)
 
 OnStep = Callable[[int], None]
 """Called before each step with the tokens that rows hold, start token included; what it raises ends
 the generation."""
 
-Search = Generator[BeamState | SampleState, None, list[list[Hypothesis]]]
-"""What is known before each step, of the documents that are not done; then all that was found."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchStep:
+    """What is known between two steps."""
+
+    state: BeamState | SampleState
+    """Of the documents that go on: none after the last step."""
+    found: Mapping[int, list[Hypothesis]]
+    """Of those that the last step ended, best first, by their number."""
+
+
+Search = Generator[SearchStep, Collection[int] | None, None]
+"""A step each time that it is asked to go on, the last with no documents. What is sent to it are
+the numbers of documents that leave before the next step: nothing is found for these."""
 
 
 def generate(
@@ -58,13 +75,10 @@ def generate(
     """
     if not sources:
         return []
-    search = run_search(engine, sources, settings, on_step=on_step)
-    while True:
-        try:
-            next(search)
-        except StopIteration as end:
-            found: list[list[Hypothesis]] = end.value
-            return found
+    found: dict[int, list[Hypothesis]] = {}
+    for step in run_search(engine, sources, settings, on_step=on_step):
+        found.update(step.found)
+    return [found[document] for document in range(len(sources))]
 
 
 def run_search(
@@ -74,7 +88,7 @@ def run_search(
     *,
     on_step: OnStep | None = None,
 ) -> Search:
-    """The same, one or more documents, a step each time that it is asked to go on."""
+    """The same, one or more documents, step by step. Raises: as `generate`."""
     run = _search_beams if settings.num_beams > 1 else _sample_rows
     return run(engine, sources, settings, on_step or _ignore_step)
 
@@ -85,10 +99,13 @@ def _search_beams(
     decoding = _start(engine, sources, settings, on_step)
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, 1) if settings.do_sample else []
-    found: dict[int, list[Hypothesis]] = {}
+    found: Mapping[int, list[Hypothesis]] = {}
     state = beam.initial_state(row_starts(sources, settings), settings)
     while len(state.documents):
-        yield state
+        leaving = yield SearchStep(state=state, found=found)
+        state = _let_leave(decoding, state, leaving, take_beams)
+        if not len(state.documents):
+            return
         on_step(state.length)
         plan = plan_step(
             beam.row_history(state, settings),
@@ -98,11 +115,13 @@ def _search_beams(
         scores = _run_model(decoding, beam.row_inputs(state, settings), plan, settings)
         continuations = _continue_beams(state, plan, scores, generators, settings)
         state = beam.step(state, continuations, settings)
+        found = {}
         if state.done.any():
             ended = take_beams(state, np.flatnonzero(state.done))
-            found.update(zip(ended.documents.tolist(), beam.finalize(ended, settings), strict=True))
+            hypotheses = beam.finalize(ended, settings)
+            found = dict(zip(ended.documents.tolist(), hypotheses, strict=True))
             state = take_beams(state, _keep_staying(decoding, state.done))
-    return [found[document] for document in range(len(sources))]
+    yield SearchStep(state=state, found=found)
 
 
 def _continue_beams(
@@ -124,10 +143,13 @@ def _sample_rows(
     decoding = _start(engine, sources, settings, on_step)
     indexed = [index_source(ids, settings) for ids in sources]
     generators = seed_generators(sources, settings.seed, settings.rows_per_document)
-    found: dict[int, list[Hypothesis]] = {}
+    found: Mapping[int, list[Hypothesis]] = {}
     state = sampling.initial_samples(row_starts(sources, settings), settings)
     while len(state.documents):
-        yield state
+        leaving = yield SearchStep(state=state, found=found)
+        state = _let_leave(decoding, state, leaving, take_samples)
+        if not len(state.documents):
+            return
         on_step(state.length)
         drawing = [generators[row] for row in rows_of(state.documents, settings.rows_per_document)]
         plan = plan_step(
@@ -138,18 +160,31 @@ def _sample_rows(
         scores = _run_model(decoding, sampling.sample_inputs(state, settings), plan, settings)
         choice = sampling.choose_tokens(state, plan, scores, drawing, settings)
         state = sampling.append_tokens(state, choice, settings)
-        done = done_documents(state)
+        done, found = done_documents(state), {}
         if done.any():
             ended = take_samples(state, np.flatnonzero(done))
-            rows = sampling.finalize_samples(ended, settings)
-            found.update(zip(ended.documents.tolist(), rows, strict=True))
+            hypotheses = sampling.finalize_samples(ended, settings)
+            found = dict(zip(ended.documents.tolist(), hypotheses, strict=True))
             state = take_samples(state, _keep_staying(decoding, done))
-    return [found[document] for document in range(len(sources))]
+    yield SearchStep(state=state, found=found)
 
 
-def _keep_staying(decoding: Decoding, done: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Lets documents that are done leave the model's batch; returns those that stay, in order."""
-    staying = plan_staying(done)
+def _let_leave(
+    decoding: Decoding,
+    state: _State,
+    leaving: Collection[int] | None,
+    take: Callable[[_State, npt.NDArray[np.int64]], _State],
+) -> _State:
+    """The state without the documents of these numbers, which leave the model's batch, too."""
+    if not leaving:
+        return state
+    leaves = np.isin(state.documents, list(leaving))
+    return take(state, _keep_staying(decoding, leaves)) if leaves.any() else state
+
+
+def _keep_staying(decoding: Decoding, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Lets documents [B] leave the model's batch; returns those that stay, in order."""
+    staying = plan_staying(leaves)
     if staying.size:
         decoding.keep(staying)
     return staying

@@ -43,6 +43,11 @@ class Features:
     """Whether the end of the text was cut off, as it was over the bundle's limit."""
     unknown_share: float = 0.0
     """Of the text's characters that were read, those that the tokenizer does not know, 0 to 1."""
+    control_characters: int = 0
+    """Of the whole text: those that nobody sees and no model was trained to read, such as
+    escape sequences, soft hyphens, and marks that turn the direction of a text."""
+    looks_like_html: bool = False
+    """Whether the text has tags, comments or entities of HTML, which a model reads as words."""
 
 
 class FeatureExtractor(Closing[OrtFeatures]):
@@ -67,13 +72,14 @@ class FeatureExtractor(Closing[OrtFeatures]):
         threads: int | None = None,
         check_hashes: bool = False,
         manifest_sha256: str | None = None,
+        max_unknown: float | None = None,
     ) -> FeatureExtractor:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         source, precision, revision: see `Summarizer.load`.
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError,
-        OptionsError for impossible threads.
+        its SHA-256. manifest_sha256, max_unknown: see `Summarizer.load`. Raises: BundleError,
+        EngineError, OptionsError for impossible threads or a max_unknown that is no share.
         """
         opened = open_task(
             source,
@@ -83,6 +89,7 @@ class FeatureExtractor(Closing[OrtFeatures]):
             revision=revision,
             check_hashes=check_hashes,
             manifest_sha256=manifest_sha256,
+            max_unknown=max_unknown,
         )
         return cls(opened.bundle, opened.model, opened.tokenizer)
 
@@ -190,4 +197,6 @@ def _features(hidden: HiddenStates, encoding: Encoding, target: tuple[int, ...])
         decoder_input_ids=target,
         truncated=encoding.truncated,
         unknown_share=encoding.unknown_share,
+        control_characters=encoding.control_characters,
+        looks_like_html=encoding.looks_like_html,
     )

@@ -26,6 +26,11 @@ class Generation:
     """See `Hypothesis.token_scores`."""
     unknown_share: float = 0.0
     """Of the prompt's characters, those that the tokenizer does not know, from 0 to 1."""
+    control_characters: int = 0
+    """Of the whole prompt: those that nobody sees and no model was trained to read, such as
+    escape sequences, soft hyphens, and marks that turn the direction of a text."""
+    looks_like_html: bool = False
+    """Whether the prompt has tags, comments or entities of HTML, which a model reads as words."""
     seconds: float = field(default=0.0, compare=False)
     """That it took: its batch's, shared out among the prompts."""
     alternatives: tuple[Generation, ...] = ()

@@ -47,13 +47,14 @@ def open_task(
     manifest_sha256: str | None = None,
     newlines: Newlines = "hf",
     parse_special_tokens: bool = False,
+    max_unknown: float | None = None,
 ) -> OpenTask[T]:
     """Opens a bundle that is for this task, of a target that this runtime can run for it.
 
     source: its folder, or the name that it has on a hub, or a checkpoint has.
     All of it is of one bundle, even while an export replaces that; so `load` may be called again.
-    Raises: BundleError, OptionsError for unknown newlines, or for a precision or revision that the
-    bundle has not, and what `load` raises.
+    Raises: BundleError, OptionsError for unknown newlines, a max_unknown that is no share, or for a
+    precision or revision that the bundle has not, and what `load` raises.
     """
     folder = find_bundle(source, task, precision=precision, revision=revision)
 
@@ -68,6 +69,7 @@ def open_task(
             spec,
             newlines=newlines,
             parse_special_tokens=parse_special_tokens,
+            max_unknown=max_unknown,
         )
         model = load(bundle)
         return OpenTask(

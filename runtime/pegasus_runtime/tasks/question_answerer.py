@@ -14,6 +14,8 @@ from pegasus_runtime.tasks.answer_spans import best_spans
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.origin import remembers_origin
+from pegasus_runtime.tokenization.control_characters import count_control_characters
+from pegasus_runtime.tokenization.looks_like_html import looks_like_html
 from pegasus_runtime.tokenization.tokenizer import Pieces, Tokenizer
 
 __all__ = ["Answer", "QuestionAnswerer"]
@@ -38,6 +40,11 @@ class Answer:
     unknown_share: float = 0.0
     """Of the characters that were read of the text, or of the question, whichever is more: those
     that the tokenizer does not know, from 0 to 1."""
+    control_characters: int = 0
+    """Of question and text: those that nobody sees and no model was trained to read, such as escape
+    sequences, soft hyphens, and marks that turn the direction of a text."""
+    looks_like_html: bool = False
+    """Whether either has tags, comments or entities of HTML, which a model reads as words."""
 
 
 class QuestionAnswerer(Closing[OrtModel]):
@@ -62,13 +69,14 @@ class QuestionAnswerer(Closing[OrtModel]):
         threads: int | None = None,
         check_hashes: bool = False,
         manifest_sha256: str | None = None,
+        max_unknown: float | None = None,
     ) -> QuestionAnswerer:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         source, precision, revision: see `Summarizer.load`.
         threads: of the engine; None for one per core. check_hashes: reads every file and compares
-        its SHA-256. manifest_sha256: see `Summarizer.load`. Raises: BundleError, EngineError,
-        OptionsError for impossible threads.
+        its SHA-256. manifest_sha256, max_unknown: see `Summarizer.load`. Raises: BundleError,
+        EngineError, OptionsError for impossible threads or a max_unknown that is no share.
         """
         opened = open_task(
             source,
@@ -78,6 +86,7 @@ class QuestionAnswerer(Closing[OrtModel]):
             revision=revision,
             check_hashes=check_hashes,
             manifest_sha256=manifest_sha256,
+            max_unknown=max_unknown,
         )
         return cls(opened.bundle, opened.model, opened.tokenizer)
 
@@ -109,6 +118,8 @@ class QuestionAnswerer(Closing[OrtModel]):
             raise OptionsError(f"top_k is {top_k}, expected from 1 to {_MAX_TOP_K}")
         asked, read = self.encode_pieces("question", question), self.encode_pieces("text", text)
         kept = self._fit(len(asked.token_ids), len(read.token_ids), truncate=truncate)
+        seen = Pieces(token_ids=read.token_ids[:kept], offsets=read.offsets[:kept])
+        share = self._unknown_share((question, asked), (text, seen))
         source = (*asked.token_ids, *read.token_ids[:kept], self._tokenizer.eos_token_id)
         watch = Watch(
             1,
@@ -128,15 +139,14 @@ class QuestionAnswerer(Closing[OrtModel]):
             max_tokens=max_answer_tokens,
         )
         truncated = kept < len(read.token_ids)
-        seen = Pieces(token_ids=read.token_ids[:kept], offsets=read.offsets[:kept])
-        share = max(
-            self._tokenizer.unknown_share(question, asked),
-            self._tokenizer.unknown_share(text, seen),
-        )
+        hidden = count_control_characters(question) + count_control_characters(text)
+        is_html = looks_like_html(question) or looks_like_html(text)
         return [
             replace(
                 _answer(text, read.offsets[begin][0], read.offsets[last][1], score, truncated),
                 unknown_share=share,
+                control_characters=hidden,
+                looks_like_html=is_html,
             )
             for begin, last, score in spans
         ]
@@ -162,6 +172,17 @@ class QuestionAnswerer(Closing[OrtModel]):
             return self._tokenizer.encode_pieces(text)
         except InputError as err:
             raise InputError(f"{what}: {err}") from err
+
+    def _unknown_share(self, question: tuple[str, Pieces], text: tuple[str, Pieces]) -> float:
+        """The larger of both. Raises: InputError, if one is over what `load` was told."""
+        shares = []
+        for what, (given, pieces) in (("question", question), ("text", text)):
+            shares.append(self._tokenizer.unknown_share(given, pieces))
+            try:
+                self._tokenizer.check_share(shares[-1])
+            except InputError as err:
+                raise InputError(f"{what}: {err}") from err
+        return max(shares)
 
     def _fit(self, question: int, text: int, *, truncate: bool) -> int:
         """Tokens of the text that fit behind the question. Raises: InputError."""

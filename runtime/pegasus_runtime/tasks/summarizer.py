@@ -61,6 +61,7 @@ class Summarizer(Closing["Engine"]):
         manifest_sha256: str | None = None,
         newlines: Newlines = "hf",
         parse_special_tokens: bool = False,
+        max_unknown: float | None = None,
     ) -> Summarizer:
         """Loads a bundle that pegasus-export wrote for target `ort`, `trt` or `trt-rtx`.
 
@@ -76,6 +77,8 @@ class Summarizer(Closing["Engine"]):
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.
         newlines, parse_special_tokens: see `Tokenizer.load`.
+        max_unknown: refuses a document of which the tokenizer does not know a larger share of the
+        characters, from 0 to 1: see `Summary.unknown_share`. None takes any.
 
         Raises: BundleError, EngineError, OptionsError for what the bundle cannot be loaded with.
         """
@@ -100,6 +103,7 @@ class Summarizer(Closing["Engine"]):
             manifest_sha256=manifest_sha256,
             newlines=newlines,
             parse_special_tokens=parse_special_tokens,
+            max_unknown=max_unknown,
         )
         return cls(opened.bundle, opened.model, opened.tokenizer)
 
@@ -380,6 +384,8 @@ class Summarizer(Closing["Engine"]):
                 token_scores=hypothesis.token_scores,
                 truncated=encoding.truncated,
                 unknown_share=encoding.unknown_share,
+                control_characters=encoding.control_characters,
+                looks_like_html=encoding.looks_like_html,
             )
             for hypothesis in hypotheses
         ]

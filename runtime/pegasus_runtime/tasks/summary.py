@@ -24,6 +24,11 @@ class Summary:
     unknown_share: float = 0.0
     """Of the document's characters that were read, those that the tokenizer does not know, from 0
     to 1: from 0.2 on, the summary may well be made up."""
+    control_characters: int = 0
+    """Of the whole document: those that nobody sees and no model was trained to read, such as
+    escape sequences, soft hyphens, and marks that turn the direction of a text."""
+    looks_like_html: bool = False
+    """Whether the document has tags, comments or entities of HTML, which a model reads as words."""
     seconds: float = field(default=0.0, compare=False)
     """That it took: its batch's, shared out among the documents."""
     alternatives: tuple[Summary, ...] = ()

@@ -65,6 +65,7 @@ class TextGenerator(Closing["Engine"]):
         manifest_sha256: str | None = None,
         newlines: Newlines = "hf",
         parse_special_tokens: bool = False,
+        max_unknown: float | None = None,
     ) -> TextGenerator:
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
@@ -86,6 +87,7 @@ class TextGenerator(Closing["Engine"]):
             manifest_sha256=manifest_sha256,
             newlines=newlines,
             parse_special_tokens=parse_special_tokens,
+            max_unknown=max_unknown,
         )
         return cls(opened.bundle, opened.model, opened.tokenizer)
 
@@ -336,6 +338,8 @@ class TextGenerator(Closing["Engine"]):
                 score=hypothesis.score,
                 token_scores=hypothesis.token_scores,
                 unknown_share=prompt.encoding.unknown_share,
+                control_characters=prompt.encoding.control_characters,
+                looks_like_html=prompt.encoding.looks_like_html,
             )
             for hypothesis in hypotheses
         ]

@@ -31,15 +31,19 @@ from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.added_tokens import TokenFinder
 from pegasus_runtime.tokenization.clean_up_spaces import TIGHT
+from pegasus_runtime.tokenization.control_characters import count_control_characters
+from pegasus_runtime.tokenization.given_text import check_text, without_lone_surrogates
 from pegasus_runtime.tokenization.limits import cut_longer, over_limit
-from pegasus_runtime.tokenization.sentencepiece_vocabulary import (
-    NEWLINE_PIECE,
-    SentencePieceVocabulary,
-)
+from pegasus_runtime.tokenization.load_vocabulary import load_vocabulary
+from pegasus_runtime.tokenization.looks_like_html import looks_like_html
+from pegasus_runtime.tokenization.sentencepiece_vocabulary import NEWLINE_PIECE
 from pegasus_runtime.tokenization.settled import replace_settled, settle_end
-from pegasus_runtime.tokenization.unknown_share import unknown_share
+from pegasus_runtime.tokenization.unknown_share import (
+    check_max_unknown,
+    over_max_unknown,
+    unknown_share,
+)
 from pegasus_runtime.tokenization.vocabulary import Offsets, Vocabulary
-from pegasus_runtime.tokenization.wordpiece import WordPiece
 
 __all__ = ["Encoding", "Newlines", "Pieces", "Tokenizer"]
 
@@ -51,13 +55,16 @@ class Encoding:
     """The ids of one text, EOS included; num_tokens_before counts them before truncation.
 
     unknown_share: of the text's characters that the ids stand for, those that the vocabulary lacks,
-    from 0 to 1; see `unknown_share`.
+    from 0 to 1; see `unknown_share`. control_characters, looks_like_html: of the whole text, what
+    is cut included; see `count_control_characters` and `looks_like_html`.
     """
 
     token_ids: tuple[int, ...]
     truncated: bool
     num_tokens_before: int
     unknown_share: float = 0.0
+    control_characters: int = 0
+    looks_like_html: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +96,7 @@ class Tokenizer:
     _normalized: TokenFinder = field(repr=False)
     _literals: Mapping[int, str] = field(repr=False)
     """Added tokens as they are decoded, by id; the special ones are ''."""
+    max_unknown: float | None = None
 
     @classmethod
     def load(
@@ -98,6 +106,7 @@ class Tokenizer:
         *,
         newlines: Newlines = "hf",
         parse_special_tokens: bool = False,
+        max_unknown: float | None = None,
     ) -> "Tokenizer":
         """Load the vocabulary in a file, as the manifest describes it.
 
@@ -105,12 +114,15 @@ class Tokenizer:
         text; "original" maps newline <-> `<n>`, as google-research/pegasus does in training.
         parse_special_tokens: whether `</s>`, `<mask_1>` ... in the text become their special ids,
         as Hugging Face's do, or stay text. Leave it off for text that you did not write.
+        max_unknown: the largest `Encoding.unknown_share` that `encode` lets through, from 0 to 1;
+        None for any.
         Raises: BundleError if the file is missing, is of another kind, or has another layout;
-        OptionsError for unknown newlines.
+        OptionsError for unknown newlines, and for a max_unknown that is no share.
         """
+        check_max_unknown(max_unknown)
         if newlines not in ("hf", "original"):
             raise OptionsError(f"newlines is {newlines!r}, expected 'hf' or 'original'")
-        vocabulary = _load_vocabulary(Path(path), spec)
+        vocabulary = load_vocabulary(Path(path), spec)
         if newlines == "original" and not vocabulary.has_newlines:
             raise BundleError(f"{path}: has no piece {NEWLINE_PIECE}: use newlines='hf'")
         as_written = [token for token in spec.added_tokens if not token.normalized]
@@ -126,6 +138,7 @@ class Tokenizer:
             _as_written_added=_find_as_written(as_written),
             _normalized=TokenFinder(normalized, spellings),
             _literals=_literals(as_written, normalized, spellings),
+            max_unknown=max_unknown,
         )
 
     @property
@@ -178,8 +191,8 @@ class Tokenizer:
         with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
         vocabularies take for a space. positions: see `over_limit`. add_special_tokens: False leaves
         out EOS, and what else the tokenizer puts around a text.
-        Raises: InputError if the text is no str, empty, or too long; OptionsError if max_tokens is
-        below 2.
+        Raises: InputError if the text is no str, empty, too long, or over max_unknown; OptionsError
+        if max_tokens is below 2.
         """
         prefix, suffix = self._spec.prefix_ids, self._spec.suffix_ids
         if not add_special_tokens:
@@ -197,11 +210,15 @@ class Tokenizer:
             raise over_limit("source", num_tokens, max_tokens, positions=positions, can_cut=True)
         first, second = cut_longer(len(ids), len(others), max_tokens - around)
         kept = ids[:first]
+        share = self._unknown_share(text, kept)
+        self.check_share(share)
         return Encoding(
             token_ids=(*prefix, *kept, *others[:second], *suffix),
             truncated=max_tokens < num_tokens,
             num_tokens_before=num_tokens,
-            unknown_share=self._unknown_share(text, kept),
+            unknown_share=share,
+            control_characters=count_control_characters(text),
+            looks_like_html=looks_like_html(text),
         )
 
     def encode_pieces(self, text: str) -> Pieces:
@@ -210,10 +227,10 @@ class Tokenizer:
         Newlines are read as spaces and the model's own special tokens as text, whatever the
         tokenizer does otherwise. Raises: InputError if the text is no str or empty.
         """
-        _check_text(text)
+        check_text(text)
         ids: list[int] = []
         offsets: Offsets = []
-        for found, places in self._read(_without_lone_surrogates(text), self._as_written_added):
+        for found, places in self._read(without_lone_surrogates(text), self._as_written_added):
             ids += found
             offsets += places
         if not ids or text.isspace():
@@ -223,6 +240,11 @@ class Tokenizer:
     def unknown_share(self, text: str, pieces: Pieces) -> float:
         """Of the characters of a text in pieces of it, those that the vocabulary lacks."""
         return unknown_share(text, pieces.token_ids, pieces.offsets, self.unk_token_id)
+
+    def check_share(self, share: float) -> None:
+        """Whether so large an unknown share is let through. Raises: InputError."""
+        if self.max_unknown is not None and share > self.max_unknown:
+            raise over_max_unknown(share, self.max_unknown)
 
     def decode(self, token_ids: Iterable[int], *, clean_up_spaces: bool | None = None) -> str:
         """Text of the ids, special ones left out.
@@ -268,7 +290,7 @@ class Tokenizer:
         """Of a text whose first tokens are kept."""
         if self.unk_token_id not in kept:
             return 0.0
-        text = _without_lone_surrogates(text)
+        text = without_lone_surrogates(text)
         pieces = self.encode_pieces(text)
         text, count = text.replace("\ufffd", " "), len(kept)  # as the vocabularies read it
         return self.unknown_share(
@@ -276,8 +298,8 @@ class Tokenizer:
         )
 
     def _checked_ids(self, text: str) -> list[int]:
-        _check_text(text)
-        ids = [] if text.isspace() else self._ids_of(_without_lone_surrogates(text))
+        check_text(text)
+        ids = [] if text.isspace() else self._ids_of(without_lone_surrogates(text))
         if not ids:
             raise InputError("text is empty or has only whitespace: pass text with words in it")
         return ids
@@ -329,17 +351,6 @@ class Tokenizer:
             )
 
 
-def _load_vocabulary(path: Path, spec: TokenizerSpec) -> Vocabulary:
-    if spec.kind == "sentencepiece":
-        return SentencePieceVocabulary.load(path, spec)
-    if spec.kind == "wordpiece":
-        return WordPiece.load(path, spec)
-    # Where it is asked for: other bundles need none of it.
-    from pegasus_runtime.tokenization.randeng import Randeng
-
-    return Randeng.load(path, spec)
-
-
 def _own_tokens(vocabulary: Vocabulary, spec: TokenizerSpec) -> list[AddedToken]:
     """The model's special tokens, but for those that the checkpoint lists among the added ones."""
     added = {token.content for token in spec.added_tokens}
@@ -363,20 +374,6 @@ def _literals(
         token.token_id: spelling for token, spelling in zip(normalized, spellings, strict=True)
     }
     return literals | {token.token_id: "" for token in (*as_written, *normalized) if token.special}
-
-
-def _check_text(text: object) -> None:
-    if not isinstance(text, str):
-        raise InputError(f"text is {type(text).__name__}, expected str: decode it first")
-
-
-def _without_lone_surrogates(text: str) -> str:
-    """Replace surrogates that are no pair, which UTF-8 cannot hold, by U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _integers(values: Iterable[int]) -> list[int]:

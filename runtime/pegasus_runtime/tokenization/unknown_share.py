@@ -1,8 +1,31 @@
 """How much of a text the vocabulary lacks: a summary of what a model cannot read is made up."""
 
 from collections.abc import Sequence
+from numbers import Real
 
-__all__ = ["unknown_share"]
+from pegasus_runtime.errors import InputError, OptionsError
+
+__all__ = ["check_max_unknown", "over_max_unknown", "unknown_share"]
+
+
+def check_max_unknown(share: object) -> None:
+    """Whether it is a share, or None for no limit. Raises: OptionsError."""
+    if share is None:
+        return
+    is_number = isinstance(share, Real) and not isinstance(share, bool)
+    if not (is_number and 0 <= float(share) <= 1):  # type: ignore[arg-type]
+        raise OptionsError(
+            f"max_unknown is {share!r}, expected a share from 0 to 1, such as 0.2, or None"
+        )
+
+
+def over_max_unknown(share: float, limit: float) -> InputError:
+    """The error about a text of which too much is unknown."""
+    return InputError(
+        f"the tokenizer does not know {share:.1%} of the text's characters, max_unknown is "
+        f"{limit:.1%}: use a model of its language, clean the text, or raise max_unknown "
+        "(--max-unknown)"
+    )
 
 
 def unknown_share(

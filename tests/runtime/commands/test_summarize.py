@@ -278,6 +278,8 @@ def test_json_is_an_object_per_line(
         "tokens",
         "truncated",
         "unknown_share",
+        "control_characters",
+        "looks_like_html",
         "seconds",
     ]
     assert (first["file"], second["file"]) == (str(article), "standard input")
@@ -460,6 +462,42 @@ def test_text_that_the_tokenizer_does_not_know_is_warned_of(
         f"pegasus-summarize: {chinese}: warning: the tokenizer does not know 100% of its "
         "characters, so the result may be made up: use a model of the document's language\n"
     )
+
+
+def test_html_and_characters_that_nobody_sees_are_warned_of(
+    run: Runner, bundle: Path, tmp_path: Path
+) -> None:
+    page = write(tmp_path / "page.html", f"<p>{FIRST}</p>\x1b[0m\u200b")
+    code, out, err = run(bundle, "--json", page)
+    record = json.loads(out)
+    assert (code, record["control_characters"], record["looks_like_html"]) == (0, 2, True)
+    about_html, about_characters = err.splitlines()
+    assert about_html == (
+        f"pegasus-summarize: {page}: warning: it has HTML, which the model reads as words: make "
+        "plain text of it first, e.g. with w3m -dump -T text/html, lynx -dump -stdin, or "
+        "trafilatura"
+    )
+    assert about_characters == (
+        f"pegasus-summarize: {page}: warning: it has 2 characters that nobody sees, such as escape "
+        "sequences, soft hyphens or marks of direction, and the model cannot read: remove them if "
+        "the result is odd"
+    )
+    _, _, err = run(bundle, stdin=f"{FIRST}\u200b".encode())
+    assert "it has 1 character that nobody sees" in err
+
+
+def test_a_document_with_too_much_unknown_is_refused_among_the_others(
+    run: Runner, bundle: Path, article: Path, tmp_path: Path
+) -> None:
+    chinese = write(tmp_path / "chinese.txt", "\u4e2d\u6587" * 200)
+    _, expected, _ = run(bundle, article)
+    code, out, err = run(bundle, chinese, article, "--max-unknown", "0.5")
+    assert (code, out) == (2, expected)
+    assert f"{chinese}: the tokenizer does not know 100.0% of the text's characters" in err
+    code, _, err = run(bundle, article, "--max-unknown", "20")
+    assert (code, "'20', expected a share from 0 to 1" in err) == (2, True)
+    code, _, err = run(bundle, article, "--max-unknown", "much")
+    assert (code, "'much', expected a share from 0 to 1" in err) == (2, True)
 
 
 def test_hashes_that_fit_change_nothing(run: Runner, bundle: Path, article: Path) -> None:

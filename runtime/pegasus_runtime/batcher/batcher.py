@@ -1,0 +1,244 @@
+"""The facade: documents of many callers in, each with options of its own; futures out."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Hashable
+from concurrent.futures import Future
+from numbers import Integral, Real
+from types import TracebackType
+from typing import Literal, get_args
+
+from pegasus_runtime.batcher.counters import Counters
+from pegasus_runtime.batcher.desk import Desk, Limits
+from pegasus_runtime.batcher.outcomes import is_called_out
+from pegasus_runtime.batcher.request import OnPartial, Request
+from pegasus_runtime.batcher.run_batch import run_batch
+from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.generation.batching import Plan
+from pegasus_runtime.generation.stream import check_count
+from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.run import plan_any_lengths
+from pegasus_runtime.tasks.source import check_encoding
+from pegasus_runtime.tasks.summarizer import Summarizer
+from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tokenization.tokenizer import Encoding
+
+__all__ = ["Batcher"]
+
+Long = Literal["error", "truncate", "chunk"]
+"""What becomes of a document that is over the bundle's limit."""
+
+
+class Batcher:
+    """Joins the documents of many threads or coroutines into batches of one Summarizer.
+
+    Each has options, a priority and a deadline of its own, and may be cancelled, while it runs,
+    too. Its summary is that of the document alone.
+
+    >>> with Batcher(summarizer) as batcher:     # doctest: +SKIP
+    ...     future = batcher.submit("A long text ...", priority=1, deadline_s=10)
+    ...     print(future.result().text)
+    """
+
+    def __init__(
+        self,
+        summarizer: Summarizer,
+        *,
+        max_queue: int = 256,
+        max_wait_ms: float = 5.0,
+        batch_size: int | None = None,
+        max_queue_tokens: int | None = None,
+        workers: int = 1,
+    ) -> None:
+        """summarizer: stays open when this is closed.
+        max_queue, max_queue_tokens: documents that may wait, and their tokens; more are refused.
+        Where nothing waits, one document is taken, however long.
+        max_wait_ms: that a document waits for others to run with, while the engine is free.
+        batch_size: runs no more documents together (default: as many as memory allows).
+        workers: batches that run at once, and share the engine's threads.
+
+        Raises: OptionsError; BundleError and EngineError if the summarizer cannot be used.
+        """
+        check_count("max_queue", max_queue)
+        check_count("batch_size", 1 if batch_size is None else batch_size)
+        check_count("max_queue_tokens", 1 if max_queue_tokens is None else max_queue_tokens)
+        check_count("workers", workers)
+        _check_time("max_wait_ms", max_wait_ms, "milliseconds")
+        summarizer._open_engine()
+        manifest = summarizer.bundle.manifest
+
+        def plan(settings: Hashable) -> Plan:
+            assert isinstance(settings, SearchSettings)
+            return plan_any_lengths(manifest, settings, batch_size)
+
+        limits = Limits(
+            max_queue=max_queue, max_queue_tokens=max_queue_tokens, max_wait_s=max_wait_ms / 1000
+        )
+        self.summarizer = summarizer
+        self._process = os.getpid()
+        name = f"{summarizer.bundle.folder}: the Batcher"
+        self._desk = Desk(name, limits, plan, workers=workers)
+        self._stop = _Stop(self._desk)
+        atexit.register(self._stop)
+        for number in range(workers):
+            self._stop.threads.append(_start(summarizer, self._desk, self._stop, number))
+        weakref.finalize(self, _abandon, self._desk, self._process).atexit = False
+
+    def submit(
+        self,
+        document: str | Encoding,
+        options: GenerationOptions | None = None,
+        *,
+        long: Long = "error",
+        priority: int = 0,
+        deadline_s: float | None = None,
+        on_partial: OnPartial | None = None,
+    ) -> Future[Summary]:
+        """The future summary of one document.
+
+        document: a text, or what `Summarizer.encode` makes of it. long: "truncate" cuts a text that
+        is over the bundle's limit. priority: higher ones go first. deadline_s: from now on, waiting
+        included. on_partial: told what is certain of the summary, whenever that is more (see
+        `Summarizer.stream`); it is called in another thread, and what it raises is the future's
+        error. Neither it nor a callback of the future may take long: the others wait meanwhile.
+
+        `Future.cancel` works at any time: the document leaves before the next step.
+        `asyncio.wrap_future` makes it awaitable, and a cancelled task cancels it.
+
+        Raises: at once InputError, OptionsError, and Overloaded if the queue is full or closing;
+        BundleError when it is closed; EngineError in a forked process. The future raises
+        EngineError, GenerationInterrupted past the deadline, and what else `Summarizer.summarize`
+        raises of a document.
+        """
+        self.summarizer._open_engine()
+        _check_request(long, priority, deadline_s)
+        self._desk.check_room()
+        settings = self.summarizer.resolve(options)
+        if isinstance(document, Encoding):
+            check_encoding(document, self.summarizer.bundle.manifest)
+            encoding = document
+        else:
+            encoding = self.summarizer.encode(document, truncate=long == "truncate")
+        request = Request(
+            encoding=encoding,
+            settings=settings,
+            priority=priority,
+            deadline_s=deadline_s,
+            on_partial=on_partial,
+        )
+        self._desk.put(request)
+        return request.future
+
+    def summarize(
+        self,
+        document: str | Encoding,
+        options: GenerationOptions | None = None,
+        *,
+        long: Long = "error",
+        priority: int = 0,
+        deadline_s: float | None = None,
+    ) -> Summary:
+        """Submits a document and waits for its summary; whoever interrupts that cancels it.
+
+        Raises: as `submit` and its future; OptionsError within `on_partial` or a callback.
+        """
+        if is_called_out():
+            raise OptionsError(
+                "summarize was called in a Batcher's own thread, which would wait for itself: "
+                "call submit in callbacks"
+            )
+        future = self.submit(document, options, long=long, priority=priority, deadline_s=deadline_s)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # if waiting was interrupted; otherwise it is done
+
+    def counters(self) -> Counters:
+        """What was done so far, and what waits and runs."""
+        return self._desk.counters()
+
+    def close(self, *, finish: bool = True) -> None:
+        """Refuses what comes, and returns when nothing runs any more; the Summarizer stays open.
+
+        finish: all that waits and runs is done first; otherwise it is a GenerationInterrupted. In
+        a callback it does not wait.
+        """
+        if os.getpid() != self._process:  # a fork has no threads to wait for, and perhaps a lock
+            return
+        self._desk.close(finish=finish)
+        if not is_called_out():
+            self._stop.join()
+
+    def __enter__(self) -> Batcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(finish=error is None)
+
+
+class _Stop:
+    """Ends the threads of a Batcher that nobody closed, when the interpreter ends."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.threads: list[threading.Thread] = []
+        self.process = os.getpid()
+
+    def __call__(self) -> None:
+        """While they still can end: a daemon's native run may not outlive the interpreter."""
+        if os.getpid() == self.process:
+            self.desk.close(finish=False)
+            self.join()
+
+    def join(self) -> None:
+        """Returns when they have ended."""
+        for thread in self.threads:
+            thread.join()
+
+
+def _start(summarizer: Summarizer, desk: Desk, stop: _Stop, number: int) -> threading.Thread:
+    """A thread that runs batches until the desk is closed; it knows nothing of the Batcher."""
+
+    def work() -> None:
+        while (requests := desk.next_batch()) is not None:
+            run_batch(summarizer, desk, requests)
+            del requests
+        if not desk.workers:
+            atexit.unregister(stop)
+
+    thread = threading.Thread(target=work, name=f"pegasus-batcher-{number}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _abandon(desk: Desk, process: int) -> None:
+    """Lets go of a Batcher that is no more: whoever has a future gets what it waits for."""
+    if os.getpid() == process:
+        desk.close(finish=True)
+
+
+def _check_time(name: str, value: object, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
+        raise OptionsError(f"{name} is {value!r}, expected a number of {unit} from 0 up")
+
+
+def _check_request(long: str, priority: object, deadline_s: object) -> None:
+    """Raises: OptionsError."""
+    if long not in get_args(Long):
+        raise OptionsError(f"long is {long!r}, expected one of {', '.join(get_args(Long))}")
+    if long == "chunk":
+        raise OptionsError("a Batcher does not take long='chunk' yet: use 'error' or 'truncate'")
+    if not isinstance(priority, Integral) or isinstance(priority, bool):
+        raise OptionsError(f"priority is {priority!r}, expected an integer")
+    if deadline_s is not None:
+        _check_time("deadline_s", deadline_s, "seconds")

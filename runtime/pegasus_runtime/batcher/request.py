@@ -1,0 +1,43 @@
+"""One document of one caller, from its submission to its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from pegasus_runtime.batcher.counters import Outcome
+from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.partial import Partial
+from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tokenization.tokenizer import Encoding
+
+__all__ = ["OnPartial", "Request"]
+
+OnPartial = Callable[[Partial], None]
+"""Told what is certain of a summary, whenever that is more; in another thread."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Request:
+    """What was submitted, and what became of it."""
+
+    encoding: Encoding
+    settings: SearchSettings
+    priority: int
+    deadline_s: float | None
+    """Seconds from submission on."""
+    on_partial: OnPartial | None
+    future: Future[Summary] = field(default_factory=Future)
+    number: int = -1
+    """In the order of submission, once it is taken."""
+    since: float = 0.0
+    """When it was submitted, by the monotonic clock."""
+    is_running: bool = False
+    outcome: Outcome | None = None
+    """None until it is decided, once: whoever decides tells the future."""
+
+    @property
+    def ends_at(self) -> float | None:
+        """When it is too late, by the monotonic clock."""
+        return None if self.deadline_s is None else self.since + self.deadline_s
