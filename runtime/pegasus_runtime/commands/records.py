@@ -107,6 +107,7 @@ def _read_job(arguments: argparse.Namespace, fields: Fields) -> Job:
         manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        max_unknown=arguments.max_unknown,
         options=options,
         decoder_prefix=arguments.decoder_prefix,
         truncate=arguments.truncate,
@@ -139,6 +140,7 @@ def _describe_run(job: Job, answering: Answering, arguments: argparse.Namespace)
         "batch size": str(job.batch_size),
         "newlines": job.newlines,
         "reading of special tokens": str(job.parse_special_tokens),
+        "share of unknown characters": str(job.max_unknown),
         "truncation": str(job.truncate),
         "decoder prefix": repr(job.decoder_prefix),
         "file of failures": str(arguments.failures),
@@ -206,6 +208,10 @@ def _tell_end(command: str, counts: Counts, target: Target | None) -> None:
             f"{counts.unknown} whose characters the tokenizer hardly knows, so that their "
             "summaries may be made up"
         )
+    if counts.html:
+        parts.append(f"{counts.html} with HTML, which the model reads as words")
+    if counts.controls:
+        parts.append(f"{counts.controls} with characters that nobody sees")
     if parts:
         where = f"{target.output}: " if target is not None else ""
         note(command, where + "; ".join(parts))

@@ -104,7 +104,7 @@ def test_the_summaries_are_those_of_the_summarizer(
 ) -> None:
     source = write(tmp_path / "in.jsonl", TEXTS)
     words = [source, "--num-beams", 2, "--num-return-sequences", 2, "--token-scores"]
-    more = "score, tokens,token_scores,truncated,unknown_share,alternatives"
+    more = "score, tokens,token_scores,truncated,unknown_share,looks_like_html,alternatives"
     code, out, err = run(bundle, *words, "--add", more, "--output-field", "short", "--threads", 1)
     assert (code, err) == (0, "")
     options = GenerationOptions(num_beams=2, num_return_sequences=2, token_scores=True)
@@ -118,6 +118,7 @@ def test_the_summaries_are_those_of_the_summarizer(
         assert record["score"] == pytest.approx(summary.score, rel=1e-4)
         assert record["token_scores"] == pytest.approx(summary.token_scores, rel=1e-3)
         assert (record["truncated"], record["unknown_share"]) == (False, 0.0)
+        assert record["looks_like_html"] is False
 
 
 def test_what_fails_is_told_and_the_others_go_on(run: Runner, bundle: Path, tmp_path: Path) -> None:
@@ -135,10 +136,16 @@ def test_what_fails_is_told_and_the_others_go_on(run: Runner, bundle: Path, tmp_
     assert [(each["line"], each["code"]) for each in found] == [(2, "input"), (3, "input")]
     assert [json.loads(line)["id"] for line in output.read_text("utf-8").splitlines()] == [0, 3, 4]
     assert run(*words)[2].startswith(f"{COMMAND}: error: {output}: it is there already: go on with")
-    code, _, err = run(*words, "--force", "--truncate")
+    code, _, err = run(*words, "--force", "--truncate", "--max-unknown", 0.2)
     assert code == 2
-    assert "1 failed, see " in err
-    assert "; 1 cut to what the model takes; " in err
+    assert ": 3 records written; 2 failed, see " in err
+    assert err.endswith("; 1 cut to what the model takes\n")
+    write(source, [f"<p>{TEXTS[0]}</p>", f"{TEXTS[0]}\x1b[2J"])
+    code, _, err = run(*words, "--force")
+    assert code == 0
+    assert err.endswith(
+        "1 with HTML, which the model reads as words; 1 with characters that nobody sees\n"
+    )
 
 
 def test_lines_go_from_standard_input_to_standard_output(
