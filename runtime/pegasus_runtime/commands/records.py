@@ -15,6 +15,7 @@ from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.signals import state as signal_state
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.progress import ProgressLine, describe_progress
+from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.hub.find_bundle import find_bundle
 from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.job import Answering, Job
@@ -88,6 +89,11 @@ def _read_fields(arguments: argparse.Namespace) -> Fields:
 def _read_job(arguments: argparse.Namespace, fields: Fields) -> Job:
     options = read_options(arguments)
     fields.check(options)
+    if arguments.resume and options.do_sample and options.seed is None:
+        raise OptionsError(
+            "--resume goes on as if nothing had happened, and samples are others each time: give "
+            "--seed N, too"
+        )
     threads = arguments.threads
     if threads is None and (arguments.workers or 1) > 1:
         threads = threads_each(arguments.workers)

@@ -49,6 +49,7 @@ REFUSED: dict[str, str] = {
     "--jsonl --workers 0": "argument --workers: '0', expected an integer from 1 up",
     "--jsonl --add scor": "'scor' cannot be added, expected some of score",
     "--jsonl --output-field text": "'text' would be the name of two fields",
+    "--jsonl a --output b --resume --do-sample": "--resume goes on as if nothing had happened, and",
     "--jsonl --token-scores": "--token-scores has no effect without --add token_scores: add it",
 }
 
