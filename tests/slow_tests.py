@@ -86,6 +86,9 @@ SLOW = (
     "tests/packaging/test_imports.py::test_importing_the_runtime_takes_a_quarter_of_a_second_at_",
     "tests/runtime/batcher/test_stress.py",
     "tests/runtime/batcher/test_closing.py::test_an_interpreter_ends_with_a_batcher_that_is_open",
+    "tests/exporter/command/test_triton.py::test_an_export_brings_the_model_along",
+    "tests/exporter/triton/test_repository.py::test_bundles_that_cannot_be_served_are_refused",
+    "tests/runtime/tasks/test_honest_input.py",
 )
 """How the ids of slow tests begin."""
 

@@ -216,7 +216,8 @@ def test_a_documented_export_names_a_source_an_output_and_what_can_be_built(
     document: str, words: list[str]
 ) -> None:
     arguments = parse_command(words)
-    if (arguments.push and arguments.output) or arguments.list_cache or arguments.clear_cache:
+    is_there = (arguments.push or arguments.triton) and arguments.output and not arguments.model
+    if is_there or arguments.list_cache or arguments.clear_cache:
         return
     assert (arguments.model is None) != (arguments.build is None), (document, words)
     if arguments.model is not None:
