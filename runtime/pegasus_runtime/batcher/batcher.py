@@ -158,7 +158,12 @@ class Batcher:
             future.cancel()  # if waiting was interrupted; otherwise it is done
 
     def counters(self) -> Counters:
-        """What was done so far, and what waits and runs."""
+        """What was done so far, and what waits and runs.
+
+        Raises: EngineError in a forked process.
+        """
+        if os.getpid() != self._process:
+            self.summarizer._open_engine()  # says so; the lock may never be free here
         return self._desk.counters()
 
     def close(self, *, finish: bool = True) -> None:

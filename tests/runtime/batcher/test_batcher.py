@@ -197,6 +197,12 @@ def test_one_that_is_too_late_leaves_and_its_neighbours_go_on(
     assert gated.rows[:4] == [3, 3, 3, 2]
 
 
+def test_a_deadline_may_be_never(summarizer: Summarizer) -> None:
+    with Batcher(summarizer, max_wait_ms=float("inf"), batch_size=2) as batcher:
+        futures = [batcher.submit(text, OPTIONS, deadline_s=float("inf")) for text in TEXTS[:2]]
+        assert all(future.result(PATIENCE_S).text for future in futures)
+
+
 def test_a_full_queue_says_so_at_once_and_when_to_come_back(
     summarizer: Summarizer, gated: GatedEngine
 ) -> None:
