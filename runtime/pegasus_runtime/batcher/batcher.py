@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
@@ -21,6 +21,7 @@ from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.run import plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 __all__ = ["Batcher"]
-
-Long = Literal["error", "truncate", "chunk"]
-"""What becomes of a document that is over the bundle's limit."""
 
 
 class Batcher:
