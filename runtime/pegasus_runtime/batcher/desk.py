@@ -87,11 +87,15 @@ class Desk:
                 self._tally.refused += 1
         raise refusal
 
-    def put(self, request: Request) -> None:
-        """Takes a request, from now on. Raises: as `check_room`."""
+    def put(self, request: Request, *, is_part: bool = False) -> None:
+        """Takes a request, from now on; a part of what was taken, however full it is.
+
+        Raises: as `check_room`.
+        """
         tokens = len(request.encoding.token_ids)
         with self._changed:
-            self.check_room(tokens)
+            if not is_part or not self.workers:
+                self.check_room(tokens)
             request.number = self._tally.submitted
             request.since = self.clock()
             self._tally.submitted += 1
