@@ -53,6 +53,8 @@ class Windows:
                     wanted = self._begun.take(place, part.result())
                     if wanted:
                         self._submit(wanted)
+                if self.future.cancelled():  # meanwhile
+                    self._cancel_parts()
             except BaseException as err:
                 error = err
         if error is not None:
