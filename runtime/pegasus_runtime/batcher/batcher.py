@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
 from pegasus_runtime.batcher.outcomes import is_called_out
 from pegasus_runtime.batcher.request import OnPartial, Request
 from pegasus_runtime.batcher.run_batch import run_batch
+from pegasus_runtime.batcher.windows import Windows
 from pegasus_runtime.batcher.worker import Workers
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
-from pegasus_runtime.tasks.long_documents.long import Long
+from pegasus_runtime.tasks.long_documents.drive import begin_chunked
+from pegasus_runtime.tasks.long_documents.long import Long, check_streamed, resolve_long
 from pegasus_runtime.tasks.run import plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -99,10 +102,12 @@ class Batcher:
         """The future summary of one document.
 
         document: a text, or what `Summarizer.encode` makes of it. long: "truncate" cuts a text that
-        is over the bundle's limit. priority: higher ones go first. deadline_s: from now on, waiting
-        included. on_partial: told what is certain of the summary, whenever that is more (see
-        `Summarizer.stream`); it is called in another thread, and what it raises is the future's
-        error. Neither it nor a callback of the future may take long: the others wait meanwhile.
+        is over the bundle's limit; "chunk" submits its windows, each of which counts as a document,
+        and joins their summaries (see `Summarizer.summarize`). priority: higher ones go first.
+        deadline_s: from now on, waiting included. on_partial: told what is certain of the summary,
+        whenever that is more (see `Summarizer.stream`); it is called in another thread, and what it
+        raises is the future's error. Neither it nor a callback of the future may take long: the
+        others wait meanwhile.
 
         `Future.cancel` works at any time: the document leaves before the next step.
         `asyncio.wrap_future` makes it awaitable, and a cancelled task cancels it.
@@ -116,6 +121,10 @@ class Batcher:
         _check_request(long, priority, deadline_s)
         self._desk.check_room()
         settings = self.summarizer.resolve(options)
+        if long == "chunk":
+            check_streamed(None if on_partial is None else long)
+            begun = begin_chunked(self.summarizer.chunker(options), document)
+            return Windows(begun, self._put_windows(priority, deadline_s)).future
         if isinstance(document, Encoding):
             check_encoding(document, self.summarizer.bundle.manifest)
             encoding = document
@@ -130,6 +139,28 @@ class Batcher:
         )
         self._desk.put(request)
         return request.future
+
+    def _put_windows(
+        self, priority: int, deadline_s: float | None
+    ) -> Callable[[Encoding, GenerationOptions], Future[Summary]]:
+        """What takes the windows of one document: all of them, once there is room for the first."""
+        desk, resolve, start = self._desk, self.summarizer.resolve, time.monotonic()
+        is_first = [True]
+
+        def put(encoding: Encoding, options: GenerationOptions) -> Future[Summary]:
+            left = None if deadline_s is None else max(0.0, start + deadline_s - time.monotonic())
+            request = Request(
+                encoding=encoding,
+                settings=resolve(options),
+                priority=priority,
+                deadline_s=left,
+                on_partial=None,
+            )
+            desk.put(request, is_part=not is_first[0])
+            is_first[0] = False
+            return request.future
+
+        return put
 
     def summarize(
         self,
@@ -156,7 +187,12 @@ class Batcher:
             future.cancel()  # if waiting was interrupted; otherwise it is done
 
     def counters(self) -> Counters:
-        """What was done so far, and what waits and runs."""
+        """What was done so far, and what waits and runs.
+
+        Raises: EngineError in a forked process.
+        """
+        if os.getpid() != self._process:
+            self.summarizer._open_engine()  # says so; the lock may never be free here
         return self._desk.counters()
 
     def close(self, *, finish: bool = True) -> None:
@@ -194,12 +230,9 @@ def _check_time(name: str, value: object, unit: str) -> None:
         raise OptionsError(f"{name} is {value!r}, expected a number of {unit} from 0 up")
 
 
-def _check_request(long: str, priority: object, deadline_s: object) -> None:
+def _check_request(long: Long, priority: object, deadline_s: object) -> None:
     """Raises: OptionsError."""
-    if long not in get_args(Long):
-        raise OptionsError(f"long is {long!r}, expected one of {', '.join(get_args(Long))}")
-    if long == "chunk":
-        raise OptionsError("a Batcher does not take long='chunk' yet: use 'error' or 'truncate'")
+    resolve_long(long, truncate=False)
     if not isinstance(priority, Integral) or isinstance(priority, bool):
         raise OptionsError(f"priority is {priority!r}, expected an integer")
     if deadline_s is not None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "Limits"]
 
+_LONGEST_SLEEP_S = 3600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -85,11 +87,15 @@ class Desk:
                 self._tally.refused += 1
         raise refusal
 
-    def put(self, request: Request) -> None:
-        """Takes a request, from now on. Raises: as `check_room`."""
+    def put(self, request: Request, *, is_part: bool = False) -> None:
+        """Takes a request, from now on; a part of what was taken, however full it is.
+
+        Raises: as `check_room`.
+        """
         tokens = len(request.encoding.token_ids)
         with self._changed:
-            self.check_room(tokens)
+            if not is_part or not self.workers:
+                self.check_room(tokens)
             request.number = self._tally.submitted
             request.since = self.clock()
             self._tally.submitted += 1
@@ -242,10 +248,11 @@ class Desk:
         return start - now
 
     def _until_deadline(self, wait_s: float | None) -> float | None:
+        """What a worker sleeps at most: a lock cannot wait for ever where that is a number."""
         if not self._deadlines:
-            return wait_s
+            return None if wait_s is None else min(wait_s, _LONGEST_SLEEP_S)
         until = max(0.0, self._deadlines[0][0] - self.clock())
-        return until if wait_s is None else min(wait_s, until)
+        return min(_LONGEST_SLEEP_S, until if wait_s is None else min(wait_s, until))
 
     def _take(self) -> list[Request]:
         now = self.clock()

@@ -197,6 +197,12 @@ def test_one_that_is_too_late_leaves_and_its_neighbours_go_on(
     assert gated.rows[:4] == [3, 3, 3, 2]
 
 
+def test_a_deadline_may_be_never(summarizer: Summarizer) -> None:
+    with Batcher(summarizer, max_wait_ms=float("inf"), batch_size=2) as batcher:
+        futures = [batcher.submit(text, OPTIONS, deadline_s=float("inf")) for text in TEXTS[:2]]
+        assert all(future.result(PATIENCE_S).text for future in futures)
+
+
 def test_a_full_queue_says_so_at_once_and_when_to_come_back(
     summarizer: Summarizer, gated: GatedEngine
 ) -> None:
@@ -370,14 +376,12 @@ def test_a_long_text_is_an_error_or_cut(summarizer: Summarizer) -> None:
         assert batcher.submit(encoding, OPTIONS).result(PATIENCE_S).truncated
         with pytest.raises(InputError, match="encoding has token 9999"):
             batcher.submit(replace(encoding, token_ids=(9999, 1)))
-        with pytest.raises(OptionsError, match="does not take long='chunk' yet"):
-            batcher.submit(text, long="chunk")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"long": "cut"}, "long is 'cut', expected one of error, truncate, chunk"),
+        ({"long": "cut"}, "long is 'cut', expected 'error', 'truncate' or 'chunk'"),
         ({"priority": 0.5}, "priority is 0.5, expected an integer"),
         ({"deadline_s": -1}, "deadline_s is -1, expected a number of seconds from 0 up"),
         ({"deadline_s": float("nan")}, "deadline_s is nan, expected a number of seconds"),

@@ -187,15 +187,16 @@ def test_in_a_forked_process_it_says_so_and_closes(bundle: Bundle) -> None:
         batcher = Batcher(summarizer)
         reading, writing = os.pipe()
         if (child := os.fork()) == 0:  # pragma: no cover
-            try:
-                batcher.submit(TEXTS[0], OPTIONS)
-            except EngineError as err:
-                batcher.close()
-                os.write(writing, str(err).encode())
+            for call in (batcher.counters, lambda: batcher.submit(TEXTS[0], OPTIONS)):
+                try:
+                    call()
+                except EngineError as err:
+                    os.write(writing, str(err).encode())
+            batcher.close()
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading) as pipe:
-            assert "before this process was forked" in pipe.read()
+            assert pipe.read().count("before this process was forked") == 2
         os.waitpid(child, 0)
         batcher.close()
 
