@@ -91,7 +91,7 @@ attack: $(TEST_READY)  ## try to break it (2 h): BUNDLES=5000 mutated ones; ATTA
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents local_documents \
-			precision_quality streaming; do \
+			precision_quality streaming serving; do \
 		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
 	done
 	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
