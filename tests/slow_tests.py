@@ -64,10 +64,14 @@ SLOW = (
     "tests/runtime/sessions/device/test_workspaces.py",
     "tests/exporter/graphs/test_interfaces.py",
     "tests/runtime/commands/test_head_commands.py",
+    "tests/runtime/records/test_run.py::test_sigkill_at_any_moment_changes_nothing",
+    "tests/runtime/records/test_workers.py",
+    "tests/runtime/commands/test_records.py::test_workers_write_what_one_process_writes_and_go_",
     "tests/exporter/verify/test_damage.py",
     "tests/exporter/graphs/test_sizes.py",
     "tests/examples/test_clients.py",
     "tests/examples/test_web.py",
+    "tests/serve/test_page.py",
     "tests/examples/test_javascript.py",
     "tests/engines/inspect/test_lint.py",
     "tests/exporter/checkpoint/test_hub.py",
@@ -75,10 +79,13 @@ SLOW = (
     "tests/benchmarks/test_block_sparse_benchmark.py",
     "tests/runtime/pipelines/test_heads.py",
     "tests/runtime/tasks/test_heads.py",
+    "tests/serve/test_command.py",
     "tests/runtime/search/test_parity.py",
     "tests/packaging/test_light_install.py",
     "tests/packaging/test_wheel.py",
     "tests/packaging/test_imports.py::test_importing_the_runtime_takes_a_quarter_of_a_second_at_",
+    "tests/runtime/batcher/test_stress.py",
+    "tests/runtime/batcher/test_closing.py::test_an_interpreter_ends_with_a_batcher_that_is_open",
 )
 """How the ids of slow tests begin."""
 

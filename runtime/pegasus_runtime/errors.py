@@ -5,7 +5,8 @@ PegasusError
 ├── InputError               a document cannot be summarised: empty, too long, not UTF-8
 ├── OptionsError             options that cannot be met: of generation, or of loading
 ├── EngineError              the engine library is missing, or failed
-└── GenerationInterrupted    cancelled, or out of time
+├── GenerationInterrupted    cancelled, or out of time
+└── Overloaded               a queue is full: try again later
 
 Every message is one line: what is wrong, what was got, what was expected, what to do next.
 """

@@ -31,6 +31,7 @@ PARTS: Mapping[str, Part] = {
     "streams": Part(count=100, counted="closed, full, broken streams", timeout_s=90),
     "checkpoints": Part(count=1000, counted="mutated checkpoints", timeout_s=120),
     "kills": Part(count=200, counted="commands that a signal ends", timeout_s=150),
+    "resumed_runs": Part(count=40, counted="runs killed on the way", timeout_s=300),
     "connections": Part(count=18, counted="commands watched by strace", timeout_s=150),
     "hostile_folders": Part(count=13, counted="commands among hostile modules", timeout_s=150),
     "forks": Part(count=200, counted="processes that fork", timeout_s=120),

@@ -2,13 +2,16 @@
 
 python -m attack.resumed_runs BUNDLE IN --kills 20 --kind jsonl
 
-compares what comes out with what an uninterrupted run writes, byte for byte.
+compares what comes out with what an uninterrupted run writes, byte for byte. The part of that name
+does so with the tiny bundle.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +21,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from attack.bases import Bases
 from attack.killed_process import Killed, start_and_kill
+from attack.outcome import Outcome, Verdict, announce, draw
 
-__all__ = ["KINDS", "Resumed", "kill_and_resume", "main", "write_parquet"]
+__all__ = [
+    "KINDS",
+    "PART",
+    "Resumed",
+    "kill_and_resume",
+    "main",
+    "prepare",
+    "try_case",
+    "write_parquet",
+]
+
+PART = "resumed_runs"
 
 KINDS = {
     "jsonl": ("jsonl", ()),
@@ -39,6 +55,36 @@ class Resumed:
     whole_s: float
     """Of the run that nobody interrupted."""
     fault: str
+
+
+def prepare(bases: Bases) -> None:
+    """Nothing: each case is some processes of its own."""
+
+
+def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
+    """One kind of output, some kills, a few short documents and some that fail."""
+    rng = draw(PART, seed, case)
+    place = folder / "place"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    kind = rng.choice(list(KINDS))
+    kills, window = (2, 2) if bases.short else (rng.randint(1, 8), rng.choice((1, 2, 5, 64)))
+    what = f"{kind}, {kills} kills, --window {window}"
+    announce(folder, what)
+    words = bases.document("short").read_text("utf-8").split()
+    texts = [" ".join(words[: number % 20]) for number in range(30 if bases.short else 200)]
+    lines = place / "in.jsonl"
+    lines.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    if KINDS[kind][0] == "parquet":
+        write_parquet(lines, place / "in.parquet")
+        lines = place / "in.parquet"
+    arguments = [str(bases.bundle("pegasus")), str(lines), "--threads=1", f"--window={window}"]
+    found = kill_and_resume(
+        place, kind, arguments, kills=kills, rng=rng, mean_s=rng.uniform(0.5, 2.0)
+    )
+    verdict = Verdict.WRONG if found.fault else Verdict.RIGHT
+    words_found = found.fault or f"{found.kills} runs were killed"
+    return Outcome(part=PART, seed=seed, case=case, verdict=verdict, what=what, found=words_found)
 
 
 def kill_and_resume(

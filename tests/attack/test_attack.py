@@ -24,6 +24,7 @@ CASES = {
     "streams": 4,
     "checkpoints": 4,
     "kills": 2,
+    "resumed_runs": 1,
     "connections": 1,
     "hostile_folders": 1,
     "forks": 2,

@@ -40,7 +40,7 @@ FLOORS: Mapping[str, Floors] = {
         ("graphs",),
         ("passes", "measure", "generation"),
         ("verify",),
-        ("clients",),
+        ("clients", "triton"),
         ("stages",),
         ("command",),
         ("scripts",),

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pegasus_engines.command.report import print_differences
@@ -20,6 +21,12 @@ from pegasus_export.errors import ExportError, OutputError, UnsupportedError, Ve
 from pegasus_export.measure.documents import read_calibration
 from pegasus_export.request.export import ExportRequest
 from pegasus_export.stages.defaults import settle_defaults
+from pegasus_export.triton.repository import (
+    check_repository,
+    check_servable,
+    write_repository,
+)
+from pegasus_runtime.bundle import PLAN_TARGETS
 from pegasus_runtime.command_line.exit_codes import EXIT_INPUT
 from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.process import CompleteOutput, run_command
@@ -54,19 +61,21 @@ def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     if arguments.list_cache or arguments.clear_cache is not None:
-        if any(given is not None for given in (arguments.model, arguments.build, arguments.push)):
+        others = (arguments.model, arguments.build, arguments.push, arguments.triton)
+        if any(given is not None for given in others):
             parser.error("--list-cache and --clear-cache do nothing else: leave out the rest")
         return _manage_cache(arguments)
-    is_push = arguments.push is not None and arguments.model is None
-    if [arguments.model is None, arguments.build is None, not is_push].count(False) != 1:
+    hands_on = (arguments.push, arguments.triton) != (None, None)  # a bundle that is there
+    is_there = hands_on and arguments.model is None and arguments.build is None
+    if [arguments.model is None, arguments.build is None, not is_there].count(False) != 1:
         parser.error("expected one of --model and --build")
     if arguments.build is None and arguments.output is None:
         parser.error("the following arguments are required: --output")
     if arguments.push is not None:
         check_push(arguments.push)
     try:
-        if is_push:
-            return _push(arguments)
+        if is_there:
+            return _hand_on(arguments)
         return _run(arguments) if arguments.build is None else _build(arguments)
     except ModuleNotFoundError as err:
         raise UnsupportedError(
@@ -76,7 +85,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
-    _check_early(request)
+    _check_early(request, arguments.triton)
     if not (arguments.quiet or arguments.json):
         import rich  # noqa: F401  (if it is missing, that is known before the work and not after)
 
@@ -96,8 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
             elif not arguments.quiet:
                 print_tables(result, arguments.output)
             print_differences(differences)
-            if arguments.push is not None:
-                _push(arguments)
+            _hand_on(arguments)
     finally:
         if arguments.report is not None:
             write_report(result, arguments.report)
@@ -106,9 +114,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _push(arguments: argparse.Namespace) -> int:
-    url = push_bundle(arguments.output, arguments.push, private=arguments.private)
-    note(COMMAND, f"{arguments.output}: uploaded to {url}")
+def _hand_on(arguments: argparse.Namespace) -> int:
+    """The bundle at --output, to where else it is to be."""
+    if arguments.triton is not None:
+        with UnwindOnSignals():
+            place = write_repository(arguments.output, arguments.triton, force=arguments.force)
+        if not arguments.quiet:
+            note(COMMAND, f"{arguments.output}: a model for Triton is at {place}")
+    if arguments.push is not None:
+        url = push_bundle(arguments.output, arguments.push, private=arguments.private)
+        note(COMMAND, f"{arguments.output}: uploaded to {url}")
     return 0
 
 
@@ -142,7 +157,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
     progress = choose_progress(quiet=arguments.quiet or arguments.json)
     run_build(COMMAND, arguments.build, arguments, progress)
-    return 0
+    return _hand_on(arguments)
 
 
 def _comparison(found: "dict[str, tuple[OutputDifference, ...]]") -> "Check":
@@ -186,7 +201,7 @@ def _one_adapter(adapters: Sequence[str]) -> str | None:
     return adapters[0] if adapters else None
 
 
-def _check_early(request: ExportRequest) -> None:
+def _check_early(request: ExportRequest, triton: Path | None) -> None:
     """Finds what is wrong before torch is imported, which takes seconds; export checks the rest.
 
     Raises: ExportError.
@@ -197,6 +212,10 @@ def _check_early(request: ExportRequest) -> None:
         raise UnsupportedError(str(err)) from err
     if request.output.is_dir() and not request.force:
         raise OutputError(f"output folder exists: {request.output}: choose another or pass --force")
+    has_plans = request.target not in PLAN_TARGETS or not request.plans.onnx_only
+    if triton is not None:
+        check_servable(target=request.target, task=request.task, has_plans=has_plans)
+        check_repository(triton, request.output, force=request.force)
     if request.calibration is not None:
         read_calibration(request.calibration)
     model = os.path.expanduser(request.model)
@@ -207,6 +226,8 @@ def _check_early(request: ExportRequest) -> None:
         tasks = ARCHITECTURES[checkpoint.architecture].tasks
         task = next((each for each in tasks if each == request.task), tasks[0])
         settle_defaults(checkpoint, task, task_params=request.task_params)
+        if triton is not None:
+            check_servable(target=request.target, task=task, has_plans=has_plans)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ examples:
   pegasus-export --model google/pegasus-xsum --output in-js --target onnx \\
       --layout transformers-js
   pegasus-export --push me/xsum-int8 --output xsum-int8
+  pegasus-export --triton models --output xsum
   pegasus-export --list-cache
 
 exit codes:
@@ -141,7 +142,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("options of hub and cache").add_argument
+    add = parser.add_argument_group("options of hub, cache and servers").add_argument
     add(
         "--push",
         metavar="REPO",
@@ -149,6 +150,14 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         "of the Hugging Face hub, with a card: others load it by that name",
     )
     add("--private", action="store_true", help="if --push makes the repository, for you alone")
+    add(
+        "--triton",
+        type=Path,
+        metavar="DIR",
+        help="write the bundle at --output, or that which --model makes there, into this model "
+        "repository of NVIDIA Triton, too, under its own name, linked where the disk is the same: "
+        "configuration, Python backend and README.md (docs/triton.md)",
+    )
     add(
         "--list-cache",
         action="store_true",

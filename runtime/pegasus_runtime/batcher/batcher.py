@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
 import weakref
 from collections.abc import Hashable
-from concurrent.futures import Future
+from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
 from pegasus_runtime.batcher.outcomes import is_called_out
 from pegasus_runtime.batcher.request import OnPartial, Request
 from pegasus_runtime.batcher.run_batch import run_batch
+from pegasus_runtime.batcher.worker import Workers
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.run import plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
-__all__ = ["Batcher"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
-Long = Literal["error", "truncate", "chunk"]
-"""What becomes of a document that is over the bundle's limit."""
+__all__ = ["Batcher"]
 
 
 class Batcher:
@@ -83,10 +83,7 @@ class Batcher:
         self._process = os.getpid()
         name = f"{summarizer.bundle.folder}: the Batcher"
         self._desk = Desk(name, limits, plan, workers=workers)
-        self._stop = _Stop(self._desk)
-        atexit.register(self._stop)
-        for number in range(workers):
-            self._stop.threads.append(_start(summarizer, self._desk, self._stop, number))
+        self._workers = Workers(self._desk, partial(run_batch, summarizer))
         weakref.finalize(self, _abandon, self._desk, self._process).atexit = False
 
     def submit(
@@ -172,7 +169,7 @@ class Batcher:
             return
         self._desk.close(finish=finish)
         if not is_called_out():
-            self._stop.join()
+            self._workers.join()
 
     def __enter__(self) -> Batcher:
         return self
@@ -184,41 +181,6 @@ class Batcher:
         trace: TracebackType | None,
     ) -> None:
         self.close(finish=error is None)
-
-
-class _Stop:
-    """Ends the threads of a Batcher that nobody closed, when the interpreter ends."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.threads: list[threading.Thread] = []
-        self.process = os.getpid()
-
-    def __call__(self) -> None:
-        """While they still can end: a daemon's native run may not outlive the interpreter."""
-        if os.getpid() == self.process:
-            self.desk.close(finish=False)
-            self.join()
-
-    def join(self) -> None:
-        """Returns when they have ended."""
-        for thread in self.threads:
-            thread.join()
-
-
-def _start(summarizer: Summarizer, desk: Desk, stop: _Stop, number: int) -> threading.Thread:
-    """A thread that runs batches until the desk is closed; it knows nothing of the Batcher."""
-
-    def work() -> None:
-        while (requests := desk.next_batch()) is not None:
-            run_batch(summarizer, desk, requests)
-            del requests
-        if not desk.workers:
-            atexit.unregister(stop)
-
-    thread = threading.Thread(target=work, name=f"pegasus-batcher-{number}", daemon=True)
-    thread.start()
-    return thread
 
 
 def _abandon(desk: Desk, process: int) -> None:

@@ -7,8 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pegasus_runtime.batcher.company import Company
 from pegasus_runtime.batcher.counters import Counters, Outcome, Tally
@@ -16,9 +16,12 @@ from pegasus_runtime.batcher.fair_queue import FairQueue, Place
 from pegasus_runtime.batcher.outcomes import expired, tell_error
 from pegasus_runtime.batcher.rate import Rate
 from pegasus_runtime.batcher.request import Request
-from pegasus_runtime.errors import BundleError, GenerationInterrupted, Overloaded
+from pegasus_runtime.errors import BundleError, EngineError, GenerationInterrupted, Overloaded
 from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.tasks.summary import Summary
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Desk", "Limits"]
 
@@ -185,6 +188,18 @@ class Desk:
         for request in dropped:
             if self.settle(request, "cancelled"):
                 tell_error(request, GenerationInterrupted(f"{self.name} was closed meanwhile"))
+
+    def break_down(self, error: BaseException) -> None:
+        """A worker ended by what nobody thought of: nobody waits for ever."""
+        with self._changed:
+            self._closing = True
+            self.workers -= 1
+            dropped = list(self._requests.values())
+            self._changed.notify_all()
+        for request in dropped:
+            if self.settle(request, "failed"):
+                what = f"{type(error).__name__}: {error}"
+                tell_error(request, EngineError(f"{self.name} failed with {what}: report it"))
 
     def _see_cancelled(self, number: int, future: Future[Summary]) -> None:
         if not future.cancelled():

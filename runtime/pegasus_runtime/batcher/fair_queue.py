@@ -5,6 +5,8 @@ The highest priority goes first. Within one it is start-time fair queueing (Goya
 cost counts up within the flow, and the flow that got least goes on. One that was not there is put
 where the others are: it neither waits for what they were owed, nor catches up on what it did not
 ask for. So a flood of one kind delays another kind by the batch that runs, however long its queue.
+Where the others are counts up, too, by an equal share of what is served: so those who come with
+settings that nobody had before do not pass those who wait for ever.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class _Level:
     """What waits in one priority."""
 
     now: float = 0.0
-    """How far the flows have got: the start of the last document that was next."""
+    """How far the flows have got, when the last batch began."""
+    served: float = 0.0
+    """How much further that batch gets each of them."""
     flows: dict[_Flow, dict[int, float]] = field(default_factory=dict)
     """By number, in order, where each document starts, in cost."""
     ends: dict[_Flow, float] = field(default_factory=dict)
@@ -126,12 +130,13 @@ class FairQueue:
         return Batch(numbers=batch, is_full=not self._fits(alike, batch, longest))
 
     def take(self, batch: Batch) -> list[Place]:
-        """Takes them out, and counts their first as the one that was next."""
+        """Takes out what `choose` found, and counts it."""
         head = self._places[self.first()]
         level = self._levels[head.priority]
-        level.now = max(level.now, level.flows[_flow(head)][head.number])
-        level.ends = {flow: end for flow, end in level.ends.items() if end > level.now}
         places = [self._places[number] for number in batch.numbers]
+        level.now = max(level.now + level.served, level.flows[_flow(head)][head.number])
+        level.served = sum(place.cost for place in places) / len(level.flows)
+        level.ends = {flow: end for flow, end in level.ends.items() if end > level.now}
         for place in places:
             self.remove(place.number)
         return places

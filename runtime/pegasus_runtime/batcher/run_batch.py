@@ -19,6 +19,7 @@ from pegasus_runtime.search.departure import take_beams, take_samples
 from pegasus_runtime.search.state import BeamState, SampleState
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summarizer import Summarizer
+from pegasus_runtime.tasks.summary import summary_of
 
 __all__ = ["run_batch"]
 
@@ -47,24 +48,27 @@ def _try_batch(
             _Batch(summarizer, desk, requests, tells=tells).run()
     except GenerationInterrupted:
         return []  # nobody waits for any of them
-    except PegasusError as err:
-        error: PegasusError = err
     except BaseException as err:
-        error = EngineError(f"the batch failed: {type(err).__name__}: {err}: please report it")
-        error.__cause__ = err
+        error = _engine_error(err)
     else:
         return []
     open_ones = [request for request in requests if request.outcome is None]
-    if len(requests) > 1:
-        return open_ones
-    for request in open_ones:
-        _fail(desk, request, error)
-    return []
+    if len(requests) == 1 and open_ones:
+        _fail(desk, requests[0], error)
+        return []
+    return open_ones
+
+
+def _engine_error(error: BaseException) -> PegasusError:
+    """What a batch failed with, without the memory that its tracebacks refer to."""
+    if not isinstance(error, PegasusError):
+        cause = error
+        error = EngineError(f"the batch failed with {type(cause).__name__}: {cause}: report it")
+        error.__cause__ = cause
+    return record_failure(0, error).error
 
 
 def _fail(desk: Desk, request: Request, error: BaseException) -> None:
-    if isinstance(error, PegasusError):
-        error = record_failure(0, error).error  # without the memory of the failed call
     if desk.settle(request, "failed"):
         tell_error(request, error)
 
@@ -124,6 +128,7 @@ class _Batch:
 
     def _leaving(self, step: SearchStep) -> list[int]:
         """Those that nobody waits for, unless it is all of them, which ends the batch."""
+        self.desk.expire()
         running: list[int] = step.state.documents.tolist()
         leaving = [number for number in running if self.requests[number].outcome is not None]
         return leaving if len(leaving) < len(running) else []
@@ -142,11 +147,10 @@ class _Batch:
         if request.outcome is not None:
             return
         try:
-            summary = self.summarizer._summary(
-                found, request.encoding, seconds / len(self.requests)
-            )
+            decode = self.summarizer._tokenizer.decode
+            summary = summary_of(decode, found, request.encoding, seconds / len(self.requests))
         except PegasusError as err:
-            _fail(self.desk, request, err)
+            _fail(self.desk, request, _engine_error(err))
             return
         if self.desk.settle(request, "finished", summary):
             tell_summary(request, summary)

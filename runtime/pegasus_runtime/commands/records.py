@@ -15,6 +15,7 @@ from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.command_line.signals import state as signal_state
 from pegasus_runtime.commands.generation_options import read_options
 from pegasus_runtime.commands.progress import ProgressLine, describe_progress
+from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.hub.find_bundle import find_bundle
 from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.job import Answering, Job
@@ -50,6 +51,8 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
     source.check()
     if "-" in files and sys.stdin is not None and sys.stdin.isatty():
         note(command, "reading standard input: a JSON object a line, then Ctrl-D")
+    if target is not None and "-" not in files:
+        signal_state.says = "interrupted: go on with --resume"
     with ExitStack() as stack:
         workers = arguments.workers or 1
         answering: Answering
@@ -64,8 +67,6 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
             command, progress, arguments, source, target, _describe_run(job, answering, arguments)
         )
         stack.enter_context(closing(ledger))
-        if target is not None:
-            signal_state.says = "interrupted: go on with --resume"
         on_done = _show(progress, source, ledger.state.position.records)
         run_records(source, answering, ledger, workers=workers, on_done=on_done, on_end=stop)
         progress.clear()
@@ -88,6 +89,11 @@ def _read_fields(arguments: argparse.Namespace) -> Fields:
 def _read_job(arguments: argparse.Namespace, fields: Fields) -> Job:
     options = read_options(arguments)
     fields.check(options)
+    if arguments.resume and options.do_sample and options.seed is None:
+        raise OptionsError(
+            "--resume goes on as if nothing had happened, and samples are others each time: give "
+            "--seed N, too"
+        )
     threads = arguments.threads
     if threads is None and (arguments.workers or 1) > 1:
         threads = threads_each(arguments.workers)
@@ -107,6 +113,7 @@ def _read_job(arguments: argparse.Namespace, fields: Fields) -> Job:
         manifest_sha256=arguments.manifest_sha256,
         newlines=arguments.newlines,
         parse_special_tokens=arguments.parse_special_tokens,
+        max_unknown=arguments.max_unknown,
         options=options,
         decoder_prefix=arguments.decoder_prefix,
         truncate=arguments.truncate,
@@ -139,6 +146,7 @@ def _describe_run(job: Job, answering: Answering, arguments: argparse.Namespace)
         "batch size": str(job.batch_size),
         "newlines": job.newlines,
         "reading of special tokens": str(job.parse_special_tokens),
+        "share of unknown characters": str(job.max_unknown),
         "truncation": str(job.truncate),
         "decoder prefix": repr(job.decoder_prefix),
         "file of failures": str(arguments.failures),
@@ -206,6 +214,10 @@ def _tell_end(command: str, counts: Counts, target: Target | None) -> None:
             f"{counts.unknown} whose characters the tokenizer hardly knows, so that their "
             "summaries may be made up"
         )
+    if counts.html:
+        parts.append(f"{counts.html} with HTML, which the model reads as words")
+    if counts.controls:
+        parts.append(f"{counts.controls} with characters that nobody sees")
     if parts:
         where = f"{target.output}: " if target is not None else ""
         note(command, where + "; ".join(parts))

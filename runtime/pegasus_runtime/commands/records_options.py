@@ -65,7 +65,7 @@ def add_records_options(parser: argparse.ArgumentParser, positive: Callable[[str
         type=positive,
         metavar="N",
         help="records that are sorted by length, run and written together; after a kill, so many "
-        f"run again at most for each worker (default: {WINDOW_RECORDS})",
+        f"run again, with workers up to twice as many for each (default: {WINDOW_RECORDS})",
     )
 
 

@@ -43,6 +43,8 @@ MORE: Mapping[str, Field] = {
     "unknown_share": Field(
         value=lambda summary: round(summary.unknown_share, _UNKNOWN_DIGITS), kind="float64"
     ),
+    "control_characters": Field(value=lambda summary: summary.control_characters, kind="int64"),
+    "looks_like_html": Field(value=lambda summary: summary.looks_like_html, kind="bool"),
     "alternatives": Field(
         value=lambda summary: [each.text for each in summary.alternatives], kind="list<string>"
     ),

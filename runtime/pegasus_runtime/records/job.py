@@ -13,7 +13,7 @@ from pegasus_runtime.errors import EngineError, InputError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.problem import Problem
-from pegasus_runtime.records.window import Answer, Made
+from pegasus_runtime.records.window import Answer, Made, Remark
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
@@ -59,6 +59,7 @@ class Job:
     manifest_sha256: str | None = None
     newlines: Newlines = "hf"
     parse_special_tokens: bool = False
+    max_unknown: float | None = None
     options: GenerationOptions
     decoder_prefix: str | None = None
     truncate: bool = False
@@ -77,12 +78,23 @@ class Job:
             manifest_sha256=self.manifest_sha256,
             newlines=self.newlines,
             parse_special_tokens=self.parse_special_tokens,
+            max_unknown=self.max_unknown,
         )
         try:
             return _Answering(summarizer, self)
         except BaseException:
             summarizer.close()
             raise
+
+
+def _remarks(summary: Summary) -> frozenset[Remark]:
+    found: dict[Remark, bool] = {
+        "truncated": summary.truncated,
+        "unknown": summary.unknown_share > _MUCH_UNKNOWN,
+        "html": summary.looks_like_html,
+        "controls": summary.control_characters > 0,
+    }
+    return frozenset(name for name, is_so in found.items() if is_so)
 
 
 class _Answering:
@@ -127,11 +139,7 @@ class _Answering:
         if isinstance(result, Failure):
             code = "engine" if isinstance(result.error, EngineError) else "input"
             return Problem(code=code, message=str(result.error))
-        return Made(
-            values=self.job.fields.values(result),
-            is_truncated=result.truncated,
-            is_unknown=result.unknown_share > _MUCH_UNKNOWN,
-        )
+        return Made(values=self.job.fields.values(result), remarks=_remarks(result))
 
     def __enter__(self) -> _Answering:
         return self

@@ -159,6 +159,8 @@ def _add(counts: Counts, num_blank: int, answers: Sequence[Answer]) -> Counts:
         written=counts.written + len(made),
         failed=counts.failed + len(answers) - len(made),
         blank=counts.blank + num_blank,
-        truncated=counts.truncated + sum(each.is_truncated for each in made),
-        unknown=counts.unknown + sum(each.is_unknown for each in made),
+        truncated=counts.truncated + sum("truncated" in each.remarks for each in made),
+        unknown=counts.unknown + sum("unknown" in each.remarks for each in made),
+        html=counts.html + sum("html" in each.remarks for each in made),
+        controls=counts.controls + sum("controls" in each.remarks for each in made),
     )

@@ -31,8 +31,10 @@ class Counts:
     failed: int = 0
     blank: int = 0
     truncated: int = 0
+    """Of those that are written, as many as there is each remark on; see `Remark`."""
     unknown: int = 0
-    """Those of which the tokenizer hardly knows a character."""
+    html: int = 0
+    controls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.records.problem import Problem
 
-__all__ = ["WINDOW_RECORDS", "Answer", "Made", "Place", "Position", "Source", "Window", "take_from"]
+__all__ = [
+    "WINDOW_RECORDS",
+    "Answer",
+    "Made",
+    "Place",
+    "Position",
+    "Remark",
+    "Source",
+    "Window",
+    "take_from",
+]
 
 WINDOW_RECORDS = 256
 """Sixteen batches, so that a batch spans a sixteenth of all lengths."""
@@ -48,14 +58,17 @@ class Window(Generic[Kept]):
     end: Position
 
 
+Remark = Literal["truncated", "unknown", "html", "controls"]
+"""What a document was not made for: it was cut; the tokenizer hardly knows its characters; it has
+HTML; it has characters that nobody sees."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """What is added to a record."""
 
     values: tuple[object, ...]
-    is_truncated: bool = False
-    is_unknown: bool = False
-    """Whether the tokenizer hardly knows the document's characters."""
+    remarks: frozenset[Remark] = frozenset()
 
 
 Answer = Made | Problem

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pegasus_runtime.errors import EngineError, GenerationInterrupted
-from pegasus_runtime.generation.loop import generate
+from pegasus_runtime.generation.loop import generate, run_search
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
 from runtime.search.markov_engine import EOS, MarkovEngine, random_chain
@@ -106,3 +106,61 @@ def test_what_belongs_to_a_document_follows_it_when_others_leave(options: dict[s
     assert together == [generate(chain_engine(), [source], settings)[0] for source in sources]
     moves = [kept for kept in engine.kept if kept != list(range(len(kept)))]
     assert moves, "no document changed its place"
+
+
+LEAVING: list[dict[str, Any]] = [
+    {"num_beams": 3},
+    {"num_beams": 1},
+    {"num_beams": 3, "do_sample": True, "seed": 3, "encoder_no_repeat_ngram_size": 2},
+    {"do_sample": True, "seed": 3, "num_return_sequences": 3, "top_k": 0},
+    {"num_beams": 2, "decoder_input_ids": [5, 7]},
+]
+
+
+@pytest.mark.parametrize("options", LEAVING)
+@pytest.mark.parametrize("before_step", [0, 1, 2, 3])
+def test_documents_may_leave_before_any_step_and_the_others_go_on(
+    options: dict[str, Any], before_step: int
+) -> None:
+    settings = settings_of(max_length=12, min_length=8, **options)
+    engine = chain_engine()
+    search = run_search(engine, SOURCES, settings)
+    for _ in range(before_step):
+        next(search)
+    found: dict[int, Any] = {}
+    step = next(search)
+    while len(step.state.documents):
+        step = search.send({0, 3, 99} if before_step == 0 or not found else None)
+        found.update(step.found)
+    with pytest.raises(StopIteration):
+        next(search)
+    left = [1, 2, 4, 5, 6]
+    assert sorted(found) == left
+    for number in left:
+        assert found[number] == generate(chain_engine(), [SOURCES[number]], settings)[0]
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_a_search_that_all_leave_is_over(num_beams: int) -> None:
+    engine = endless_engine()
+    search = run_search(engine, [[2, EOS], [3, EOS]], settings_of(num_beams=num_beams))
+    next(search)
+    next(search)
+    with pytest.raises(StopIteration):
+        search.send([0, 1])
+    assert len(engine.calls) == 1
+    assert engine.kept == []
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_each_document_is_found_by_the_step_that_ends_it(num_beams: int) -> None:
+    settings = settings_of(num_beams=num_beams, max_length=12, early_stopping=num_beams > 1)
+    ends: dict[int, int] = {}
+    for number, step in enumerate(run_search(chain_engine(), SOURCES, settings)):
+        assert not set(step.found) & set(step.state.documents.tolist())
+        ends.update(dict.fromkeys(step.found, number))
+    for document, source in enumerate(SOURCES):
+        alone = chain_engine()
+        generate(alone, [source], settings)
+        assert ends[document] in (len(alone.calls), len(alone.calls) + 1)  # the last may be forced
+    assert len(set(ends.values())) > 1, "all ended together"

@@ -12,17 +12,24 @@ from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.job import OnDone
 from pegasus_runtime.records.problem import Problem
-from pegasus_runtime.records.window import Answer, Made
+from pegasus_runtime.records.window import Answer, Made, Remark
 
 __all__ = ["FIELDS", "Capitals"]
 
 FIELDS = Fields()
+_REMARKS: dict[str, Remark] = {
+    "long": "truncated",
+    "?": "unknown",
+    "<": "html",
+    "hidden": "controls",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capitals:
     """Opener and what it opens. A text that begins with one of these words does what they say:
-    fail, die, sleep, refuse."""
+    fail, die, sleep; there is a remark on
+    one that begins with long, ?, < or hidden."""
 
     identity: str = "capitals"
     refuses: bool = False
@@ -48,8 +55,7 @@ class Capitals:
             time.sleep(self.sleep_s)
         return Made(
             values=(text.upper(),),
-            is_truncated=text.startswith("long"),
-            is_unknown=text.startswith("?"),
+            remarks=frozenset(_REMARKS[word] for word in _REMARKS if text.startswith(word)),
         )
 
     def __enter__(self) -> Capitals:

@@ -18,6 +18,8 @@ SUMMARY = Summary(
     token_scores=(-0.5, -math.inf),
     truncated=True,
     unknown_share=0.123456,
+    control_characters=3,
+    looks_like_html=True,
     alternatives=(Summary(text="A ship.", token_ids=(7,), score=-1.0, truncated=True),),
 )
 
@@ -31,6 +33,8 @@ def test_every_field_has_its_value() -> None:
         "token_scores": [-0.5, None],
         "truncated": True,
         "unknown_share": 0.1235,
+        "control_characters": 3,
+        "looks_like_html": True,
         "alternatives": ["A ship."],
     }
     assert len(fields.kinds) == len(fields.added)

@@ -83,7 +83,7 @@ class All:
     identity = "all"
 
     def answer(self, texts: Sequence[str], on_done: OnDone) -> list[Answer]:
-        values = ("A", -0.5, [1, 2], [None, 0.5], True, 0.25, ["B"])
+        values = ("A", -0.5, [1, 2], [None, 0.5], True, 0.25, 7, False, ["B"])
         return [Made(values=values) for _ in texts]
 
 
@@ -99,6 +99,8 @@ def test_every_field_has_a_type(tmp_path: Path) -> None:
             "token_scores": [None, 0.5],
             "truncated": True,
             "unknown_share": 0.25,
+            "control_characters": 7,
+            "looks_like_html": False,
             "alternatives": ["B"],
         }
     ]

@@ -30,9 +30,9 @@ from runtime.records.resumable import RUN, Stops, run
 
 LINES = (
     *('{"text": "one"}', "", '{"text": "fail"}', '{"text": "long"}', "no json"),
-    *('{"text": "? two"}', '{"n": 1, "text": "three"}'),
+    *('{"text": "? two"}', '{"n": 1, "text": "three"}', '{"text": "<p"}', '{"text": "hidden"}'),
 )
-KILLS = 8
+KILLS = 6
 
 
 class Slow:
@@ -72,6 +72,8 @@ def test_records_are_written_in_order_and_failures_to_a_file_of_their_own(tmp_pa
         '{"text": "long", "summary": "LONG"}',
         '{"text": "? two", "summary": "? TWO"}',
         '{"n": 1, "text": "three", "summary": "THREE"}',
+        '{"text": "<p", "summary": "<P"}',
+        '{"text": "hidden", "summary": "HIDDEN"}',
     ]
     failures = (tmp_path / "out.failures.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in failures] == [
@@ -84,11 +86,11 @@ def test_records_are_written_in_order_and_failures_to_a_file_of_their_own(tmp_pa
         },
     ]
     counts = state.counts
-    assert (counts.written, counts.failed, counts.blank) == (4, 2, 1)
-    assert (counts.truncated, counts.unknown) == (1, 1)
+    assert (counts.written, counts.failed, counts.blank) == (6, 2, 1)
+    assert (counts.truncated, counts.unknown, counts.html, counts.controls) == (1, 1, 1, 1)
     assert state.is_complete
     assert read_state(tmp_path / "out.jsonl.resume") == state
-    assert sum(seen) == 6
+    assert sum(seen) == 8
 
 
 def test_without_failures_there_is_no_file_of_them(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_standard_output_gets_lines_and_failures_are_told(
     ledger = Ledger(StdoutOutput(FIELDS), FailuresTold(told.append), State(run=RUN), None)
     run_records(JsonlSource([str(source)], FIELDS, 2), Capitals(), ledger)
     ledger.close()
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert len(capsys.readouterr().out.splitlines()) == 6
     assert told == [
         f"{source}: line 3: the text is empty",
         f"{source}: line 5: not JSON: Expecting value (character 0)",
