@@ -15,6 +15,7 @@ DESKTOP_READY := .venv-desktop/.installed
 DESKTOP_BUNDLE := build/desktop/bundle/manifest.json
 DESKTOP = PYTHONPATH=examples:benchmarks $(DESKTOP_BIN)/python
 DIST := dist
+SERVE_BUNDLE := build/serve/pegasus-mini/manifest.json
 DOCS_READY := .venv-docs/.installed
 CHECKPOINTS := examples/checkpoints
 CLIENTS := build/clients
@@ -36,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clients web-test clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clients web-test serve-test serve-screenshots clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -91,7 +92,7 @@ attack: $(TEST_READY)  ## try to break it (2 h): BUNDLES=5000 mutated ones; ATTA
 
 bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents local_documents \
-			precision_quality streaming; do \
+			precision_quality streaming long_chunks ray_dataset serving; do \
 		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
 	done
 	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
@@ -155,6 +156,12 @@ clients: $(TEST_READY) $(WEB_READY) $(CPP_READY)  ## Node, C++ and Chromium agai
 web-test: $(TEST_READY) $(WEB_READY)  ## the page of examples/web in headless Chromium, and build/clients/web-900.png (1 min)
 	$(CLIENT_TESTS) tests/examples/test_web.py
 
+serve-test: $(TEST_READY)  ## all tests of pegasus-serve: its page in headless Chromium, the curl lines of the docs (1 min)
+	$(BIN)/python -m pytest tests/serve tests/examples/test_serve_files.py --all-of-serve
+
+serve-screenshots: $(SERVE_BUNDLE) $(TEST_READY)  ## docs/serve-light.png and its like, of what the page looks like now
+	PYTHONPATH=tests $(BIN)/python -m serve.screenshots $(<D) docs
+
 clean:  ## remove everything that make made
 	rm -rf $(VENV) $(VENV)-* build dist examples/node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -193,6 +200,10 @@ $(DESKTOP_READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(DESKTOP_BUNDLE): | $(READY) $(DESKTOP_READY)
+	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --precision int8 \
+		--output $(@D) --force
+
+$(SERVE_BUNDLE): | $(READY)
 	$(BIN)/pegasus-export --model $(CHECKPOINTS)/pegasus-mini --precision int8 \
 		--output $(@D) --force
 

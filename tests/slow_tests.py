@@ -14,6 +14,7 @@ SLOW = (
     "tests/zoo/test_zoo.py",
     "tests/sharp/test_sharp.py",
     "tests/attack/test_attack.py",
+    "tests/ray_cluster/test_cluster.py",
     "tests/exporter/stages/test_plans.py",
     "tests/exporter/graphs/test_bigbird.py",
     "tests/runtime/hub/test_by_name.py",
@@ -70,6 +71,7 @@ SLOW = (
     "tests/exporter/graphs/test_sizes.py",
     "tests/examples/test_clients.py",
     "tests/examples/test_web.py",
+    "tests/serve/test_page.py",
     "tests/examples/test_javascript.py",
     "tests/engines/inspect/test_lint.py",
     "tests/exporter/checkpoint/test_hub.py",
@@ -77,10 +79,13 @@ SLOW = (
     "tests/benchmarks/test_block_sparse_benchmark.py",
     "tests/runtime/pipelines/test_heads.py",
     "tests/runtime/tasks/test_heads.py",
+    "tests/serve/test_command.py",
     "tests/runtime/search/test_parity.py",
     "tests/packaging/test_light_install.py",
     "tests/packaging/test_wheel.py",
     "tests/packaging/test_imports.py::test_importing_the_runtime_takes_a_quarter_of_a_second_at_",
+    "tests/runtime/batcher/test_stress.py",
+    "tests/runtime/batcher/test_closing.py::test_an_interpreter_ends_with_a_batcher_that_is_open",
 )
 """How the ids of slow tests begin."""
 

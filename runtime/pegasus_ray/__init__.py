@@ -13,10 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pegasus_ray.deployment import make_deployment
     from pegasus_ray.summarize_dataset import summarize_dataset
+    from pegasus_ray.work import Loading
 
-__all__ = ["make_deployment", "summarize_dataset"]
+__all__ = ["Loading", "make_deployment", "summarize_dataset"]
 
 _HOMES = {
+    "Loading": "work",
     "make_deployment": "deployment",
     "summarize_dataset": "summarize_dataset",
 }

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source
 from pegasus_ray.fetch_bundle import fetch_bundle
 from pegasus_ray.import_ray import import_ray_serve
-from pegasus_ray.resources import checked_gpus, threads_for
+from pegasus_ray.resources import checked_gpus
+from pegasus_ray.work import Loading, with_threads
 from pegasus_runtime.bundle import open_bundle
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.stream import check_count
-from pegasus_runtime.tokenization.tokenizer import Newlines
 
 if TYPE_CHECKING:
     import ray.serve
@@ -39,60 +39,32 @@ def make_deployment(
     requests_per_replica: int = 16,
     num_cpus: float = 1,
     num_gpus: float = 0,
-    precision: str | None = None,
-    provider: str = "auto",
-    newlines: Newlines = "hf",
+    loading: Loading | None = None,
     storage_options: StorageOptions | None = None,
 ) -> ray.serve.Application:
     """For `serve.run`: bundles by their names, over the HTTP interface of pegasus-serve.
 
-    Each replica loads all bundles, joins its requests in batches of its own, and is ready when it
-    is loaded. What it refuses for a full queue, it refuses itself, with a time to try again.
+    Each replica loads all bundles, and joins its requests in batches of its own.
 
-    models: a name for each bundle; which is a folder that all nodes have, a URI of fsspec's, or a
-    name of a hub, see `summarize_dataset`. Each node is held to the bundle that the driver sees.
-    settings: of each replica; of the connections, which are Ray's, nothing holds. When a replica
-    ends, it has settings.grace_s for what runs.
-    min_replicas, max_replicas: Ray Serve starts and ends replicas, so that about
-    requests_per_replica are worked on by each: as many as a batch takes.
-    num_cpus, num_gpus: of each replica, whose engines have as many threads as it has CPUs.
-    precision, provider, newlines: see `Summarizer.load`. storage_options: what fsspec opens all
-    URIs with.
+    models: a name for each bundle, and where it is, see `summarize_dataset`. Each node is held to
+    the bundle that the driver sees. storage_options: what fsspec opens all URIs with.
+    settings: of each replica, which has grace_s for what runs when it is to end; what they say of
+    connections holds nothing, as these are Ray's.
+    min_replicas, max_replicas: Ray Serve starts and ends replicas, so that each works on about
+    requests_per_replica: as many as a batch takes.
+    num_cpus, num_gpus: of each replica, whose engines have a thread for each CPU. loading: what
+    else the bundles are loaded with; max_unknown is of datasets only.
 
     Raises: BundleError, OptionsError, EngineError where Ray is missing.
 
-    >>> from ray import serve                                # doctest: +SKIP
-    >>> serve.run(make_deployment({"xsum": "s3://bucket/xsum"}, max_replicas=8))
+    >>> ray.serve.run(make_deployment({"xsum": "s3://bucket/xsum"}))     # doctest: +SKIP
     """
-    from pegasus_serve.models import LoadOptions
     from pegasus_serve.settings import Settings
 
     serve = import_ray_serve()
-    if not models:
-        raise OptionsError("models are none, expected a name and a bundle: give {'xsum': FOLDER}")
-    for name, count in (
-        ("max_replicas", max_replicas),
-        ("requests_per_replica", requests_per_replica),
-    ):
-        check_count(name, count)
-    if min_replicas != 0:  # all may end while nobody asks
-        check_count("min_replicas", min_replicas)
-    if min_replicas > max_replicas:
-        raise OptionsError(
-            f"min_replicas is {min_replicas}, expected at most max_replicas, which is "
-            f"{max_replicas}: lower it, or raise that"
-        )
+    _check_counts(min_replicas, max_replicas, requests_per_replica)
     settings = settings or Settings()
-    build = _builder(
-        {name: _source(bundle, storage_options) for name, bundle in models.items()},
-        settings,
-        LoadOptions(
-            precision=precision,
-            provider=provider,
-            threads=threads_for(num_cpus),
-            newlines=newlines,
-        ),
-    )
+    build = _builder(_sources(models, storage_options), settings, _load_options(loading, num_cpus))
     deployment = serve.deployment(
         serve.ingress(build)(),
         name=_NAME,
@@ -110,9 +82,46 @@ def make_deployment(
     return application
 
 
-def _source(bundle: Path | str, storage_options: StorageOptions | None) -> BundleSource:
-    is_uri = isinstance(bundle, str) and "://" in bundle
-    return find_source(bundle, storage_options=storage_options if is_uri else None)[0]
+def _check_counts(min_replicas: int, max_replicas: int, requests_per_replica: int) -> None:
+    """Raises: OptionsError."""
+    check_count("max_replicas", max_replicas)
+    check_count("requests_per_replica", requests_per_replica)
+    if min_replicas != 0:  # all may end while nobody asks
+        check_count("min_replicas", min_replicas)
+    if min_replicas > max_replicas:
+        raise OptionsError(
+            f"min_replicas is {min_replicas}, expected at most max_replicas, which is "
+            f"{max_replicas}: lower it, or raise that"
+        )
+
+
+def _sources(
+    models: Mapping[str, Path | str], storage_options: StorageOptions | None
+) -> dict[str, BundleSource]:
+    """Raises: BundleError, OptionsError."""
+    if not models:
+        raise OptionsError("models are none, expected a name and a bundle: give {'xsum': FOLDER}")
+    found = {}
+    for name, bundle in models.items():
+        is_uri = isinstance(bundle, str) and "://" in bundle
+        options = storage_options if is_uri else None
+        found[name] = find_source(bundle, storage_options=options)[0]
+    return found
+
+
+def _load_options(loading: Loading | None, num_cpus: float) -> LoadOptions:
+    """Raises: OptionsError."""
+    from pegasus_serve.models import LoadOptions
+
+    told = with_threads(loading, num_cpus)
+    if told.max_unknown is not None:
+        raise OptionsError("max_unknown is of datasets, a deployment has none: leave it out")
+    return LoadOptions(
+        precision=told.precision,
+        provider=told.provider,
+        threads=told.threads,
+        newlines=told.newlines,
+    )
 
 
 def _builder(

@@ -19,6 +19,8 @@ _DETAILS = pa.struct(
         ("num_tokens", pa.int64()),
         ("truncated", pa.bool_()),
         ("unknown_share", pa.float64()),
+        ("control_characters", pa.int64()),
+        ("looks_like_html", pa.bool_()),
     ]
 )
 
@@ -44,4 +46,6 @@ def _details(summary: Summary | None) -> dict[str, object] | None:
         "num_tokens": len(summary.token_ids),
         "truncated": summary.truncated,
         "unknown_share": summary.unknown_share,
+        "control_characters": summary.control_characters,
+        "looks_like_html": summary.looks_like_html,
     }

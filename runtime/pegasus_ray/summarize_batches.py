@@ -56,6 +56,7 @@ def _load(work: Work) -> Summarizer:
             provider=loading.provider,
             threads=loading.threads,
             newlines=loading.newlines,
+            max_unknown=loading.max_unknown,
             manifest_sha256=source.manifest_sha256,
         )
     except BundleError as err:

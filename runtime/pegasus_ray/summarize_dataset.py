@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pegasus_ray.bundle_source import StorageOptions, find_source
+from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source
 from pegasus_ray.import_ray import import_ray_data
-from pegasus_ray.resources import checked_gpus, threads_for
+from pegasus_ray.resources import checked_gpus
 from pegasus_ray.summarize_batches import SummarizeBatches
-from pegasus_ray.work import Columns, Loading, Work
+from pegasus_ray.work import Columns, Loading, Work, with_threads
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
-from pegasus_runtime.tokenization.tokenizer import Newlines
 
 if TYPE_CHECKING:
     import ray.data
@@ -42,65 +41,71 @@ def summarize_dataset(
     num_gpus: float = 0,
     rows: int = WINDOW_DOCUMENTS,
     batch_size: int | None = None,
-    precision: str | None = None,
-    provider: str = "auto",
-    newlines: Newlines = "hf",
+    loading: Loading | None = None,
     manifest_sha256: str | None = None,
     storage_options: StorageOptions | None = None,
 ) -> ray.data.Dataset:
-    """The dataset with columns for the summary of each row's text, and for why there is none.
+    """The dataset with columns for the summary of each text, and for why there is none.
 
-    Lazy, as all of Ray Data: it runs when the result is asked for. Rows keep their other columns,
-    and their order within a block. Actors load the bundle once; those of a node that is lost are
-    started elsewhere, and do again what was not finished.
+    Lazy: it runs when the result is asked for. Rows keep their other columns, and their order
+    within a block. What a lost node had is done again elsewhere.
 
-    bundle: a folder that all nodes have, a URI of fsspec's (s3://…, https://…, file:///…), which
-    each node fetches once into its cache, or a name of a hub. manifest_sha256: of the one bundle
-    that is wanted; None for that which the driver sees. A node that finds another one ends the run.
-    storage_options: what fsspec opens the URI's file system with.
-    text_column, output_column: of the texts, and of the summaries. error_column: null, or why a
-    text has no summary, which is null then. details_column: a struct of score, num_tokens,
-    truncated and unknown_share; None for no such column.
-    options: of generation. truncate: cuts texts that are over the bundle's limit, which are errors
-    otherwise. errors: "raise" ends the run at the first text that cannot be summarised.
-    concurrency: how many actors at most; two numbers for the fewest, otherwise one, and the most;
-    None for as many as there is room and work for. num_cpus, num_gpus: of each; an actor has as
-    many threads as CPUs. The fewest keep theirs to the end: what reads the dataset needs some, too.
-    rows: at least so many go to an actor at a time, from several blocks if they are small; those of
-    similar length run together. batch_size: the most that do (default: as many as memory allows).
-    precision, provider, newlines: see `Summarizer.load`.
+    bundle: a folder that all nodes have, a URI of fsspec's, which each node fetches once, or a name
+    of a hub. manifest_sha256: of the one that is wanted; None for that which the driver sees.
+    storage_options: what fsspec opens a URI with. loading: what else `Summarizer.load` takes.
+    error_column: null, or why there is no summary. details_column: a struct, see `docs/ray.md`.
+    truncate, errors, batch_size: see `Summarizer.summarize_each`; "raise" ends the run.
+    concurrency: how many actors at most, or the fewest, otherwise one, and the most; None for as
+    many as there is room and work for. num_cpus, num_gpus: of each, which has a thread for each
+    CPU. rows: an actor has at least so many at a time, of several blocks if these are small.
 
-    Raises: BundleError if the driver cannot read the bundle and no manifest_sha256 is given;
-    OptionsError; EngineError where Ray is missing. While it runs, Ray raises its own error, whose
-    message has that of an actor.
+    Raises: OptionsError; BundleError if the driver cannot read the bundle and has no SHA-256 of it;
+    EngineError without Ray. While it runs, Ray's own errors, with the words of the actor's.
     """
     data = import_ray_data()
-    columns = Columns(
-        text=text_column, summary=output_column, error=error_column, details=details_column
-    )
-    check_count("rows", rows)
-    source, manifest = find_source(
-        bundle, manifest_sha256=manifest_sha256, storage_options=storage_options
-    )
-    if manifest is not None and manifest.task == "summarization":  # others are refused by `load`
-        resolve_for_manifest(options or GenerationOptions(), manifest)
-    known = dataset.schema(fetch_if_missing=False)
-    if known is not None:
-        columns.check(known.names)
     work = Work(
-        source=source,
-        loading=Loading(
-            precision=precision,
-            provider=provider,
-            threads=threads_for(num_cpus),
-            newlines=newlines,
+        source=_checked_source(bundle, manifest_sha256, storage_options, options),
+        loading=with_threads(loading, num_cpus),
+        columns=Columns(
+            text=text_column, summary=output_column, error=error_column, details=details_column
         ),
-        columns=columns,
         options=options,
         truncate=truncate,
         errors=errors,
         batch_size=batch_size,
     )
+    return _mapped(data, dataset, work, rows, concurrency, num_cpus, num_gpus)
+
+
+def _checked_source(
+    bundle: Path | str,
+    manifest_sha256: str | None,
+    storage_options: StorageOptions | None,
+    options: GenerationOptions | None,
+) -> BundleSource:
+    """Raises: BundleError, OptionsError for options that the bundle cannot meet, if it is read."""
+    source, manifest = find_source(
+        bundle, manifest_sha256=manifest_sha256, storage_options=storage_options
+    )
+    if manifest is not None and manifest.task == "summarization":  # others are refused by `load`
+        resolve_for_manifest(options or GenerationOptions(), manifest)
+    return source
+
+
+def _mapped(
+    data: Any,
+    dataset: ray.data.Dataset,
+    work: Work,
+    rows: int,
+    concurrency: int | tuple[int, int] | None,
+    num_cpus: float,
+    num_gpus: float,
+) -> ray.data.Dataset:
+    """Raises: OptionsError."""
+    check_count("rows", rows)
+    known = dataset.schema(fetch_if_missing=False)
+    if known is not None:
+        work.columns.check(known.names)
     summarized: ray.data.Dataset = dataset.map_batches(
         SummarizeBatches,
         fn_constructor_args=(work,),

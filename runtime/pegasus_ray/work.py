@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pegasus_ray.bundle_source import BundleSource
+from pegasus_ray.resources import threads_for
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors, check_errors
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tokenization.tokenizer import Newlines
 
-__all__ = ["Columns", "Loading", "Work"]
+__all__ = ["Columns", "Loading", "Work", "with_threads"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
-    """What `Summarizer.load` is given beside the bundle."""
+    """What `Summarizer.load` is given beside the bundle.
+
+    >>> Loading(provider="cuda").threads is None
+    True
+    """
 
     precision: str | None = None
     provider: str = "auto"
     threads: int | None = None
+    """Of the engine on the CPU; None: one for each whole CPU of the actor, one at least."""
     newlines: Newlines = "hf"
+    max_unknown: float | None = None
+
+
+def with_threads(loading: Loading | None, num_cpus: float) -> Loading:
+    """With threads by an actor's CPUs, unless it says how many. Raises: OptionsError."""
+    loading, threads = loading or Loading(), threads_for(num_cpus)
+    return loading if loading.threads is not None else replace(loading, threads=threads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,13 +42,19 @@ class Answering:
         self._record.model, served = find_served(self._serving.models, name, kind)
         return served
 
-    async def run(self, hand_ins: Sequence[HandIn[T]], *, is_one: bool) -> Response:
-        """is_one: an error is the answer; otherwise it stands in the place of a result.
+    async def run(
+        self, hand_ins: Sequence[HandIn[T]], *, is_one: bool, num_characters: int = 0
+    ) -> Response:
+        """The answer for one document, or several.
 
+        is_one: an error is the answer; otherwise it stands in the place of a result.
+        num_characters: of all texts that become tokens.
         Raises: what went wrong with the one; Overloaded, if no document found a place;
         ClientGoneError.
         """
-        outcomes = await while_connected(self._request.receive, self._wait(hand_ins))
+        outcomes = await while_connected(
+            self._request.receive, self._wait(hand_ins, num_characters)
+        )
         self._record.documents = len(outcomes)
         results: list[object] = []
         for outcome in outcomes:
@@ -65,10 +71,12 @@ class Answering:
             {"model": self._record.model, "results": results, "seconds": self._seconds()}
         )
 
-    async def stream(self, document: HandIn[Summary], newest: Newest) -> Response:
+    async def stream(
+        self, document: HandIn[Summary], newest: Newest, *, num_characters: int
+    ) -> Response:
         """The events of one document. Raises: PegasusError, if it is not taken; ClientGoneError."""
         handed = await while_connected(
-            self._request.receive, hand_in(self._serving.encoders, document)
+            self._request.receive, hand_in(self._serving.encoder(num_characters), document)
         )
         self._record.documents = 1
         self._record.source_tokens += handed.source_tokens
@@ -82,8 +90,10 @@ class Answering:
         self._record.code = problem.code
         return "error", problem.body()
 
-    async def _wait(self, hand_ins: Sequence[HandIn[T]]) -> list[T | BaseException]:
-        handed = await hand_in_all(self._serving.encoders, hand_ins)
+    async def _wait(
+        self, hand_ins: Sequence[HandIn[T]], num_characters: int
+    ) -> list[T | BaseException]:
+        handed = await hand_in_all(self._serving.encoder(num_characters), hand_ins)
         self._record.source_tokens += sum(
             0 if isinstance(each, Exception) else each.source_tokens for each in handed
         )
@@ -107,8 +117,8 @@ class Answering:
                 str(self._record.model),
                 unknown_share=result.unknown_share,
                 truncated=result.truncated,
-                html=bool(getattr(result, "looks_like_html", False)),
-                control=int(getattr(result, "control_characters", 0)),
+                html=result.looks_like_html,
+                control=result.control_characters,
             )
         for result in results:
             if isinstance(result, Summary):

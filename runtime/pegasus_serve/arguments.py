@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from pegasus_runtime.command_line.parser import ArgumentParser
-from pegasus_runtime.commands.options import positive
+from pegasus_runtime.commands.options import positive, share
 from pegasus_runtime.sessions.open_engine import PROVIDERS
 
 __all__ = ["COMMAND", "make_parser"]
@@ -166,6 +166,13 @@ def _add_loading(parser: argparse.ArgumentParser) -> None:
     add("--kernel-cache", type=Path, metavar="FILE", help="keeps what TensorRT for RTX compiles")
     add("--precision", metavar="NAME", help="of a checkpoint by name: fp32 (default) or int8, ...")
     add("--revision", metavar="REV", help="branch, tag or commit of what is given by name")
+    add(
+        "--max-unknown",
+        type=share,
+        metavar="X",
+        help="refuse texts of which the tokenizer does not know more than this share of the "
+        "characters, from 0 to 1 (default: none is refused)",
+    )
     add(
         "--newlines",
         choices=("hf", "original"),

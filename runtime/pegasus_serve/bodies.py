@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pegasus_serve.answer_problem import send_problem
 from pegasus_serve.client_gone import ClientGoneError
-from pegasus_serve.errors import HttpError
+from pegasus_serve.errors import HttpError, Problem
 from pegasus_serve.settings import Settings
 
 __all__ = ["Bodies", "discard_body"]
@@ -17,6 +17,13 @@ __all__ = ["Bodies", "discard_body"]
 _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _MOST_DISCARDED = 64 * 2**20
 _DISCARD_S = 5.0
+
+_TWO_ENDS = Problem(
+    status=400,
+    code="two_lengths",
+    message="the request has content-length and transfer-encoding: send one of them",
+)
+"""A proxy may take the one where the server takes the other, and the rest for another's request."""
 
 
 class Bodies:
@@ -27,6 +34,9 @@ class Bodies:
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _has_two_ends(Headers(scope=scope)):
+            await send_problem(_TWO_ENDS, scope, receive, send, close=True)
+            return
         if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY:
             await self._app(scope, receive, send)
             return
@@ -93,6 +103,10 @@ class Bodies:
             f"the body has {got}, the server takes {self._most}: send less in one request, or "
             "start it with a larger --max-body-mib",
         )
+
+
+def _has_two_ends(headers: Headers) -> bool:
+    return "content-length" in headers and "transfer-encoding" in headers
 
 
 async def discard_body(scope: Scope, receive: Receive) -> bool:

@@ -97,6 +97,7 @@ def _name_models(arguments: argparse.Namespace, settings: Settings) -> dict[str,
         kernel_cache=arguments.kernel_cache,
         check_hashes=arguments.check_hashes,
         newlines=arguments.newlines,
+        max_unknown=arguments.max_unknown,
     )
     models: dict[str, Model] = {}
     for argument in arguments.bundles:

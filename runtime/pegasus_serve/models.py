@@ -55,6 +55,7 @@ class LoadOptions:
     kernel_cache: Path | None = None
     check_hashes: bool = False
     newlines: Newlines = "hf"
+    max_unknown: float | None = None
 
 
 class Model:
@@ -145,6 +146,7 @@ def load_served(source: str, options: LoadOptions, settings: Settings) -> Served
             precision=options.precision,
             threads=options.threads,
             check_hashes=options.check_hashes,
+            max_unknown=options.max_unknown,
         )
         return ServedClassifier(classifier, max_queue=settings.max_queue)
     if task == "question-answering":
@@ -153,6 +155,7 @@ def load_served(source: str, options: LoadOptions, settings: Settings) -> Served
             precision=options.precision,
             threads=options.threads,
             check_hashes=options.check_hashes,
+            max_unknown=options.max_unknown,
         )
         return ServedAnswerer(answerer, max_queue=settings.max_queue)
     raise _not_served(str(folder), task)
@@ -193,6 +196,7 @@ def _load_summarizer(folder: Path, options: LoadOptions) -> Summarizer:
         kernel_cache=options.kernel_cache,
         check_hashes=options.check_hashes,
         newlines=options.newlines,
+        max_unknown=options.max_unknown,
     )
 
 

@@ -39,6 +39,8 @@ class SummaryResult(BaseModel):
     token_scores: list[float | None] = Field([], description="Where they were asked for.")
     truncated: bool
     unknown_share: float = Field(description="Of characters that the tokenizer does not know.")
+    control_characters: int = Field(description="Characters of the text that nobody sees.")
+    looks_like_html: bool = Field(description="Whether the text has tags or entities of HTML.")
     alternatives: list[dict[str, Any]]
     seconds: float
 
@@ -61,6 +63,8 @@ class Label(BaseModel):
     scores: dict[str, float]
     truncated: bool
     unknown_share: float
+    control_characters: int
+    looks_like_html: bool
 
 
 class ClassifyResponse(BaseModel):
@@ -82,6 +86,8 @@ class Passage(BaseModel):
     score: float
     truncated: bool
     unknown_share: float
+    control_characters: int
+    looks_like_html: bool
 
 
 class AnswerResponse(BaseModel):

@@ -77,13 +77,16 @@ class Routes:
             raise HttpError(
                 422, "request", f"stream is true with {len(texts)} inputs, expected one text"
             )
+        num_characters = sum(map(len, texts))
         if asked.stream:
             newest = Newest()
-            return await answering.stream(
-                partial(served.hand_in, texts[0], order, newest.put), newest
-            )
-        hand_ins = [partial(served.hand_in, text, order) for text in texts]
-        return await answering.run(hand_ins, is_one=isinstance(asked.inputs, str))
+            document = partial(served.hand_in, texts[0], order, newest.put)
+            return await answering.stream(document, newest, num_characters=num_characters)
+        return await answering.run(
+            [partial(served.hand_in, text, order) for text in texts],
+            is_one=isinstance(asked.inputs, str),
+            num_characters=num_characters,
+        )
 
     async def classify(self, request: Request) -> Response:
         """One text, or several, to labels."""

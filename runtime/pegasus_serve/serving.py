@@ -12,8 +12,11 @@ from pegasus_serve.settings import Settings
 
 __all__ = ["Serving"]
 
-_ENCODERS = 4
-"""Threads in which documents become tokens: while one reads megabytes, others go on."""
+_ENCODERS = 2
+"""Threads in which documents become tokens."""
+_LONG_CHARACTERS = 200_000
+"""Of a request's texts together, from which on they are read one after another in a thread of
+their own: the tokens of megabytes take memory and seconds, and short texts need not wait."""
 
 
 class Serving:
@@ -38,13 +41,18 @@ class Serving:
         self.metrics = Metrics(
             models, is_ready=lambda: self.is_ready, in_flight=lambda: self.in_flight
         )
-        self.encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="pegasus-encode")
+        self._short = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="pegasus-encode")
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="pegasus-encode-long")
         self._on_failed = on_failed
 
     @property
     def is_ready(self) -> bool:
         """Whether requests are taken, for all models."""
         return not self.is_stopping and all(each.served for each in self.models.values())
+
+    def encoder(self, num_characters: int) -> ThreadPoolExecutor:
+        """Where texts of so many characters become tokens."""
+        return self._long if num_characters > _LONG_CHARACTERS else self._short
 
     def load(self) -> None:
         """Loads all models, one after another; an error ends it and is kept."""
@@ -75,6 +83,7 @@ class Serving:
     def close(self) -> None:
         """Lets everything go."""
         self.is_stopping = True
-        self.encoders.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._short, self._long):
+            pool.shutdown(wait=True, cancel_futures=True)
         for model in self.models.values():
             model.close()

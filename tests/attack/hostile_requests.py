@@ -64,7 +64,7 @@ _PARAMETERS: Mapping[str, Sequence[object]] = {
     "seed": ("a", 1.5, []),
     "num_return_sequences": (0, -1, 900, "2"),
     "forced_bos_token_id": ("a", -5, 10**9),
-    "eos_token_id": ("a", [], [-1], 10**9),
+    "eos_token_id": ("a", [-1], 10**9),
     "decoder_input_ids": (3, [-1], ["a"], [10**9]),
     "num_beans": (4,),
     "__class__": (1,),
@@ -129,9 +129,7 @@ def _surrogate(rng: random.Random) -> Hostile:
 
 
 def _odd_number(rng: random.Random) -> Hostile:
-    value = rng.choice(
-        ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "-0", "1.", "01", "+1")
-    )
+    value = rng.choice(("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "1.", "01", "+1"))
     name = rng.choice(("timeout_s", "priority", "length_penalty", "num_beams"))
     asked = f'"{name}": {value}'
     if name in _PARAMETERS:

@@ -26,7 +26,7 @@ from attack.http_talk import Response, talk
 from attack.outcome import Outcome, Verdict, announce, draw
 from pegasus_runtime import Summarizer
 
-__all__ = ["PART", "complain", "prepare", "try_case"]
+__all__ = ["PART", "complain", "complain_of_log", "more_than", "prepare", "try_case"]
 
 PART = "servers"
 
@@ -73,14 +73,14 @@ def _judge(complaints: list[str]) -> tuple[Verdict, str]:
     if server.process.poll() is not None:
         return Verdict.CRASH, f"the server ended with {server.process.returncode}"
     left = server.wait_until_idle()
-    logged = _complain_of_log(server.new_log())
+    logged = complain_of_log(server.new_log())
     if any("Timeout" in each for each in complaints):
         return Verdict.HANG, "; ".join(complaints[:3])
     if logged or any("trace" in each for each in complaints):
         return Verdict.CRASH, "; ".join([*logged, *complaints][:3])
     if complaints:
         return Verdict.WRONG, f"{len(complaints)} are wrong: {'; '.join(complaints[:3])}"
-    more = _more(server.usage(), _state["usage"])
+    more = more_than(_state["usage"], server.usage())
     if left or more:
         return Verdict.LEFTOVER, "; ".join([*left, *more])
     return Verdict.RIGHT, ""
@@ -158,7 +158,7 @@ def _is_error(response: Response) -> bool:
         return False
 
 
-def _complain_of_log(text: str) -> list[str]:
+def complain_of_log(text: str) -> list[str]:
     """Lines of JSON, none an error, none with text of a document."""
     found = []
     for line in text.splitlines():
@@ -174,7 +174,8 @@ def _complain_of_log(text: str) -> list[str]:
     return [f"{each} (times {count})" for each, count in Counter(found).items()]
 
 
-def _more(now: Usage, warm: Usage) -> list[str]:
+def more_than(warm: Usage, now: Usage) -> list[str]:
+    """What is more than it may be."""
     is_more = (
         now.files > warm.files + _MORE_FILES
         or now.threads > warm.threads + _MORE_THREADS

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 import block_sparse
 import export_cost
 import latency
+import long_chunks
 import long_documents
 import memory
 import outliers
@@ -333,6 +334,7 @@ def test_options_come_to_settings() -> None:
         (precision_quality.run, ["--documents", "0"], "--documents is 0, expected 1 to "),
         (precision_quality.run, ["--provider", "tensorrt"], "of target ort have no plans"),
         (streaming.run, ["--documents", "0"], "--documents is 0, expected 1 to "),
+        (long_chunks.run, ["--documents", "0"], "--documents is 0, expected 1 to "),
         (block_sparse.run, ["--rounds", "0"], "--rounds is 0, expected 1 or more"),
         (block_sparse.run, ["--harness", "x"], "--harness and --library belong together"),
         (block_sparse.run, ["--library", "x"], "--harness and --library belong together"),
@@ -494,3 +496,16 @@ def test_a_stream_and_the_rules_for_it_come_to_tables(tiny_bundle: Callable[...,
     assert [rules.cell(name, "taken back") for name in certain] == [0, 0, 0]
     shares = [rules.cell(name, "mean") for name in (*certain, "the best 1 running")]
     assert shares == sorted(shares)  # type: ignore[type-var]
+
+
+def test_what_a_summary_states_is_read_back_and_held_against_its_report() -> None:
+    report = long_chunks.generate_long_report(long_chunks.HELD_OUT_SEEDS[0])
+    found = long_chunks.score(report, report.summary.replace("\n", "<n>"))
+    count = len(report.facts)
+    assert found == long_chunks.Scored(carried=1.0, stated=count, right=count)
+    name, value = report.facts[0]
+    wrong = long_chunks.score(report, report.summary.replace(value, "Nowhere"))
+    assert (wrong.stated, wrong.right) == (count, count - 1), name
+    assert wrong.carried == pytest.approx((count - 1) / count)
+    twice = long_chunks.score(report, f"{report.summary} Voters stayed at home. {report.summary}")
+    assert (twice.stated, twice.right) == (2 * count, 2 * count)

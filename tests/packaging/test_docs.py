@@ -21,6 +21,7 @@ from pegasus_export.command import options as export_options
 from pegasus_runtime import Summarizer
 from pegasus_runtime.commands import answer, classify, doctor, features, generate
 from pegasus_runtime.commands.options import make_parser
+from pegasus_serve import arguments as serve_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
@@ -30,11 +31,13 @@ DOCUMENTS = (
     ),
     REPOSITORY / "plugins" / "README.md",
     REPOSITORY / "examples" / "README.md",
+    REPOSITORY / "examples" / "serve" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 )
 WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to make and python
     "README.md of plugins",
     "README.md of examples",
+    "README.md of serve",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "api.md",
@@ -42,6 +45,7 @@ WITHOUT_COMMANDS = {  # of ours: what these pages tell has none, or is typed to 
     "contributing.md",
     "embedding.md",
     "faithfulness.md",
+    "ray.md",
     "speed.md",
 }
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
@@ -53,6 +57,7 @@ PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "pegasus-edge": doctor._parser,
     "pegasus-features": features._parser,
     "pegasus-generate": generate._parser,
+    "pegasus-serve": serve_arguments.make_parser,
 }
 FOREIGN_OPTIONS = {"--system-site-packages", "--help"}  # in running text, not ours or everybody's
 FOREIGN_COMMANDS = (
@@ -77,6 +82,7 @@ BUNDLES = {  # as the examples call them -> the tiny checkpoint's architecture
     "stories": "PegasusForCausalLM",
 }
 NEEDS_GPU = "xsum-rtx"
+NEEDS_CLUSTER = "pegasus_ray"  # tests/ray_cluster have one
 FOREIGN_MESSAGES = {  # CUDA's, and Linux's
     "… failed with cudaErrorInsufficientDriver …",
     "… cudaErrorNoDevice …",
@@ -143,7 +149,7 @@ def parse_command(words: list[str]) -> argparse.Namespace:
 
 def page_name(path: Path) -> str:
     """Its file's name, and its folder where another folder has that name."""
-    is_of_package = path.parent.name in ("plugins", "examples")
+    is_of_package = path.parent.name in ("plugins", "examples", "serve")
     return f"{path.name} of {path.parent.name}" if is_of_package else path.name
 
 
@@ -283,7 +289,7 @@ def test_python_in_a_document_runs_as_it_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code = compile(block, "example", "exec")
-    if NEEDS_GPU in block:
+    if NEEDS_GPU in block or NEEDS_CLUSTER in block:
         return
     for name, architecture in BUNDLES.items():
         if f'"{name}"' in block:

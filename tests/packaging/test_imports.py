@@ -54,6 +54,8 @@ ALLOWED_OF_OURS = {
     "pegasus_serve": ("pegasus_runtime",),
     "pegasus_ray": ("pegasus_runtime", "pegasus_serve"),
 }
+COPIED = ("exporter/pegasus_export/triton/model.py",)
+"""No part of its package: it is written beside a bundle, and runs there with the runtime alone."""
 FORBIDDEN_LIBRARIES = {  # wherever in the package the import stands
     "pegasus_export": {"transformers"},
     "pegasus_engines": {"transformers", "torch"},
@@ -189,7 +191,18 @@ def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
         for path in source_files(package)
         if (names := find_bad_imports(package, path.read_text()))
     }
-    assert not bad
+    assert not {path: names for path, names in bad.items() if path not in COPIED}
+
+
+@pytest.mark.parametrize("path", COPIED)
+def test_a_file_that_is_copied_needs_the_runtime_alone_and_nobody_imports_it(path: str) -> None:
+    source = (REPOSITORY / path).read_text()
+    assert find_bad_imports("pegasus_runtime", source) == []
+    module = ".".join(Path(path).with_suffix("").parts[1:])
+    for package in PACKAGES:
+        for each in source_files(package):
+            imported = set(imported_names(ast.parse(each.read_text())))
+            assert not any(is_below(name, module) for name in imported), each
 
 
 @pytest.mark.parametrize(

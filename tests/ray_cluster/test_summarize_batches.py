@@ -53,6 +53,8 @@ def test_rows_keep_order_and_columns_and_failures_are_rows(
     assert [row["summary"] for row in done] == [each.text for each in expected]
     assert [row["details"]["score"] for row in done] == [each.score for each in expected]
     assert [row["details"]["num_tokens"] for row in done] == [len(x.token_ids) for x in expected]
+    assert not any(row["details"]["looks_like_html"] for row in done)
+    assert [row["details"]["unknown_share"] for row in done] == [x.unknown_share for x in expected]
     assert [row["error"] is None for row in rows] == [True, False, False, True, False, True]
     failed = [rows[1], rows[2], rows[4]]
     assert all(row["summary"] is None and row["details"] is None for row in failed)
@@ -80,11 +82,12 @@ def test_what_is_asked_for_is_done(work: Callable[..., Work]) -> None:
 def test_the_engine_has_the_threads_and_the_bundle_the_hash_that_it_was_told(
     work: Callable[..., Work],
 ) -> None:
-    told = work(loading=Loading(threads=2, newlines="original"))
+    told = work(loading=Loading(threads=2, newlines="original", max_unknown=0.5))
     origin = SummarizeBatches(told).summarizer.origin
     assert origin is not None
     assert origin.keywords["threads"] == 2
     assert origin.keywords["newlines"] == "original"
+    assert origin.keywords["max_unknown"] == 0.5
     assert origin.keywords["manifest_sha256"] == told.source.manifest_sha256
 
 
@@ -174,6 +177,8 @@ def test_resources_threads_and_actors_are_asked_for(tiny_bundle: Callable[..., P
     assert (asked["num_cpus"], asked["num_gpus"], asked["batch_size"]) == (4, 0.5, 9)
     assert (asked["compute"].min_size, asked["compute"].max_size) == (2, 3)
     assert (work.loading.threads, work.batch_size, asked["batch_format"]) == (4, 5, "pyarrow")
+    own = ask(tiny_bundle, num_cpus=4, loading=Loading(threads=2))["fn_constructor_args"][0]
+    assert own.loading.threads == 2
     fixed = ask(tiny_bundle, concurrency=3)["compute"]
     assert (fixed.min_size, fixed.max_size) == (1, 3)
 

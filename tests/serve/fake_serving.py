@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
+_BETWEEN_PIECES_S = 0.003
 _TYPES = {".html": "text/html", ".mjs": "text/javascript", ".css": "text/css"}
 
 
@@ -113,12 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         for number, (event, data) in enumerate(reply.events):
-            # Nothing but its end tells that the client left: an event is sent in two pieces.
             if number and self.server.left.wait(reply.pause_s):
                 return
+            told = f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
             try:
-                self.wfile.write(f"event: {event}\n".encode())
-                self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
+                # In pieces, as networks cut them: within a line, and within a character.
+                for piece in (told[:17], told[17:-9], told[-9:-1], told[-1:]):
+                    self.wfile.write(piece)
+                    time.sleep(_BETWEEN_PIECES_S)
             except OSError:
                 self.server.left.set()
                 return

@@ -12,11 +12,16 @@ from examples.chromium import Page, open_page
 
 __all__ = ["Tab", "open_tab"]
 
-# All that #output shows goes to window.shown.
+# All that #output shows goes to window.shown, and what #status says to window.said.
 _WATCH = """
 window.shown = [];
-new MutationObserver(() => shown.push(document.getElementById("output").textContent)).observe(
-  document.getElementById("output"), { childList: true, characterData: true, subtree: true });
+window.said = [];
+for (const [id, told] of [["output", shown], ["status", said]]) {
+  const element = document.getElementById(id);
+  new MutationObserver(() => told.push(element.textContent)).observe(element, {
+    childList: true, characterData: true, subtree: true,
+  });
+}
 0
 """
 _KEYS = {"Enter": 13, "Escape": 27}

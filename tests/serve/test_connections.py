@@ -188,3 +188,22 @@ def test_two_requests_on_one_connection_are_answered_in_order(running: Running) 
 
 def test_the_protocol_is_made_for_each_servers_settings() -> None:
     assert bounded_protocol(SETTINGS) is not bounded_protocol(SETTINGS)
+
+
+def test_a_request_that_ends_in_two_places_is_refused_and_nothing_after_it_is_read(
+    running: Running,
+) -> None:
+    lengths = b"content-length: 5\r\ntransfer-encoding: chunked\r\n"
+    asked = b"POST /v1/summarize HTTP/1.1\r\nhost: a\r\n" + lengths + b"\r\n0\r\n\r\n"
+    answered = running.ask(asked + GET)
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert b"content-length and transfer-encoding: send one of them" in answered
+    assert b"connection: close" in answered
+    assert answered.count(b"HTTP/1.1") == 1
+
+
+def test_a_path_with_a_slash_at_its_end_is_another_one(running: Running) -> None:
+    asked = b"GET /health/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+    answered = running.ask(asked)
+    assert answered.startswith(b"HTTP/1.1 404")
+    assert b"evil.example" not in answered

@@ -35,7 +35,7 @@ def mini(made_once: MadeOnce) -> Iterator[RunningServer]:
         yield server
 
 
-def test_stop_ends_the_work_and_the_next_run_is_right(self, tab: Tab, mini: RunningServer) -> None:
+def test_stop_ends_the_work_and_the_next_run_is_right(tab: Tab, mini: RunningServer) -> None:
     tab.open(mini.url)
     before = mini.metric("pegasus_documents_cancelled_total")
     tab.click("example")
@@ -57,7 +57,7 @@ def test_stop_ends_the_work_and_the_next_run_is_right(self, tab: Tab, mini: Runn
     assert tab.problems() == []
 
 
-def test_another_model_can_be_chosen(self, tab: Tab, mini: RunningServer) -> None:
+def test_another_model_can_be_chosen(tab: Tab, mini: RunningServer) -> None:
     tab.open(mini.url)
     tab.set("#model", "other")
     tab.click("example")
@@ -65,9 +65,7 @@ def test_another_model_can_be_chosen(self, tab: Tab, mini: RunningServer) -> Non
     assert any('"model": "other"' in line for line in mini.log)
 
 
-def test_a_long_text_is_cut_if_asked_and_the_note_says_so(
-    self, tab: Tab, mini: RunningServer
-) -> None:
+def test_a_long_text_is_cut_if_asked_and_the_note_says_so(tab: Tab, mini: RunningServer) -> None:
     tab.open(mini.url)
     tab.click("example")
     text = tab.page.evaluate("document.getElementById('text').value")
@@ -78,14 +76,14 @@ def test_a_long_text_is_cut_if_asked_and_the_note_says_so(
     assert tab.notes() == ["The text's end was left out: this model reads 512 tokens."]
 
 
-def test_a_text_in_another_script_is_noted(self, tab: Tab, mini: RunningServer) -> None:
+def test_a_text_in_another_script_is_noted(tab: Tab, mini: RunningServer) -> None:
     tab.open(mini.url)
     tab.run("地震が発生した。" * 10)
     assert tab.notes()[0].startswith("100 % of the text's characters are unknown")
 
 
 def test_an_option_that_the_server_refuses_is_told_in_its_words(
-    self, tab: Tab, mini: RunningServer
+    tab: Tab, mini: RunningServer
 ) -> None:
     tab.open(mini.url)
     tab.set("[data-option=num_beams]", 9)
@@ -93,7 +91,7 @@ def test_an_option_that_the_server_refuses_is_told_in_its_words(
     assert tab.notes()[0].startswith("num_beams is 9, the server takes up to 8")
 
 
-def test_samples_are_reproducible_by_their_seed(self, tab: Tab, mini: RunningServer) -> None:
+def test_samples_are_reproducible_by_their_seed(tab: Tab, mini: RunningServer) -> None:
     tab.open(mini.url)
     tab.click("example")
     tab.click("more-button")

@@ -89,7 +89,7 @@ def test_what_sampling_needs_is_asked_for_with_it(tab: Tab, server: FakeServing)
 
 
 def test_text_is_shown_as_it_comes_and_is_never_markup(tab: Tab, server: FakeServing) -> None:
-    text = "<img src=x onerror=alert(1)> <b>Prices</b> rose &amp; fell"
+    text = "<img src=x onerror=alert(1)> <b>Prices</b> ↑ rose ↑ &amp; 😀 fell ↓"
     server.replies = [Reply.summary(f"{text}<n> in May")]
     assert tab.run(TEXT) == f"{text}\n in May".replace("\n ", "\n")
     assert tab.page.evaluate("document.querySelectorAll('#output *').length") == 0
@@ -133,6 +133,7 @@ def test_a_run_that_another_one_replaces_shows_nothing_any_more(
     assert tab.finish() == "One two three four."
     time.sleep(0.3)
     assert tab.text("output") == "One two three four."
+    assert "Stopped." not in tab.page.evaluate("said")
 
 
 def test_a_busy_server_is_asked_again_when_it_said(tab: Tab, server: FakeServing) -> None:
@@ -220,7 +221,7 @@ def test_a_token_is_asked_for_and_kept_in_memory_alone(tab: Tab, server: FakeSer
             ["Try again"],
         ),
         (
-            Reply.error(503, "stopping", "the server is shutting down"),
+            Reply.error(503, "shutting_down", "the server is shutting down"),
             "The server is shutting down.",
             ["Try again"],
         ),
@@ -260,17 +261,23 @@ def test_a_server_that_is_gone_is_told(tab: Tab) -> None:
 def test_a_summary_in_parts_says_where_they_came_from(tab: Tab, server: FakeServing) -> None:
     text = "😀😀 Prices rose in May. Analysts had expected less."
     parts = [
-        {"start": 0, "end": 23, "text": "Prices rose."},
-        {"start": 24, "end": 50, "text": "Less was expected."},
+        {"start": 0, "end": 25, "text": "Prices rose.", "kept": "Prices rose.", "round": 1},
+        {"start": 24, "end": 50, "text": "Less was expected.", "kept": "", "round": 1},
+        {"start": 0, "end": 50, "text": "Prices rose.", "kept": "Prices rose.", "round": 2},
     ]
     server.replies = [Reply(body={"results": [result_of(SUMMARY, windows=parts)]})]
     tab.set("#long", "chunk")
     assert tab.run(text) == SUMMARY
     assert server.asked[0]["stream"] is False
     assert "tokens/s" not in tab.text("timings")
-    assert tab.page.evaluate("windows.querySelector('summary').textContent").startswith(
-        "Made of 2 parts"
-    )
+    made = tab.page.evaluate("windows.querySelector('summary').textContent")
+    assert made == "Made of 2 parts of the text, in 2 rounds"
+    rows = "[...windows.querySelectorAll('.quiet')].map((each) => each.textContent)"
+    assert tab.page.evaluate(rows) == [
+        "round 1 · 0 % to 50 % of the text",
+        "round 1 · 48 % to 100 % of the text · left out, as it repeats",
+        "round 2 · 0 % to 100 % of the text",
+    ]
     tab.page.evaluate("windows.querySelectorAll('button')[1].click()")
     field = "document.getElementById('text')"
     selected = f"{field}.value.slice({field}.selectionStart, {field}.selectionEnd)"

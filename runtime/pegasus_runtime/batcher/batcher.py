@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Hashable
-from concurrent.futures import Future
 from functools import partial
 from numbers import Integral, Real
 from types import TracebackType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.batcher.desk import Desk, Limits
@@ -22,16 +21,17 @@ from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.settings import SearchSettings
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.run import plan_any_lengths
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
-__all__ = ["Batcher"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
-Long = Literal["error", "truncate", "chunk"]
-"""What becomes of a document that is over the bundle's limit."""
+__all__ = ["Batcher"]
 
 
 class Batcher:

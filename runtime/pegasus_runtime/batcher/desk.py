@@ -7,8 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pegasus_runtime.batcher.company import Company
 from pegasus_runtime.batcher.counters import Counters, Outcome, Tally
@@ -19,6 +19,9 @@ from pegasus_runtime.batcher.request import Request
 from pegasus_runtime.errors import BundleError, EngineError, GenerationInterrupted, Overloaded
 from pegasus_runtime.generation.batching import Plan
 from pegasus_runtime.tasks.summary import Summary
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Desk", "Limits"]
 

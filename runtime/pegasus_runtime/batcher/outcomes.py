@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import InvalidStateError
 from contextlib import contextmanager
 
 from pegasus_runtime.batcher.request import Request
@@ -43,6 +43,8 @@ def tell_error(request: Request, error: BaseException) -> None:
 
 
 def _tell(set_outcome: Callable[[], None]) -> None:
+    from concurrent.futures import InvalidStateError
+
     with calling_out():
         try:
             set_outcome()
@@ -53,8 +55,6 @@ def _tell(set_outcome: Callable[[], None]) -> None:
 
 
 def _hook_arguments() -> threading.ExceptHookArgs:
-    import sys
-
     return threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
 
 

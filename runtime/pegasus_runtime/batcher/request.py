@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pegasus_runtime.batcher.counters import Outcome
 from pegasus_runtime.search.settings import SearchSettings
@@ -12,10 +12,21 @@ from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# concurrent.futures is imported where it is used: it imports logging, which takes a while.
+
 __all__ = ["OnPartial", "Request"]
 
 OnPartial = Callable[[Partial], None]
 """Told what is certain of a summary, whenever that is more; in another thread."""
+
+
+def _new_future() -> Future[Summary]:
+    from concurrent.futures import Future
+
+    return Future()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -28,7 +39,7 @@ class Request:
     deadline_s: float | None
     """Seconds from submission on."""
     on_partial: OnPartial | None
-    future: Future[Summary] = field(default_factory=Future)
+    future: Future[Summary] = field(default_factory=_new_future)
     number: int = -1
     """In the order of submission, once it is taken."""
     since: float = 0.0

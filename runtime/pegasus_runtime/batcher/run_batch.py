@@ -19,6 +19,7 @@ from pegasus_runtime.search.departure import take_beams, take_samples
 from pegasus_runtime.search.state import BeamState, SampleState
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summarizer import Summarizer
+from pegasus_runtime.tasks.summary import summary_of
 
 __all__ = ["run_batch"]
 
@@ -146,9 +147,8 @@ class _Batch:
         if request.outcome is not None:
             return
         try:
-            summary = self.summarizer._summary(
-                found, request.encoding, seconds / len(self.requests)
-            )
+            decode = self.summarizer._tokenizer.decode
+            summary = summary_of(decode, found, request.encoding, seconds / len(self.requests))
         except PegasusError as err:
             _fail(self.desk, request, _engine_error(err))
             return

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.commands.generation_options import add_generation_options
@@ -9,6 +10,7 @@ from pegasus_runtime.commands.records_options import add_records_options
 from pegasus_runtime.commands.streaming import add_stream
 from pegasus_runtime.sessions.open_engine import PROVIDERS
 from pegasus_runtime.sessions.ort.graph import MAX_THREADS
+from pegasus_runtime.tasks.long_documents.long import Long, resolve_long
 
 __all__ = [
     "COMMAND",
@@ -16,7 +18,9 @@ __all__ = [
     "add_bundle",
     "add_documents",
     "add_engine_options",
+    "add_long",
     "add_reading_options",
+    "check_long",
     "make_parser",
     "positive",
 ]
@@ -66,8 +70,10 @@ def make_parser() -> argparse.ArgumentParser:
         parser,
         json_fields="file, text, score, tokens, truncated, unknown_share, control_characters, "
         "looks_like_html, seconds (a batch's time shared out) and, with --token-scores, "
-        "token_scores; with --num-return-sequences, alternatives",
+        "token_scores; with --num-return-sequences, alternatives; with --long chunk, "
+        "windows",
     )
+    add_long(parser)
     add_stream(parser)
     add_reading_options(parser)
     add_engine_options(parser)
@@ -135,6 +141,32 @@ def add_documents(parser: argparse.ArgumentParser, *, json_fields: str | None = 
         action="store_true",
         help="cut documents that are too long for the model, and say so; else they are an error",
     )
+
+
+def add_long(parser: argparse.ArgumentParser) -> None:
+    """What is done about a document that is too long for the model."""
+    parser.add_argument(
+        "--long",
+        choices=get_args(Long),
+        help="what to do about documents that are too long for the model: refuse them (error, the "
+        "default), cut them as --truncate does (truncate), or summarise them in windows, whose "
+        "summaries are joined (chunk); then --max-length and its like are each window's",
+    )
+
+
+def check_long(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Settles --long and its short form; refuses what contradicts it. Does not return then."""
+    if arguments.truncate and arguments.long not in (None, "truncate"):
+        parser.error(
+            f"--truncate stands for --long truncate, and --long is {arguments.long}: "
+            "give one of the two"
+        )
+    if arguments.stream and arguments.long == "chunk":
+        parser.error(
+            "--long chunk drops what windows say twice, and --stream takes nothing back: leave one "
+            "of the two out"
+        )
+    arguments.long = resolve_long(arguments.long, truncate=arguments.truncate)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from pegasus_runtime.command_line.messages import note
@@ -20,7 +20,7 @@ from pegasus_runtime.commands.console import (
     warn_of_text,
 )
 from pegasus_runtime.commands.generation_options import read_options
-from pegasus_runtime.commands.options import COMMAND, make_parser
+from pegasus_runtime.commands.options import COMMAND, check_long, make_parser
 from pegasus_runtime.commands.progress import ProgressLine
 from pegasus_runtime.commands.records_options import check_records_options
 from pegasus_runtime.commands.streaming import check_stream, print_stream
@@ -28,6 +28,7 @@ from pegasus_runtime.errors import InputError, PegasusError
 from pegasus_runtime.generation.failure import Failure
 from pegasus_runtime.hub.demo_bundle import ARTICLE, find_demo
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
@@ -46,6 +47,7 @@ def _main(argv: Sequence[str] | None) -> int:
     arguments = parser.parse_intermixed_args(argv)
     check_stream(parser, arguments)
     check_records_options(parser, arguments)
+    check_long(parser, arguments)
     if arguments.demo and (arguments.bundle is not None or arguments.files):
         parser.error("--demo has a model and an article of its own, expected no BUNDLE and no FILE")
     if arguments.demo:
@@ -85,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
             prefix = _encode_prefix(summarizer, arguments.decoder_prefix)
             options = replace(options, decoder_input_ids=prefix)
         summarizer.resolve(options)  # before anyone types a document
-        documents = _Documents(summarizer, files, arguments.truncate, refused)
+        documents = _Documents(summarizer, files, arguments.long, refused)
         run = _stream_all if arguments.stream else _summarize_all
         run(documents, options, arguments)
     return refused.code
@@ -105,31 +107,35 @@ class _Documents:
         self,
         summarizer: Summarizer,
         files: Sequence[str | Document],
-        truncate: bool,
+        long: Long,
         refused: Refused,
     ) -> None:
         self.summarizer = summarizer
         self.files = files
-        self.truncate = truncate
+        self.long = long
         self.refused = refused
         self.num_refused = 0
-        self.ahead: deque[tuple[str, Encoding]] = deque()
-        """Names and encodings of those whose summaries have not come yet."""
+        self.ahead: deque[tuple[str, Encoding | None]] = deque()
+        """Of those whose summaries have not come yet: names, and encodings, unless in windows."""
 
-    def __iter__(self) -> Iterator[Encoding]:
+    def __iter__(self) -> Iterator[Encoding | str]:
         for file in self.files:
-            encoding = self._encode(file)
-            if encoding is None:
+            read = self._read(file)
+            if read is None:
                 self.num_refused += 1
             else:
-                yield encoding
+                yield read
 
-    def _encode(self, file: str | Document) -> Encoding | None:
+    def _read(self, file: str | Document) -> Encoding | str | None:
         document = file if isinstance(file, Document) else self.refused.read(file)
         if document is None:
             return None
+        if self.long == "chunk":
+            self.ahead.append((document.name, None))
+            return document.text
         try:
-            encoding = self.summarizer.encode(document.text, truncate=self.truncate)
+            truncate = self.long == "truncate"
+            encoding = self.summarizer.encode(document.text, truncate=truncate)
         except InputError as err:
             self.refused.add(f"{document.name}: {err}", err)
             return None
@@ -148,6 +154,7 @@ def _summarize_all(
         for result in documents.summarizer.summarize_each(
             documents,
             options,
+            long=documents.long,
             errors="return",
             batch_size=arguments.batch_size,
             on_progress=lambda done, _: progress.show(done + documents.num_refused),
@@ -158,7 +165,8 @@ def _summarize_all(
             if isinstance(result, Failure):
                 documents.refused.add(f"{name}: {result.error}", result.error)
                 continue
-            _tell_of(name, encoding)
+            _tell_of(name, encoding, result)
+            _tell_of_windows(name, result)
             _print(name, result, as_json=arguments.json)
     finally:
         progress.clear()
@@ -168,9 +176,10 @@ def _stream_all(
     documents: _Documents, options: GenerationOptions, arguments: argparse.Namespace
 ) -> None:
     """Prints each summary as it comes, one after another."""
-    for encoding in documents:
-        name, _ = documents.ahead.popleft()
-        _tell_of(name, encoding)
+    for _ in documents:
+        name, encoding = documents.ahead.popleft()
+        assert encoding is not None  # windows are not streamed
+        _tell_of(name, encoding, encoding)
         print_json = partial(_print, name, as_json=True) if arguments.json else None
         try:
             print_stream(name, documents.summarizer.stream(encoding, options), print_json)
@@ -178,11 +187,18 @@ def _stream_all(
             documents.refused.add(f"{name}: {err}", err)
 
 
-def _tell_of(name: str, encoding: Encoding) -> None:
-    if encoding.truncated:
+def _tell_of(name: str, encoding: Encoding | None, read: Encoding | Summary) -> None:
+    if encoding is not None and encoding.truncated:
         lengths = f"{encoding.num_tokens_before} to {len(encoding.token_ids)}"
         note(COMMAND, f"{name}: cut from {lengths} tokens")
-    warn_of_text(COMMAND, name, encoding)
+    warn_of_text(COMMAND, name, read)
+
+
+def _tell_of_windows(name: str, summary: Summary) -> None:
+    rounds = Counter(window.round for window in summary.windows)
+    if rounds:
+        counts = ", then ".join(str(count) for count in rounds.values())
+        note(COMMAND, f"{name}: summarised in {counts} windows, as it is over the bundle's limit")
 
 
 def _print(name: str, summary: Summary, *, as_json: bool) -> None:
@@ -205,6 +221,8 @@ def _record(summary: Summary) -> dict[str, object]:
         "control_characters": summary.control_characters,
         "looks_like_html": summary.looks_like_html,
     }
+    if summary.windows:
+        record["windows"] = [asdict(window) for window in summary.windows]
     if summary.token_scores is not None:
         record["token_scores"] = list(summary.token_scores)
     return record

@@ -13,6 +13,7 @@ from pegasus_runtime.generation.failure import Errors, Failure
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.generation.watch import OnProgress
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.run import OnStep
 from pegasus_runtime.tasks.summarizer import Summarizer
@@ -60,6 +61,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -72,6 +74,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -84,6 +87,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -95,6 +99,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
@@ -106,6 +111,7 @@ class AsyncSummarizer:
             documents,
             options,
             truncate=truncate,
+            long=long,
             errors=errors,
             on_progress=_in_loop(on_progress),
             cancel=cancel,
@@ -119,6 +125,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors = "raise",
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
@@ -133,6 +140,7 @@ class AsyncSummarizer:
             documents,
             options,
             truncate=truncate,
+            long=long,
             errors=errors,
             batch_size=batch_size,
             window=window,
@@ -148,6 +156,7 @@ class AsyncSummarizer:
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         on_step: OnStep | None = None,
         timeout_s: float | None = None,
     ) -> AsyncGenerator[Partial | Summary, None]:
@@ -158,6 +167,7 @@ class AsyncSummarizer:
             document,
             options,
             truncate=truncate,
+            long=long,
             on_step=_in_loop(on_step),
             cancel=cancel,
             timeout_s=timeout_s,

@@ -1,6 +1,7 @@
 """Texts to token ids, where one that cannot be encoded is a failure among the others."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias, TypeVar
 
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.generation.failure import Errors, Failure, record_failure
@@ -8,8 +9,10 @@ from pegasus_runtime.tokenization.tokenizer import Encoding
 
 __all__ = ["check_several", "encode_all", "encode_each"]
 
-Encode = Callable[[str], Encoding]
-"""Raises InputError."""
+_Encoded = TypeVar("_Encoded")
+
+Encode: TypeAlias = Callable[[str | Encoding], _Encoded]
+"""Of a text, or of what was encoded before. Raises InputError."""
 
 
 def check_several(name: str, given: object, *, expected: str = "a text or a list of texts") -> None:
@@ -20,8 +23,8 @@ def check_several(name: str, given: object, *, expected: str = "a text or a list
 
 
 def encode_all(
-    encode: Encode, documents: str | Sequence[str], errors: Errors
-) -> list[Encoding | Failure]:
+    encode: Encode[_Encoded], documents: str | Sequence[str], errors: Errors
+) -> list[_Encoded | Failure]:
     """All documents, or one.
 
     Raises: InputError of the first failure, where errors are raised; of no documents always.
@@ -29,7 +32,7 @@ def encode_all(
     check_several("documents", documents)
     if isinstance(documents, str) and errors == "raise":
         return [encode(documents)]
-    encodings = []
+    encodings: list[_Encoded | Failure] = []
     for encoding in encode_each(
         encode, [documents] if isinstance(documents, str) else documents, errors
     ):
@@ -40,24 +43,15 @@ def encode_all(
 
 
 def encode_each(
-    encode: Encode,
-    documents: Iterable[str | Encoding],
-    errors: Errors,
-    *,
-    check: Callable[[Encoding], None] = lambda encoding: None,
-) -> Iterator[Encoding | Failure]:
-    """One after another, when asked for; what is encoded already stays as it is.
+    encode: Encode[_Encoded], documents: Iterable[str | Encoding], errors: Errors
+) -> Iterator[_Encoded | Failure]:
+    """One after another, when asked for.
 
-    check: raises InputError for what is encoded already, and not as the bundle needs it. The error
-    of a failure names the document where errors will be raised.
+    The error of a failure names the document where errors will be raised.
     """
     for number, each in enumerate(documents):
         try:
-            if isinstance(each, Encoding):
-                check(each)
-                encoding = each
-            else:
-                encoding = encode(each)
+            encoding = encode(each)
         except InputError as err:
             named = InputError(f"document {number}: {err}") if errors == "raise" else err
             yield record_failure(number, named)

@@ -174,10 +174,8 @@ class FeatureExtractor(Closing[OrtFeatures]):
 
     def _encode(self, text: str, *, truncate: bool) -> Encoding:
         limit = self.bundle.manifest.limits.max_source_tokens
-        positions = self.bundle.manifest.architecture.max_position_embeddings
-        return self._tokenizer.encode(
-            text, max_tokens=limit, truncate=truncate, positions=positions
-        )
+        model = self.bundle.manifest.architecture
+        return self._tokenizer.encode(text, max_tokens=limit, truncate=truncate, model=model)
 
     def _check_target(self, ids: Sequence[int]) -> tuple[int, ...]:
         check_target(ids, self.bundle.manifest)

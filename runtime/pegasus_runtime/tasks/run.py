@@ -60,7 +60,7 @@ class Run(Generic[_Item, _Result]):
         """One result per item, in order; see `run_stream`."""
         return run_stream(
             items,
-            self._run_batch,
+            self.run_batch,
             self.plan,
             length=lambda item: len(self.ids(item)),
             errors=errors,
@@ -111,7 +111,8 @@ class Run(Generic[_Item, _Result]):
 
         return check_and_tell
 
-    def _run_batch(self, batch: Sequence[_Item]) -> list[_Result]:
+    def run_batch(self, batch: Sequence[_Item]) -> list[_Result]:
+        """The results of items that run together. Raises: as `stream`."""
         self.watch.check()  # before anything is encoded
         start = time.perf_counter()
         sources = [self.ids(item) for item in batch]
@@ -149,3 +150,25 @@ def plan_equal_lengths(
         return batches
 
     return plan
+
+
+def run_sources(
+    sources: Sequence[Sequence[int] | Failure],
+    engine: Engine,
+    settings: SearchSettings,
+    manifest: Manifest,
+    watch: Watch,
+    errors: Errors,
+    on_step: OnStep | None,
+) -> list[list[Hypothesis] | Failure]:
+    """The hypotheses of bare token ids."""
+    run: Run[Sequence[int], list[Hypothesis]] = Run(
+        engine=engine,
+        watch=watch,
+        settings=lambda length: settings,
+        plan=plan_any_lengths(manifest, settings),
+        ids=lambda source: source,
+        result=lambda found, source, seconds: list(found),
+        on_step=on_step,
+    )
+    return run.all(sources, errors)

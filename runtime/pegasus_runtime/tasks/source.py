@@ -62,8 +62,8 @@ def _check_token_ids(
     if not source:
         raise InputError(f"{name} has no tokens: give at least EOS")
     if len(source) > limit:
-        positions = manifest.architecture.max_position_embeddings
-        raise over_limit(name, len(source), limit, positions=positions, can_cut=False)
+        model = manifest.architecture
+        raise over_limit(name, len(source), limit, model=model, can_cut=False)
     outside = [token for token in source if not 0 <= token < vocab_size]
     if outside:
         raise InputError(

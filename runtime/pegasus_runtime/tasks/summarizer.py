@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -12,7 +11,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors, Failure, check_errors
 from pegasus_runtime.generation.loop import Hypothesis
-from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
+from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count, collect_results
 from pegasus_runtime.generation.watch import Cancel, OnProgress, Watch
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
@@ -20,12 +19,15 @@ from pegasus_runtime.search.settings import SearchSettings
 from pegasus_runtime.tasks.check_generating import check_generating
 from pegasus_runtime.tasks.closing import Closing
 from pegasus_runtime.tasks.encode_documents import check_several, encode_all, encode_each
+from pegasus_runtime.tasks.long_documents.chunked import Chunker
+from pegasus_runtime.tasks.long_documents.drive import Begun, begin_chunked, each_summary
+from pegasus_runtime.tasks.long_documents.long import Long, check_streamed, resolve_long
 from pegasus_runtime.tasks.open_task import open_task
 from pegasus_runtime.tasks.origin import remembers_origin
 from pegasus_runtime.tasks.partial import Partial
-from pegasus_runtime.tasks.run import OnStep, Run, plan_any_lengths
+from pegasus_runtime.tasks.run import OnStep, Run, plan_any_lengths, run_sources
 from pegasus_runtime.tasks.source import check_encoding, check_sources
-from pegasus_runtime.tasks.summary import Summary
+from pegasus_runtime.tasks.summary import Summary, summary_of
 from pegasus_runtime.tasks.warm_up import run_all_sizes
 from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines, Tokenizer
 
@@ -114,6 +116,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         on_step: OnStep | None = None,
@@ -128,6 +131,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Literal["raise"] = "raise",
         on_progress: OnProgress | None = None,
         on_step: OnStep | None = None,
@@ -142,6 +146,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors,
         on_progress: OnProgress | None = None,
         on_step: OnStep | None = None,
@@ -155,6 +160,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors = "raise",
         on_progress: OnProgress | None = None,
         on_step: OnStep | None = None,
@@ -163,12 +169,14 @@ class Summarizer(Closing["Engine"]):
     ) -> Summary | Failure | Sequence[Summary | Failure]:
         """One summary for a text, a list of them for a list, in its order.
 
-        truncate: cuts a document that is over the bundle's limit, rather than raising; the
-        summary says so. errors: "return" puts a `Failure` in the place of a document that cannot
-        be summarised, and goes on; if a batch fails, each of its documents is tried alone.
-        on_progress: told how many documents are finished, after each batch. on_step: told before
-        each step how many tokens the summaries of the batch hold, start token included, and
-        max_length, the most that they may; many end earlier. cancel, timeout_s: end the call at
+        long: what is done about a document over the bundle's limit: "error", the default;
+        "truncate" cuts its end off, and the summary says so; "chunk" summarises it in windows and
+        joins what they say (docs/long-documents.md); max_length and its like are each window's.
+        truncate: short for long="truncate". errors: "return" puts a `Failure` in the place of a
+        document that cannot be summarised, and goes on; if a batch fails, each of its documents is
+        tried alone. on_progress: told how many documents are finished, after each batch. on_step:
+        told before each step how many tokens the summaries of the batch hold, start token included,
+        and max_length, the most that they may; many end earlier. cancel, timeout_s: end the call at
         once; timeout_s counts all of it, but for the encoding into tokens.
 
         Raises: InputError for an empty or too long text and EngineError, unless errors are
@@ -176,9 +184,12 @@ class Summarizer(Closing["Engine"]):
         summaries that were finished as `results`, one per document, None for the others.
         """
         check_errors(errors)
-        encodings = encode_all(partial(self.encode, truncate=truncate), documents, errors)
-        watch = Watch(len(encodings), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        summaries = self._run(options, watch, on_step=on_step).all(encodings, errors)
+        long = resolve_long(long, truncate=truncate)
+        items = encode_all(self._reader(options, long), documents, errors)
+        watch = Watch(len(items), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
+        with_options = partial(self._run, watch=watch, on_step=on_step)
+        results = each_summary(items, with_options, options, long, errors)
+        summaries = collect_results(results, len(items))
         return summaries[0] if isinstance(documents, str) else summaries
 
     def summarize_each(
@@ -187,6 +198,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         errors: Errors = "raise",
         batch_size: int | None = None,
         window: int = WINDOW_DOCUMENTS,
@@ -220,11 +232,12 @@ class Summarizer(Closing["Engine"]):
         check_count("window", window)
         total = len(documents) if isinstance(documents, Sized) else None
         watch = Watch(total, on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
-        encode = partial(self.encode, truncate=truncate)
-        check = partial(check_encoding, manifest=self.bundle.manifest)
-        encodings = encode_each(encode, watch.see(documents), errors, check=check)
-        run = self._run(options, watch, on_step=on_step, batch_size=batch_size)
-        return run.each(encodings, errors, on_read=watch.check, window=window)
+        long = resolve_long(long, truncate=truncate)
+        items = encode_each(self._reader(options, long), watch.see(documents), errors)
+        with_options = partial(self._run, watch=watch, on_step=on_step, batch_size=batch_size)
+        return each_summary(
+            items, with_options, options, long, errors, on_read=watch.check, window=window
+        )
 
     def stream(
         self,
@@ -232,6 +245,7 @@ class Summarizer(Closing["Engine"]):
         options: GenerationOptions | None = None,
         *,
         truncate: bool = False,
+        long: Long | None = None,
         on_step: OnStep | None = None,
         cancel: Cancel | None = None,
         timeout_s: float | None = None,
@@ -242,26 +256,37 @@ class Summarizer(Closing["Engine"]):
         with all of them. With one beam, every token is told as soon as it is there. With several,
         it is what all of them agree on that may still come out best; with several samples, too.
         Closing the iterator, or not asking it for more, stops the work. document: a text, or what
-        `encode` makes of it. Other arguments, and errors, are those of `summarize`; options and
-        document are checked at once.
+        `encode` makes of it. Other arguments, and errors, are those of `summarize`, but for
+        long="chunk", which takes back what it said; options and document are checked at once.
 
         >>> for part in summarizer.stream("A long text ..."):     # doctest: +SKIP
         ...     print(part.text)
         """
-        if isinstance(document, Encoding):
-            check_encoding(document, self.bundle.manifest)
-            encoding = document
-        else:
-            encoding = self.encode(document, truncate=truncate)
+        check_streamed(long)
+        long = resolve_long(long, truncate=truncate)
+        encoding = self._encoded(document, truncate=long == "truncate")
         watch = Watch(1, on_progress=None, cancel=cancel, timeout_s=timeout_s)
-        run = self._run(options, watch, on_step=on_step)
+        run = self._run(options, watch=watch, on_step=on_step)
         return run.stream(encoding, lambda _, ids: self._tokenizer.decode_settled(ids))
+
+    def _reader(
+        self, options: GenerationOptions | None, long: Long
+    ) -> Callable[[str | Encoding], Encoding | Begun]:
+        if long != "chunk":
+            return partial(self._encoded, truncate=long == "truncate")
+        return partial(begin_chunked, self.chunker(options))
+
+    def _encoded(self, document: str | Encoding, *, truncate: bool) -> Encoding:
+        if not isinstance(document, Encoding):
+            return self.encode(document, truncate=truncate)
+        check_encoding(document, self.bundle.manifest)
+        return document
 
     def _run(
         self,
         options: GenerationOptions | None,
-        watch: Watch,
         *,
+        watch: Watch,
         on_step: OnStep | None = None,
         batch_size: int | None = None,
     ) -> Run[Encoding, Summary]:
@@ -272,7 +297,7 @@ class Summarizer(Closing["Engine"]):
             settings=lambda length: settings,
             plan=plan_any_lengths(self.bundle.manifest, settings, batch_size),
             ids=lambda encoding: encoding.token_ids,
-            result=self._summary,
+            result=partial(summary_of, self._tokenizer.decode),
             on_step=on_step,
         )
 
@@ -324,23 +349,14 @@ class Summarizer(Closing["Engine"]):
         checked = check_sources(sources, self.bundle.manifest, errors)
         watch = Watch(len(checked), on_progress=on_progress, cancel=cancel, timeout_s=timeout_s)
         engine, settings = self._open_engine(), self.resolve(options)
-        run: Run[Sequence[int], list[Hypothesis]] = Run(
-            engine=engine,
-            watch=watch,
-            settings=lambda length: settings,
-            plan=plan_any_lengths(self.bundle.manifest, settings),
-            ids=lambda source: source,
-            result=lambda found, source, seconds: list(found),
-            on_step=on_step,
-        )
-        return run.all(checked, errors)
+        return run_sources(checked, engine, settings, self.bundle.manifest, watch, errors, on_step)
 
     def encode(self, text: str, *, truncate: bool = False) -> Encoding:
         """Token ids of a document, within the bundle's limit. Raises: InputError."""
         limit = self.bundle.manifest.limits.max_source_tokens
-        positions = self.bundle.manifest.architecture.max_position_embeddings
+        model = self.bundle.manifest.architecture
         return self._tokenizer.encode(
-            text, max_tokens=limit, truncate=truncate, positions=positions
+            text, max_tokens=limit, truncate=truncate, model=model, can_chunk=True
         )
 
     def encode_prefix(self, text: str) -> tuple[int, ...]:
@@ -365,6 +381,18 @@ class Summarizer(Closing["Engine"]):
         """
         return resolve_for_manifest(options or GenerationOptions(), self.bundle.manifest)
 
+    def chunker(self, options: GenerationOptions | None = None) -> Chunker:
+        """What cuts documents into windows and joins their summaries, whoever runs these.
+
+        Raises: OptionsError.
+        """
+        return Chunker(
+            tokenizer=self._tokenizer,
+            manifest=self.bundle.manifest,
+            options=options or GenerationOptions(),
+            settings=self.resolve(options),
+        )
+
     def warm_up(self) -> None:
         """Runs everything once that is slow the first time.
 
@@ -372,21 +400,3 @@ class Summarizer(Closing["Engine"]):
         Raises: EngineError.
         """
         run_all_sizes(self._open_engine(), self.bundle.manifest)
-
-    def _summary(
-        self, hypotheses: Sequence[Hypothesis], encoding: Encoding, seconds: float
-    ) -> Summary:
-        best, *others = [
-            Summary(
-                text=self._tokenizer.decode(hypothesis.token_ids),
-                token_ids=hypothesis.token_ids,
-                score=hypothesis.score,
-                token_scores=hypothesis.token_scores,
-                truncated=encoding.truncated,
-                unknown_share=encoding.unknown_share,
-                control_characters=encoding.control_characters,
-                looks_like_html=encoding.looks_like_html,
-            )
-            for hypothesis in hypotheses
-        ]
-        return dataclasses.replace(best, seconds=seconds, alternatives=tuple(others))

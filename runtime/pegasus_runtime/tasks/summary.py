@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-__all__ = ["Summary"]
+from pegasus_runtime.search.score import Hypothesis
+from pegasus_runtime.tasks.window import Window
+from pegasus_runtime.tokenization.tokenizer import Encoding
+
+__all__ = ["Summary", "summary_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +38,31 @@ class Summary:
     """That it took: its batch's, shared out among the documents."""
     alternatives: tuple[Summary, ...] = ()
     """The others, best first, where num_return_sequences asked for more than one."""
+    windows: tuple[Window, ...] = ()
+    """Where the document was over the limit and long="chunk" (docs/long-documents.md): the windows
+    that were summarised, round by round. Then the text is what those of the last round kept,
+    joined; token_ids are those of that text as the tokenizer reads it, with EOS; and the score is
+    the mean of those of the last round's windows."""
+
+
+def summary_of(
+    decode: Callable[[Sequence[int]], str],
+    hypotheses: Sequence[Hypothesis],
+    encoding: Encoding,
+    seconds: float,
+) -> Summary:
+    """Of a document's hypotheses, best first."""
+    best, *others = [
+        Summary(
+            text=decode(hypothesis.token_ids),
+            token_ids=hypothesis.token_ids,
+            score=hypothesis.score,
+            token_scores=hypothesis.token_scores,
+            truncated=encoding.truncated,
+            unknown_share=encoding.unknown_share,
+            control_characters=encoding.control_characters,
+            looks_like_html=encoding.looks_like_html,
+        )
+        for hypothesis in hypotheses
+    ]
+    return replace(best, seconds=seconds, alternatives=tuple(others))

@@ -170,9 +170,9 @@ class TextClassifier(Closing[OrtModel]):
         """
         limit = self.bundle.manifest.limits.max_source_tokens
         limit = limit if max_tokens is None else min(limit, max_tokens)
-        positions = self.bundle.manifest.architecture.max_position_embeddings
+        model = self.bundle.manifest.architecture
         return self._tokenizer.encode(
-            text, pair=pair, max_tokens=limit, truncate=truncate, positions=positions
+            text, pair=pair, max_tokens=limit, truncate=truncate, model=model
         )
 
     def _encode(self, number: int, text: str, *, truncate: bool) -> Encoding:

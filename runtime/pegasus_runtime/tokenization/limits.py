@@ -1,8 +1,16 @@
 """What to do about a document of too many tokens: which are cut, and what to say."""
 
+from collections.abc import Mapping, Sequence
+
+from pegasus_runtime.bundle import Architecture
 from pegasus_runtime.errors import InputError
 
 __all__ = ["cut_longer", "over_limit"]
+
+_LEARNED = ("bigbird_pegasus",)
+"""Whose positions are weights: there are no others."""
+_LONGEST: Mapping[str, int] = {"BigBirdPegasus": 4096, "PEGASUS-X": 16384}
+"""Tokens that published checkpoints for long documents take."""
 
 
 def cut_longer(first: int, second: int, limit: int) -> tuple[int, int]:
@@ -25,22 +33,46 @@ def cut_longer(first: int, second: int, limit: int) -> tuple[int, int]:
 
 
 def over_limit(
-    name: str, num_tokens: int, limit: int, *, positions: int | None, can_cut: bool
+    name: str,
+    num_tokens: int,
+    limit: int,
+    *,
+    model: Architecture | None,
+    can_cut: bool,
+    can_chunk: bool = False,
 ) -> InputError:
     """The error about a document, by what is true for this bundle.
 
-    limit: the bundle's. positions: those that the model was made with: a larger export is of use up
-    to there, and beyond it the model has never seen any; None if nobody knows. can_cut: whether the
-    caller can ask to have it cut.
+    limit: the bundle's. model: whose positions a larger export can use; beyond them, learned ones
+    do not exist, and computed ones the model has never seen; None if nobody knows. can_cut,
+    can_chunk: whether the caller can ask for a document to be cut, or for windows of it.
     """
     got = f"{name} has {num_tokens} tokens, the bundle takes {limit}"
     ways = ["pass truncate=True (--truncate)"] if can_cut else []
-    if positions is None:
+    if can_chunk:
+        ways = ["pass truncate=True (--truncate) or long='chunk' (--long chunk)"]
+    positions = None if model is None else model.max_position_embeddings
+    if model is None or positions is None:
+        return _too_long(got, ways or ["split it into parts"])
+    if num_tokens <= positions:
+        return _too_long(got, [*ways, f"export with --max-source-tokens {num_tokens}"])
+    got += ", " + _why_not_more(model, positions, limit)
+    if not can_chunk:
         ways.append("split it into parts")
-    elif num_tokens <= positions:
-        ways.append(f"export with --max-source-tokens {num_tokens}")
-    else:
-        same = "as many as the model was made for"
-        got += f", {same}" if limit == positions else f" and the model was made for {positions}"
-        ways.append("split it into parts")
-    return InputError(f"{got}: shorten it, {'' if can_cut else 'or '}{', or '.join(ways)}")
+    longer = [each for each, most in _LONGEST.items() if max(positions, num_tokens) < most]
+    if can_chunk and longer:
+        ways.append(f"use a checkpoint for long documents, such as {' or '.join(longer)}")
+    return _too_long(got, ways)
+
+
+def _why_not_more(model: Architecture, positions: int, limit: int) -> str:
+    if model.model_type in _LEARNED:
+        learned = f"the {positions} positions that the model has learned"
+        return learned if limit == positions else f"and {learned} are its most"
+    if limit != positions:
+        return f"and the model was made for {positions}"
+    return "as many as the model was made for (beyond them its summaries are wrong)"
+
+
+def _too_long(got: str, ways: Sequence[str]) -> InputError:
+    return InputError(f"{got}: shorten it, {'or ' if len(ways) == 1 else ''}{', or '.join(ways)}")

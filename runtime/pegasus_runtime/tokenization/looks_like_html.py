@@ -1,6 +1,7 @@
 """Whether a text is HTML, or has remains of it: a model reads tags and entities as words."""
 
 import re
+from functools import cache
 
 __all__ = ["looks_like_html"]
 
@@ -31,7 +32,7 @@ _ENTITIES = (
     "#[0-9]{1,7}|#x[0-9a-f]{1,6}"
 )
 
-_SIGN = re.compile(
+_SIGN = (
     "<(?=[a-z/!])(?:"
     f"(?:{_OPENED}|(?<!\\w<)p|p(?=>\\W|/?>$))/?>"  # `x<p>y` compares numbers
     f"|/(?:{_CLOSED})>"
@@ -39,8 +40,7 @@ _SIGN = re.compile(
     f"|(?:{_ELEMENTS})\\s{{1,99}}(?:{_ATTRIBUTES})="
     "|!doctype\\s{1,9}html"
     "|!--"
-    f")|&(?:{_ENTITIES});",
-    re.ASCII | re.IGNORECASE,
+    f")|&(?:{_ENTITIES});"
 )
 """No part repeats without a bound, so that each `<` and `&` costs no more than some steps."""
 _QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
@@ -59,7 +59,13 @@ def looks_like_html(text: str) -> bool:
     """
     if "<" not in text and "&" not in text:  # ten times as fast as the expression
         return False
-    return any(not _is_quoted(text, *sign.span()) for sign in _SIGN.finditer(text))
+    return any(not _is_quoted(text, *sign.span()) for sign in _sign().finditer(text))
+
+
+@cache
+def _sign() -> re.Pattern[str]:
+    """When it is first needed: milliseconds, where an import has few."""
+    return re.compile(_SIGN, re.ASCII | re.IGNORECASE)
 
 
 def _is_quoted(text: str, start: int, end: int) -> bool:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from pegasus_runtime.bundle import Architecture
 from pegasus_runtime.bundle.tokenizer_spec import AddedToken, TokenizerSpec
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.added_tokens import TokenFinder
@@ -182,15 +183,16 @@ class Tokenizer:
         pair: str | None = None,
         max_tokens: int | None = None,
         truncate: bool = False,
-        positions: int | None = None,
+        model: Architecture | None = None,
+        can_chunk: bool = False,
         add_special_tokens: bool = True,
     ) -> Encoding:
         """Encode one text, ending in EOS; with a pair, that stands between.
 
         max_tokens: the most ids allowed, EOS included; None for any number. Longer text raises, or
         with `truncate` loses its end; EOS stays. Lone surrogates are read as U+FFFD, which the
-        vocabularies take for a space. positions: see `over_limit`. add_special_tokens: False leaves
-        out EOS, and what else the tokenizer puts around a text.
+        vocabularies take for a space. model, can_chunk: see `over_limit`. add_special_tokens: False
+        leaves out EOS, and what else the tokenizer puts around a text.
         Raises: InputError if the text is no str, empty, too long, or over max_unknown; OptionsError
         if max_tokens is below 2.
         """
@@ -207,7 +209,9 @@ class Tokenizer:
         if max_tokens is None or num_tokens <= max_tokens:
             max_tokens = num_tokens
         elif not truncate:
-            raise over_limit("source", num_tokens, max_tokens, positions=positions, can_cut=True)
+            raise over_limit(
+                "source", num_tokens, max_tokens, model=model, can_cut=True, can_chunk=can_chunk
+            )
         first, second = cut_longer(len(ids), len(others), max_tokens - around)
         kept = ids[:first]
         share = self._unknown_share(text, kept)

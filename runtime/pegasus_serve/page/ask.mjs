@@ -52,7 +52,7 @@ function refusal(response, { error = {} }) {
 }
 
 // Of errors that come within a stream, which began as a 200.
-const STATUS = { overloaded: 503, stopping: 503, timeout: 504 };
+const STATUS = { overloaded: 503, shutting_down: 503, timeout: 504 };
 
 /** Server-sent events of a body of bytes, whichever way it is cut into pieces. */
 export async function* readEvents(body) {

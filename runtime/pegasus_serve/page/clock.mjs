@@ -16,9 +16,12 @@ export function startClock() {
     showTimes({ text, token_ids, windows }) {
       const all = seconds();
       const found = [`${all.toFixed(2)} s`];
-      if (token_ids) found.unshift(count(words(inLines(text)), "word"), count(token_ids.length, "token"));
-      // In parts, more tokens were written than are left.
-      if (token_ids && !windows?.length) found.push(`${Math.round(token_ids.length / all)} tokens/s`);
+      if (token_ids) {
+        const tokens = token_ids.length;
+        found.unshift(count(words(inLines(text)), "word"), count(tokens, "token"));
+        // In parts, more tokens were written than are left.
+        if (!windows?.length) found.push(`${Math.round(tokens / all)} tokens/s`);
+      }
       if (firstText !== null) found.push(`first text ${firstText.toFixed(2)} s`);
       $("timings").textContent = found.join(" · ");
     },

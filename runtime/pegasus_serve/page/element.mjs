@@ -10,5 +10,7 @@ export function make(tag, fields, ...children) {
   return element;
 }
 
-/** As texts are shown: 12,345. */
-export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+/** 1 word; 12,345 words. */
+export function count(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}

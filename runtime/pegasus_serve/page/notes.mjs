@@ -31,8 +31,8 @@ export function noteResult(result, model, ways) {
   }
   if (unknown_share >= MUCH_UNKNOWN) {
     showNote(
-      `${percent(unknown_share)} of the text's characters are unknown to this model: what it says ` +
-        "may well be made up. Is the text in its language?",
+      `${percent(unknown_share)} of the text's characters are unknown to this model: what it ` +
+        "says may well be made up. Is the text in its language?",
     );
   }
   if (looks_like_html) {
@@ -72,8 +72,8 @@ export function explain({ status, code, message }, ways) {
 /** With a capital, unless it begins with the name of an option. */
 function asSentence(message) {
   if (!message) return "";
-  const begins = message.replace(/^[a-z]+\b(?![_.])/, (word) => word[0].toUpperCase() + word.slice(1));
-  return /[.!?]$/.test(message) ? begins : `${begins}.`;
+  const begins = /^[a-z]+\b(?![_.])/.test(message) ? message[0].toUpperCase() : message[0];
+  return `${begins}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }
 
 /** The text of HTML: no tags, scripts or comments, and line ends where paragraphs end. */

@@ -23,8 +23,8 @@ function setText(text) {
 function showSize() {
   const text = $("text").value;
   const found = words(text);
-  const characters = [...text].length;
-  $("size").textContent = found ? `${count(found, "word")} · ${count(characters, "character")}` : "";
+  const sizes = [count(found, "word"), count([...text].length, "character")];
+  $("size").textContent = found ? sizes.join(" · ") : "";
   $("clear").disabled = !text;
   $("run").disabled = !found || !model();
 }

@@ -44,16 +44,24 @@ export function showAnswer({ text, start, end }, context) {
 export function showWindows(windows, text) {
   $("windows").hidden = !windows?.length;
   if (!windows?.length) return;
-  const characters = [...text];
-  const total = characters.length;
-  $("windows").querySelector("summary").textContent = `Made of ${count(windows.length, "part")} of the text`;
-  const rows = windows.map(({ start, end, text: own }, number) => {
-    const where = `Part ${number + 1}: ${percent(start / total)} to ${percent(end / total)} of the text`;
-    const button = make("button", { type: "button", onclick: () => select(characters, start, end) });
-    button.append(make("span", { className: "quiet" }, where), make("span", {}, inLines(own)));
-    return make("li", {}, button);
-  });
+  const characters = [...text]; // offsets are Python's
+  const rounds = windows.at(-1).round ?? 1;
+  const first = windows.filter(({ round = 1 }) => round === 1);
+  const made = `Made of ${count(first.length, "part")} of the text`;
+  $("windows").querySelector("summary").textContent =
+    rounds > 1 ? `${made}, in ${count(rounds, "round")}` : made;
+  const rows = windows.map((each) => make("li", {}, windowButton(each, characters, rounds > 1)));
   $("windows").querySelector("ol").replaceChildren(...rows);
+}
+
+function windowButton({ start, end, text, kept = text, round = 1 }, characters, hasRounds) {
+  const [from, to] = [start, end].map((each) => percent(each / characters.length));
+  const where = [`${from} to ${to} of the text`];
+  if (hasRounds) where.unshift(`round ${round}`);
+  if (kept !== text) where.push(kept ? "what repeats left out" : "left out, as it repeats");
+  const onclick = () => select(characters, start, end);
+  const place = make("span", { className: "quiet" }, where.join(" · "));
+  return make("button", { type: "button", onclick }, place, make("span", {}, inLines(text)));
 }
 
 function select(characters, start, end) {

@@ -5,7 +5,7 @@ import { $ } from "./element.mjs";
 import { readParameters } from "./options.mjs";
 import { showAnswer, showLabels, showText, showWindows } from "./results.mjs";
 
-/** Per task: words for the page; ask(server, model) gives the result object, show(result, text) it. */
+/** Per task: words; ask(server, model) gives the result object, and show(result, text) shows it. */
 export const TASKS = {
   summarization: {
     verb: "Summarise",

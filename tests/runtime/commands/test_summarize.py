@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -543,10 +544,45 @@ def test_documents_that_cannot_be_summarised_are_refused(
         tmp_path / ("x" * 300): "cannot be read: File name too long: check the path",
         tmp_path: "cannot be read: Is a directory: check the path",
         long: f"source has {token_count(long)} tokens, the bundle takes 96, as many as the "
-        "model was made for: shorten it, pass truncate=True (--truncate), or split it into parts",
+        "model was made for (beyond them its summaries are wrong): shorten it, pass truncate=True "
+        "(--truncate) or long='chunk' (--long chunk), or use a checkpoint for long documents, such "
+        "as BigBirdPegasus or PEGASUS-X",
     }
     for path, message in cases.items():
         assert only_error(run(bundle, path)) == f"{path}: {message}"
+
+
+def test_a_long_document_is_summarised_in_windows_and_that_is_said(
+    run: Runner, bundle: Path, tmp_path: Path, summarizer: Summarizer
+) -> None:
+    text = " ".join(tiny_sentences()[:9])
+    long, short = write(tmp_path / "long.txt", text), write(tmp_path / "short.txt", FIRST)
+    expected = summarizer.summarize([text, FIRST], long="chunk")
+    result = run(bundle, "--long", "chunk", "--json", long, short)
+    first, second = map(json.loads, result.out.splitlines())
+    assert first["text"] == expected[0].text
+    assert first["windows"] == [asdict(window) for window in expected[0].windows]
+    assert "windows" not in second
+    assert result.code == 0
+    assert f"{long}: summarised in " in result.err
+    assert " windows, as it is over the bundle's limit" in result.err
+    assert str(short) not in result.err
+    cut = run(bundle, "--long", "truncate", long)
+    assert cut.out == run(bundle, "--truncate", long).out
+    assert "long.txt: cut from " in cut.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--truncate --long chunk", "--truncate stands for --long truncate, and --long is chunk"),
+        ("--stream --long chunk", "--long chunk drops what windows say twice, and --stream takes"),
+    ],
+)
+def test_long_documents_that_are_asked_for_in_two_ways_are_refused(
+    run: Runner, bundle: Path, arguments: str, message: str
+) -> None:
+    assert only_error(run(bundle, *arguments.split())).startswith(message)
 
 
 def test_documents_that_are_refused_do_not_lose_the_others(

@@ -8,7 +8,7 @@ from pegasus_runtime.tasks.encode_documents import encode_each
 from pegasus_runtime.tokenization.tokenizer import Encoding
 
 
-def encode(text: str) -> Encoding:
+def encode(text: str | Encoding) -> Encoding:
     if text == "huge":
         raise MemoryError
     return Encoding(token_ids=(5, 1), num_tokens_before=2, truncated=False, unknown_share=0.0)

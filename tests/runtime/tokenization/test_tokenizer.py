@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pegasus_runtime.tokenization.tokenizer as tokenizer_module
-from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS
+from pegasus_runtime.bundle import PUBLISHED_TOKENIZERS, Architecture
 from pegasus_runtime.errors import BundleError, InputError, OptionsError
 from pegasus_runtime.tokenization.tokenizer import Tokenizer
 
@@ -170,8 +170,20 @@ def test_too_long_a_text_is_refused_with_both_lengths_and_the_ways_out(
         f"source has {num_tokens} tokens, the bundle takes {num_tokens - 1}: shorten it, "
         f"pass truncate=True (--truncate), or export with --max-source-tokens {num_tokens}"
     )
+    model = Architecture(
+        model_type="pegasus",
+        architecture="PegasusForConditionalGeneration",
+        vocab_size=200,
+        d_model=8,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_heads=1,
+        decoder_heads=1,
+        head_dim=8,
+        max_position_embeddings=num_tokens,
+    )
     with pytest.raises(InputError, match=message):
-        tokenizer.encode("the fox " * 9, max_tokens=num_tokens - 1, positions=num_tokens)
+        tokenizer.encode("the fox " * 9, max_tokens=num_tokens - 1, model=model)
     assert not tokenizer.encode("the fox " * 9, max_tokens=num_tokens).truncated
 
 
