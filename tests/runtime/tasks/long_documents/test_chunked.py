@@ -154,3 +154,18 @@ def test_the_share_of_unknown_characters_is_the_document_s(chunker: Chunker) -> 
     text = LONG + "语" * 40  # which no window but the last has
     summary, _ = finish(chunker, chunker.begin(text), lambda at: "A boat.")
     assert summary.unknown_share == chunker.tokenizer.encode(text).unknown_share > 0
+
+
+def test_max_unknown_is_the_documents_and_not_a_windows(chunker: Chunker) -> None:
+    unknown = "\u4e16\u754c" * 8 + ". "
+    text = unknown + LONG
+    share = chunker.tokenizer.encode(text).unknown_share
+    strict = dataclasses.replace(chunker.tokenizer, max_unknown=share)
+    with pytest.raises(InputError, match="does not know"):
+        strict.encode(unknown + SENTENCE)
+    allowed = dataclasses.replace(chunker, tokenizer=strict)
+    summary, _ = finish(chunker, allowed.begin(text), lambda at: f"The {at} came.")
+    assert summary.unknown_share == share
+    stricter = dataclasses.replace(chunker.tokenizer, max_unknown=share / 2)
+    with pytest.raises(InputError, match="does not know"):
+        next(dataclasses.replace(chunker, tokenizer=stricter).begin(text))
