@@ -79,7 +79,7 @@ SLOW = (
     "tests/benchmarks/test_block_sparse_benchmark.py",
     "tests/runtime/pipelines/test_heads.py",
     "tests/runtime/tasks/test_heads.py",
-    "tests/serve/test_command.py",
+    "tests/serve/process/test_command.py",
     "tests/runtime/search/test_parity.py",
     "tests/packaging/test_light_install.py",
     "tests/packaging/test_wheel.py",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ray.serve
     from fastapi import FastAPI
 
-    from pegasus_serve.models import LoadOptions
+    from pegasus_serve.served.models import LoadOptions
     from pegasus_serve.settings import Settings
 
 __all__ = ["build_app", "make_deployment"]
@@ -111,7 +111,7 @@ def _sources(
 
 def _load_options(loading: Loading | None, num_cpus: float) -> LoadOptions:
     """Raises: OptionsError."""
-    from pegasus_serve.models import LoadOptions
+    from pegasus_serve.served.models import LoadOptions
 
     told = with_threads(loading, num_cpus)
     if told.max_unknown is not None:
@@ -143,7 +143,7 @@ def build_app(
     Raises: BundleError for one that cannot be had, or is not the driver's; and what loading raises.
     """
     from pegasus_serve.app import make_app
-    from pegasus_serve.models import Model, load_served
+    from pegasus_serve.served.models import Model, load_served
 
     models = {}
     for name, source in sources.items():

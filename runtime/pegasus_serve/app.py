@@ -13,20 +13,20 @@ from starlette.middleware.cors import CORSMiddleware
 
 from pegasus_runtime.errors import PegasusError
 from pegasus_runtime.spelling import did_you_mean
-from pegasus_serve.answer_problem import problem_response
-from pegasus_serve.bodies import Bodies
-from pegasus_serve.errors import HttpError, Problem, problem_of
-from pegasus_serve.gate import Gate, Keys
-from pegasus_serve.logs import Log
-from pegasus_serve.models import Model
-from pegasus_serve.observe import Observe
-from pegasus_serve.openapi import make_openapi
-from pegasus_serve.page_routes import add_page
-from pegasus_serve.request_record import record_of
-from pegasus_serve.results import json_response
-from pegasus_serve.routes import Routes
+from pegasus_serve.middleware.bodies import Bodies
+from pegasus_serve.middleware.gate import Gate, Keys
+from pegasus_serve.middleware.observe import Observe
+from pegasus_serve.routes.page_routes import add_page
+from pegasus_serve.routes.routes import Routes
+from pegasus_serve.served.models import Model
 from pegasus_serve.serving import Serving
 from pegasus_serve.settings import Settings
+from pegasus_serve.telemetry.logs import Log
+from pegasus_serve.wire.answer_problem import problem_response
+from pegasus_serve.wire.errors import HttpError, Problem, problem_of
+from pegasus_serve.wire.openapi import make_openapi
+from pegasus_serve.wire.request_record import record_of
+from pegasus_serve.wire.results import json_response
 
 __all__ = ["make_app", "serving_of"]
 

@@ -7,4 +7,4 @@ __all__ = ["serve"]
 
 def serve() -> int:
     """Runs pegasus-serve."""
-    return run_script("pegasus-serve", "pegasus_serve.command")
+    return run_script("pegasus-serve", "pegasus_serve.process.command")

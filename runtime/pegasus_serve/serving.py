@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from pegasus_serve.logs import Log
-from pegasus_serve.metrics import Metrics
-from pegasus_serve.models import Model
+from pegasus_serve.served.models import Model
 from pegasus_serve.settings import Settings
+from pegasus_serve.telemetry.logs import Log
+from pegasus_serve.telemetry.metrics import Metrics
 
 __all__ = ["Serving"]
 

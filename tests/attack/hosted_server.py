@@ -146,8 +146,8 @@ def _unsettled(counters: dict[str, float]) -> list[str]:
 
 def _serve(bundle: str, port: int) -> None:
     from pegasus_serve.app import make_app
-    from pegasus_serve.models import LoadOptions, Model, load_served
-    from pegasus_serve.server import open_socket, run_server
+    from pegasus_serve.process.server import open_socket, run_server
+    from pegasus_serve.served.models import LoadOptions, Model, load_served
     from pegasus_serve.settings import Settings
 
     settings = Settings(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from pegasus_serve.arguments import make_parser
+from pegasus_serve.process.arguments import make_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "examples" / "serve"

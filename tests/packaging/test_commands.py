@@ -31,7 +31,7 @@ MODULES = {
     "pegasus-edge": "pegasus_runtime.commands.doctor",
     "pegasus-features": "pegasus_runtime.commands.features",
     "pegasus-generate": "pegasus_runtime.commands.generate",
-    "pegasus-serve": "pegasus_serve.command",
+    "pegasus-serve": "pegasus_serve.process.command",
 }
 
 

@@ -21,7 +21,7 @@ from pegasus_export.command import options as export_options
 from pegasus_runtime import Summarizer
 from pegasus_runtime.commands import answer, classify, doctor, features, generate
 from pegasus_runtime.commands.options import make_parser
-from pegasus_serve import arguments as serve_arguments
+from pegasus_serve.process import arguments as serve_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (

@@ -32,6 +32,17 @@ FLOORS: Mapping[str, Floors] = {
         ("tensorrt",),
         ("open_engine",),
     ),
+    "runtime/pegasus_serve": (
+        ("settings",),
+        ("wire",),
+        ("served",),
+        ("telemetry",),
+        ("serving",),
+        ("middleware", "routes"),
+        ("app",),
+        ("process",),
+        ("scripts",),
+    ),
     "exporter/pegasus_export": (
         ("errors",),
         ("request",),

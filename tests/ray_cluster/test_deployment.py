@@ -14,7 +14,7 @@ from pegasus_ray.work import Loading
 from pegasus_runtime import Summarizer
 from pegasus_runtime.errors import BundleError, OptionsError
 from pegasus_serve.app import serving_of
-from pegasus_serve.models import LoadOptions
+from pegasus_serve.served.models import LoadOptions
 from pegasus_serve.settings import Settings
 
 TEXT = "the cat sat"

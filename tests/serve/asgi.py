@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from pegasus_serve.app import make_app
-from pegasus_serve.logs import Log
-from pegasus_serve.models import Model
+from pegasus_serve.served.models import Model
 from pegasus_serve.settings import Settings
+from pegasus_serve.telemetry.logs import Log
 
 __all__ = ["Call", "Reply", "Site", "run"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pegasus_runtime import QuestionAnswerer, Summarizer, TextClassifier
-from pegasus_serve.models import Model
-from pegasus_serve.served_heads import ServedAnswerer, ServedClassifier
-from pegasus_serve.served_summarizer import ServedSummarizer
+from pegasus_serve.served.models import Model
+from pegasus_serve.served.served_heads import ServedAnswerer, ServedClassifier
+from pegasus_serve.served.served_summarizer import ServedSummarizer
 from serve.fake_batcher import FakeBatcher, Held
 
 CLASSIFIER = "BigBirdPegasusForSequenceClassification"

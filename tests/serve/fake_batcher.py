@@ -12,7 +12,7 @@ from pegasus_runtime import GenerationInterrupted, GenerationOptions, Overloaded
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
-from pegasus_serve.request_models import Long
+from pegasus_serve.wire.request_models import Long
 
 __all__ = ["FakeBatcher", "FakeCounters"]
 

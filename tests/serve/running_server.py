@@ -43,7 +43,7 @@ def run_server(
     *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[RunningServer]:
     """Started with these arguments, ready when the body begins, and told to end after it."""
-    command = [sys.executable, "-m", "pegasus_serve.command", *arguments, "--port", "0"]
+    command = [sys.executable, "-m", "pegasus_serve.process.command", *arguments, "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     server = RunningServer(process=process)
     reading = threading.Thread(target=_read_log, args=(server,))

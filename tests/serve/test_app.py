@@ -19,7 +19,7 @@ from pegasus_runtime import (
 )
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_serve.app import serving_of
-from pegasus_serve.models import Model
+from pegasus_serve.served.models import Model
 from pegasus_serve.settings import Settings
 from serve.asgi import Site, run
 from serve.fake_batcher import FakeBatcher

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pegasus_serve.page_files import INDEX, read_page
+from pegasus_serve.routes.page_files import INDEX, read_page
 
 FILES = {name: file.content.decode() for name, file in read_page().items()}
 FOLDER = Path(__file__).resolve().parents[2] / "runtime" / "pegasus_serve" / "page"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pegasus_serve.models import Model
-from pegasus_serve.page_files import read_page
+from pegasus_serve.routes.page_files import read_page
+from pegasus_serve.served.models import Model
 from serve.asgi import Site, run
 
 

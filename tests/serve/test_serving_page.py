@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pegasus_serve.arguments import make_parser
-from pegasus_serve.metrics import Metrics
+from pegasus_serve.process.arguments import make_parser
+from pegasus_serve.telemetry.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "serving.md").read_text("utf-8")

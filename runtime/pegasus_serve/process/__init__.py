@@ -1,0 +1,1 @@
+"""The server as a process: its command line, connections, signals and end."""

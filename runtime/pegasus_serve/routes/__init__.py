@@ -1,0 +1,1 @@
+"""The paths, and what is done for each."""

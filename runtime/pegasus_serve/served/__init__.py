@@ -1,0 +1,1 @@
+"""What is served: models, each with a queue of its own."""

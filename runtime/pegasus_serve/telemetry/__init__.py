@@ -1,0 +1,1 @@
+"""What an operator sees: a line for each request, and numbers."""
