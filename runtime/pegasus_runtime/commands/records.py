@@ -116,7 +116,7 @@ def _read_job(arguments: argparse.Namespace, fields: Fields) -> Job:
         max_unknown=arguments.max_unknown,
         options=options,
         decoder_prefix=arguments.decoder_prefix,
-        truncate=arguments.truncate,
+        long=arguments.long,
         batch_size=arguments.batch_size,
         fields=fields,
     )
@@ -147,7 +147,7 @@ def _describe_run(job: Job, answering: Answering, arguments: argparse.Namespace)
         "newlines": job.newlines,
         "reading of special tokens": str(job.parse_special_tokens),
         "share of unknown characters": str(job.max_unknown),
-        "truncation": str(job.truncate),
+        "way with long documents": job.long,
         "decoder prefix": repr(job.decoder_prefix),
         "file of failures": str(arguments.failures),
         **options,

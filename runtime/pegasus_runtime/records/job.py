@@ -15,6 +15,7 @@ from pegasus_runtime.records.fields import Fields
 from pegasus_runtime.records.problem import Problem
 from pegasus_runtime.records.window import Answer, Made, Remark
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Newlines
@@ -62,7 +63,7 @@ class Job:
     max_unknown: float | None = None
     options: GenerationOptions
     decoder_prefix: str | None = None
-    truncate: bool = False
+    long: Long = "error"
     batch_size: int | None = None
     fields: Fields
 
@@ -127,7 +128,7 @@ class _Answering:
         results = self.summarizer.summarize_each(
             texts,
             self.options,
-            truncate=self.job.truncate,
+            long=self.job.long,
             errors="return",
             batch_size=self.job.batch_size,
             window=max(1, len(texts)),  # all batches are planned of these, and of nothing else

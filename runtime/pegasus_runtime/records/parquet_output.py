@@ -77,8 +77,6 @@ class ParquetOutput:
                 f"{self.folder}: not as it was written: {self.num_parts} parts were changed, or "
                 "some of them are gone: begin anew with --force"
             )
-        for path in there - whole:
-            path.unlink()
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.parquet"

@@ -141,6 +141,9 @@ def test_what_fails_is_told_and_the_others_go_on(run: Runner, bundle: Path, tmp_
     assert code == 2
     assert ": 3 records written; 2 failed, see " in err
     assert err.endswith("; 1 cut to what the model takes\n")
+    code, _, err = run(*words, "--force", "--long", "chunk")
+    assert code == 2
+    assert ": 4 records written; 1 failed, see " in err
     write(source, [f"<p>{TEXTS[0]}</p>", f"{TEXTS[0]}\x1b[2J"])
     code, _, err = run(*words, "--force")
     assert code == 0
