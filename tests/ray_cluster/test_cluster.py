@@ -91,11 +91,14 @@ def two_nodes() -> Iterator[TwoNodes]:
     from ray.cluster_utils import Cluster
 
     # Paths of sockets have room for 107 characters, which pytest's folders take up.
-    folder = Path(tempfile.mkdtemp(prefix="pr", dir="/tmp"))
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(prefix="pr", dir="/tmp", ignore_cleanup_errors=True) as name,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        folder = Path(name)
         patch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # that actors see to it themselves
         patch.setenv("PEGASUS_EDGE_CACHE", str(folder / "cache0"))
-        head = {**node_arguments(), "temp_dir": str(folder), "no_monitor": True}
+        head = {**node_arguments(), "temp_dir": name, "no_monitor": True}
         cluster = start(lambda: Cluster(initialize_head=True, head_node_args=head))
         nodes = TwoNodes(cluster=cluster, folder=folder)
         try:
@@ -109,7 +112,6 @@ def two_nodes() -> Iterator[TwoNodes]:
                 serve.shutdown()
             ray.shutdown()
             cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def dataset(texts: list[str], blocks: int) -> Any:
