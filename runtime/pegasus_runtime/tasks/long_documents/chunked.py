@@ -105,21 +105,26 @@ class Chunker:
         """Tokens of a document, above which it is summarised in windows."""
         return self.manifest.limits.max_source_tokens
 
+    @property
+    def _parts(self) -> Tokenizer:
+        """For windows and summaries: that the document is known enough has been seen of it all."""
+        return replace(self.tokenizer, max_unknown=None)
+
     def _plan(self, text: str) -> list[Span]:
         limit = self.max_tokens or self.limit
         return plan_windows(
             text,
-            [end for _, end in self.tokenizer.encode_pieces(text).offsets],
+            [end for _, end in self._parts.encode_pieces(text).offsets],
             limit=limit,
             overlap=int(limit * self.overlap_share),
-            count=lambda part: len(self.tokenizer.encode(part).token_ids),
+            count=lambda part: len(self._parts.encode(part).token_ids),
         )
 
     def _summarize(
         self, texts: Sequence[str]
     ) -> Generator[Requests, Sequence[Summary], list[Summary]]:
         """All windows together; one by one, where none may repeat an n-gram of those before."""
-        encodings = [self.tokenizer.encode(text) for text in texts]
+        encodings = [self._parts.encode(text) for text in texts]
         size = self.settings.no_repeat_ngram_size
         if size == 0:
             return list((yield [(encoding, self.options) for encoding in encodings]))
@@ -153,7 +158,7 @@ class Chunker:
         """EOS included; that alone of nothing."""
         if not text or text.isspace():
             return (self.tokenizer.eos_token_id,)
-        return self.tokenizer.encode(text).token_ids
+        return self._parts.encode(text).token_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
