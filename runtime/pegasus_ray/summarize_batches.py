@@ -38,7 +38,7 @@ class SummarizeBatches:
         results = self.summarizer.summarize_each(
             table.column(work.columns.text).to_pylist(),
             work.options,
-            truncate=work.truncate,
+            truncate=work.long == "truncate",
             errors=work.errors,
             batch_size=work.batch_size,
             window=max(1, table.num_rows),

@@ -9,7 +9,7 @@ from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source
 from pegasus_ray.import_ray import import_ray_data
 from pegasus_ray.resources import checked_gpus
 from pegasus_ray.summarize_batches import SummarizeBatches
-from pegasus_ray.work import Columns, Loading, Work, with_threads
+from pegasus_ray.work import Columns, Loading, Long, Work, with_threads
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
@@ -34,7 +34,7 @@ def summarize_dataset(
     error_column: str = "error",
     details_column: str | None = None,
     options: GenerationOptions | None = None,
-    truncate: bool = False,
+    long: Long = "error",
     errors: Errors = "return",
     concurrency: int | tuple[int, int] | None = None,
     num_cpus: float = 1,
@@ -54,7 +54,8 @@ def summarize_dataset(
     of a hub. manifest_sha256: of the one that is wanted; None for that which the driver sees.
     storage_options: what fsspec opens a URI with. loading: what else `Summarizer.load` takes.
     error_column: null, or why there is no summary. details_column: a struct, see `docs/ray.md`.
-    truncate, errors, batch_size: see `Summarizer.summarize_each`; "raise" ends the run.
+    long: "truncate" cuts a text that is over the bundle's limit, which has an error otherwise.
+    errors, batch_size: see `Summarizer.summarize_each`; "raise" ends the run.
     concurrency: how many actors at most, or the fewest, otherwise one, and the most; None for as
     many as there is room and work for. num_cpus, num_gpus: of each, which has a thread for each
     CPU. rows: an actor has at least so many at a time, of several blocks if these are small.
@@ -70,7 +71,7 @@ def summarize_dataset(
             text=text_column, summary=output_column, error=error_column, details=details_column
         ),
         options=options,
-        truncate=truncate,
+        long=long,
         errors=errors,
         batch_size=batch_size,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 from pegasus_ray.bundle_source import BundleSource
 from pegasus_ray.resources import threads_for
@@ -13,7 +14,10 @@ from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.tokenization.tokenizer import Newlines
 
-__all__ = ["Columns", "Loading", "Work", "with_threads"]
+__all__ = ["Columns", "Loading", "Long", "Work", "with_threads"]
+
+Long: TypeAlias = Literal["error", "truncate"]
+"""What is done about a document that is over the bundle's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +92,12 @@ class Work:
     loading: Loading
     columns: Columns
     options: GenerationOptions | None = None
-    truncate: bool = False
+    long: Long = "error"
     errors: Errors = "return"
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
         check_errors(self.errors)
+        if self.long not in get_args(Long):
+            raise OptionsError(f"long is {self.long!r}, expected {' or '.join(get_args(Long))}")
         check_count("batch_size", 1 if self.batch_size is None else self.batch_size)

@@ -71,7 +71,7 @@ def test_types_do_not_depend_on_the_rows(work: Callable[..., Work]) -> None:
 
 
 def test_what_is_asked_for_is_done(work: Callable[..., Work]) -> None:
-    cut = SummarizeBatches(work(truncate=True))(pa.table({"text": ["word " * 5000, "word"]}))
+    cut = SummarizeBatches(work(long="truncate"))(pa.table({"text": ["word " * 5000, "word"]}))
     assert [row["details"]["truncated"] for row in cut.to_pylist()] == [True, False]
     with pytest.raises(InputError, match="document 1: text is empty"):
         SummarizeBatches(work(errors="raise"))(pa.table({"text": ["word", ""]}))
@@ -130,6 +130,8 @@ def test_columns_are_checked() -> None:
 def test_work_is_checked(work: Callable[..., Work]) -> None:
     with pytest.raises(OptionsError, match="errors is 'skip'"):
         work(errors="skip")
+    with pytest.raises(OptionsError, match="long is 'cut', expected error or truncate"):
+        work(long="cut")
     with pytest.raises(OptionsError, match="batch_size is 0"):
         work(batch_size=0)
 

@@ -107,17 +107,17 @@ class Chunker:
 
     @property
     def _parts(self) -> Tokenizer:
-        """For windows and summaries: that the document is known enough has been seen of it all."""
+        """Of parts and summaries: max_unknown is a document's, whatever share one part has."""
         return replace(self.tokenizer, max_unknown=None)
 
     def _plan(self, text: str) -> list[Span]:
-        limit = self.max_tokens or self.limit
+        limit, parts = self.max_tokens or self.limit, self._parts
         return plan_windows(
             text,
-            [end for _, end in self._parts.encode_pieces(text).offsets],
+            [end for _, end in self.tokenizer.encode_pieces(text).offsets],
             limit=limit,
             overlap=int(limit * self.overlap_share),
-            count=lambda part: len(self._parts.encode(part).token_ids),
+            count=lambda part: len(parts.encode(part).token_ids),
         )
 
     def _summarize(

@@ -156,25 +156,16 @@ def test_the_share_of_unknown_characters_is_the_document_s(chunker: Chunker) -> 
     assert summary.unknown_share == chunker.tokenizer.encode(text).unknown_share > 0
 
 
-def test_what_is_told_of_a_document_is_told_of_all_of_it(chunker: Chunker) -> None:
-    text = LONG + "语" * 40 + "<div><p>\x07</p></div>"
-    whole = chunker.tokenizer.encode(text)
-    summary, _ = finish(chunker, chunker.begin(text), lambda at: "A boat.")
-    assert (summary.control_characters, summary.looks_like_html) == (
-        whole.control_characters,
-        whole.looks_like_html,
-    )
-    assert whole.control_characters == 1
-
-
-def test_max_unknown_is_for_the_document_not_for_its_windows(chunker: Chunker) -> None:
-    text = LONG + "语" * 60  # nearly all of what the last window has
+def test_max_unknown_is_the_documents_and_not_a_windows(chunker: Chunker) -> None:
+    unknown = "\u4e16\u754c" * 8 + ". "
+    text = unknown + LONG
     share = chunker.tokenizer.encode(text).unknown_share
-    for most, is_refused in ((share, False), (share / 2, True)):
-        tokenizer = dataclasses.replace(chunker.tokenizer, max_unknown=most)
-        strict = dataclasses.replace(chunker, tokenizer=tokenizer)
-        if is_refused:
-            with pytest.raises(InputError):
-                next(strict.begin(text))
-        else:
-            assert finish(strict, strict.begin(text), lambda at: "语 came.")[0].windows
+    strict = dataclasses.replace(chunker.tokenizer, max_unknown=share)
+    with pytest.raises(InputError, match="does not know"):
+        strict.encode(unknown + SENTENCE)
+    allowed = dataclasses.replace(chunker, tokenizer=strict)
+    summary, _ = finish(chunker, allowed.begin(text), lambda at: f"The {at} came.")
+    assert summary.unknown_share == share
+    stricter = dataclasses.replace(chunker.tokenizer, max_unknown=share / 2)
+    with pytest.raises(InputError, match="does not know"):
+        next(dataclasses.replace(chunker, tokenizer=stricter).begin(text))
