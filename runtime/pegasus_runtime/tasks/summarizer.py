@@ -382,10 +382,7 @@ class Summarizer(Closing["Engine"]):
         return resolve_for_manifest(options or GenerationOptions(), self.bundle.manifest)
 
     def chunker(self, options: GenerationOptions | None = None) -> Chunker:
-        """What cuts documents into windows and joins their summaries, whoever runs these.
-
-        Raises: OptionsError.
-        """
+        """What cuts documents into windows and joins their summaries. Raises: OptionsError."""
         return Chunker(
             tokenizer=self._tokenizer,
             manifest=self.bundle.manifest,

@@ -34,6 +34,7 @@ def test_a_part_of_an_earlier_sentence_in_its_order_is_dropped() -> None:
         "Lorne United beat Tiverton City 31 in the cup before a crowd of 60,200.",
         "Tiverton City beat Lorne United 3-1 in the cup before a crowd of 60,200.",
         "Lorne United beat City in a crowd.",  # in order, but few of its trigrams are there
+        "Lorne United beat Tiverton City before a crowd of 60,200.",  # 6 of 8 trigrams
         "Lorne United beat.",  # of fewer than four words only the same are repetitions
         "Lorne United beat Tiverton City 3-1 in the cup before a crowd of 60,200 fans.",
     ],
