@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from harness.load.generator import send_load
 from harness.load.latency import Latency, latency_table
 from harness.load.line_process import LineProcess
 from harness.load.models import MINI, ServedModel, texts_of_lengths
-from harness.load.overload import Flood, Trickle, flood_table, trickle_table
+from harness.load.overload import Flood, Trickle, count_kinds, flood_table, trickle_table
 from harness.load.protocol import Answer, Load, LoadReply, percentile, poisson_arrivals
 from harness.load.server_process import ServerProcess, free_port
 from harness.load.throughput import ALONE, TOGETHER, Throughput, row_of, throughput_table
@@ -185,11 +186,13 @@ def test_texts_have_the_lengths_that_were_asked_for() -> None:
     import sentencepiece
 
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(MINI / "spiece.model"))
-    wanted = [100, 333, 512]
+    wanted = [100, 333, 500]
     texts = texts_of_lengths(wanted, MINI / "spiece.model")
     for tokens, text in zip(wanted, texts, strict=True):
         assert tokens - 12 <= len(pieces.encode(text)) + 1 <= tokens
     assert len(set(texts)) == 3
+    model = replace(make_model(texts), vocabulary=MINI / "spiece.model")
+    assert count_kinds(model) == 2  # under 128, and under 512 twice
 
 
 def make_model(texts: list[str]) -> ServedModel:
@@ -282,7 +285,7 @@ def make_flood(reply: LoadReply, **changes: object) -> Flood:
         ("pegasus_queue_documents", "pegasus_queue_tokens", "pegasus_running_documents"), 0.0
     )
     usual = {"most_waiting": 64.0, "resident_bytes": [2**27], "failures": [], "gauges": still}
-    return Flood(seconds=2.0, capacity=20.0, reply=reply, **usual | changes)  # type: ignore[arg-type]
+    return Flood(seconds=2.0, capacity=20.0, kinds=2, reply=reply, **usual | changes)  # type: ignore[arg-type]
 
 
 def test_overload_that_is_borne_has_no_faults() -> None:

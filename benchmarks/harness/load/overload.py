@@ -76,6 +76,8 @@ class Flood:
 
     seconds: float
     capacity: float
+    kinds: int
+    """Of documents, between which the Batcher is fair: their lengths, to powers of two."""
     reply: LoadReply
     most_waiting: float
     resident_bytes: Sequence[int]
@@ -89,9 +91,9 @@ class Flood:
 
     @property
     def bound_s(self) -> float:
-        """Of an answer that is 200: twice what the queue and a batch take at the rate of the
-        answers, since long documents let short ones pass."""
-        return 2 * (MAX_QUEUE + LARGEST_BATCH) / self.reply.per_second
+        """Of an answer that is 200: what the queue and a batch take at the rate of the answers, if
+        all that wait are of one kind, which gets no more of the engine than any other kind."""
+        return self.kinds * (MAX_QUEUE + LARGEST_BATCH) / self.reply.per_second
 
     def faults(self) -> list[str]:
         """What is not as it has to be."""
@@ -110,6 +112,14 @@ class Flood:
 
 
 LEFT = ("pegasus_queue_documents", "pegasus_queue_tokens", "pegasus_running_documents")
+
+
+def count_kinds(model: ServedModel) -> int:
+    """Powers of two that the documents' tokens are below."""
+    import sentencepiece
+
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model.vocabulary))
+    return len({(len(pieces.encode(text)) + 1).bit_length() for text in model.texts})
 
 
 def measure_flood(model: ServedModel, lab: Lab, *, seconds: float) -> Flood:
@@ -133,6 +143,7 @@ def measure_flood(model: ServedModel, lab: Lab, *, seconds: float) -> Flood:
         return Flood(
             seconds=seconds,
             capacity=capacity,
+            kinds=count_kinds(model),
             reply=reply,
             most_waiting=watch.most_waiting,
             resident_bytes=watch.resident_bytes,
