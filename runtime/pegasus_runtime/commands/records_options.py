@@ -19,9 +19,9 @@ def add_records_options(parser: argparse.ArgumentParser, positive: Callable[[str
     """Files of many documents. positive: the type of a number from 1 up."""
     group = parser.add_argument_group(
         "many documents a file",
-        "With --jsonl, FILEs have a JSON object a line (.gz: packed), or are Parquet (.parquet).\n"
-        "What is there of a record stays, and its summary is added. What fails is told in a file\n"
-        "of its own, and the others go on.",
+        "With --jsonl, FILEs have a JSON object a line (.gz: packed), or are Parquet\n"
+        "(.parquet). What is there of a record stays, and its summary is added. What\n"
+        "fails is told in a file of its own, and the others go on.",
     )
     add = group.add_argument
     add("--jsonl", action="store_true", help="read records rather than one document a file")

@@ -746,12 +746,14 @@ def test_every_example_of_the_help_is_understood(run: Runner, bundle: Path, arti
     _, out, _ = run("--help")
     examples = [line.strip() for line in out.splitlines() if line.startswith("  pegasus-summ")]
     by_name = [line for line in examples if "google/" in line or "--demo" in line]
-    assert (len(examples), len(by_name)) == (4, 2)
+    assert (len(examples), len(by_name)) == (5, 2)
+    (article.parent / "in.jsonl").write_text('{"text": "The old miller sold a red boat."}\n')
     for example in by_name:
         make_parser().parse_intermixed_args(example.split()[1:])
     for example in sorted(set(examples) - set(by_name)):
         words = example.replace("xsum", str(bundle)).replace("*.txt", "article.txt").split()[1:]
-        words = [str(article) if word == "article.txt" else word for word in words]
+        files = ("article.txt", "in.jsonl", "out.jsonl.gz")
+        words = [str(article.with_name(word)) if word in files else word for word in words]
         assert run(*words)[0] == 0
 
 

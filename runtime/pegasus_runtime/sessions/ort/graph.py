@@ -126,6 +126,8 @@ def load_graph(
     options.log_severity_level = 4  # errors are raised; it need not print them, too
     if threads is not None:
         options.intra_op_num_threads = threads
+    # Threads that wait for the next step would take the time that search, and others, need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not pack_weights:
         options.add_session_config_entry("session.disable_prepacking", "1")
     if name == "decoder_step":

@@ -501,3 +501,11 @@ sys.exit(main(sys.argv[1:]))
     assert result.stderr == (
         "pegasus-summarize: error: onnxruntime is not installed: pip install 'pegasus-edge[cpu]'\n"
     )
+
+
+def test_threads_do_not_spin_while_nothing_is_asked(bundle: Bundle) -> None:
+    engine = OrtEngine(bundle, threads=2)
+    assert engine.encoder is not None
+    for session in (engine.encoder.session, engine.decoder.session):
+        options = session.get_session_options()
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
