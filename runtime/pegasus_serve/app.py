@@ -133,10 +133,12 @@ def _answer(request: Request, problem: Problem) -> Response:
 
 def _no_route(request: Request, error: HTTPException) -> Problem:
     if error.status_code == 405:
+        methods = (error.headers or {}).get("Allow", "")
         return Problem(
             status=405,
             code="method",
             message=f"{request.method[:20]} is not for this path: see /openapi.json",
+            allow=", ".join(sorted(methods.split(", "))),
         )
     known = (
         "/v1/summarize",
