@@ -87,3 +87,16 @@ def test_closing_finishes_documents_in_windows(summarizer: Summarizer) -> None:
     future = batcher.submit(TEXT, options, long="chunk")  # window by window
     batcher.close()
     assert future.result(0).windows
+
+
+def test_a_document_in_windows_that_is_late_names_the_seconds_that_it_had(
+    summarizer: Summarizer, gated: GatedEngine
+) -> None:
+    options = GenerationOptions(num_beams=1, max_length=12, no_repeat_ngram_size=2)
+    with Batcher(summarizer, max_wait_ms=0, batch_size=1) as batcher:
+        future = batcher.submit(TEXT, options, long="chunk", deadline_s=0.5)
+        wait_until(lambda: len(gated.batches) > 1)
+        gated.encoder_gate.clear()
+        with pytest.raises(GenerationInterrupted, match=r"was not there within 0\.5 s, waiting"):
+            future.result(PATIENCE_S)
+        gated.encoder_gate.set()
