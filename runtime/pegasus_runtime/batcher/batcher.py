@@ -142,7 +142,7 @@ class Batcher:
     def _put_windows(
         self, priority: int, deadline_s: float | None
     ) -> Callable[[Encoding, GenerationOptions], Future[Summary]]:
-        """What takes the windows of one document: all of them, once there is room for the first."""
+        """What takes the windows of one document, once there is room for the first."""
         desk, resolve, start = self._desk, self.summarizer.resolve, self._desk.clock()
         is_first = [True]
 

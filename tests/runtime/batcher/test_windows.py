@@ -100,3 +100,23 @@ def test_a_document_in_windows_that_is_late_names_the_seconds_that_it_had(
         with pytest.raises(GenerationInterrupted, match=r"was not there within 0\.5 s, waiting"):
             future.result(PATIENCE_S)
         gated.encoder_gate.set()
+
+
+def test_a_book_leaves_room_in_the_queue(summarizer: Summarizer, gated: GatedEngine) -> None:
+    book = " ".join(tiny_sentences()[:200])
+    gated.encoder_gate.clear()
+    with Batcher(summarizer, max_wait_ms=0, max_queue=40) as batcher:
+        future = batcher.submit(book, OPTIONS, long="chunk")
+        wait_until(lambda: gated.batches)
+        counters = batcher.counters()
+        assert counters.waiting + counters.running == 32
+        short = batcher.submit(SHORT, OPTIONS)
+        gated.encoder_gate.set()
+        assert len(future.result(PATIENCE_S).windows) > 40
+        assert short.result(PATIENCE_S).text is not None
+        gated.encoder_gate.clear()
+        future = batcher.submit(book, OPTIONS, long="chunk")
+        assert future.cancel()
+        gated.encoder_gate.set()
+    counters = batcher.counters()
+    assert counters.cancelled == 32
