@@ -386,6 +386,27 @@ def test_models_are_loaded_in_the_background(tiny: Model, batcher: FakeBatcher) 
     run(scenario)
 
 
+def test_a_model_that_is_there_after_the_end_is_let_go(tiny: Model, batcher: FakeBatcher) -> None:
+    async def scenario() -> None:
+        goes_on, began = threading.Event(), threading.Event()
+        served = tiny.served
+        assert served is not None
+
+        def load() -> object:
+            began.set()
+            goes_on.wait(5)
+            return served
+
+        site = Site(Model("slow", load))  # type: ignore[arg-type]
+        async with site.app.router.lifespan_context(site.app):
+            await asyncio.to_thread(began.wait, 5)
+            threading.Timer(0.2, goes_on.set).start()
+        assert batcher.closed == [True]  # it was waited for: no interpreter may end under it
+        assert site.logged("ready") == []
+
+    run(scenario)
+
+
 def test_a_model_that_cannot_be_loaded_is_told(tiny: Model) -> None:
     async def scenario() -> None:
         def load() -> object:
