@@ -30,6 +30,9 @@ from pegasus_serve.wire.results import json_response
 
 __all__ = ["make_app", "serving_of"]
 
+_LOADING_S = 30.0
+"""For a model that is being loaded at the end: an interpreter that ends under it aborts."""
+
 
 def make_app(
     models: Mapping[str, Model],
@@ -88,6 +91,7 @@ def _lifespan(serving: Serving) -> Callable[[FastAPI], AbstractAsyncContextManag
             yield
         finally:
             await asyncio.to_thread(serving.close)
+            await asyncio.to_thread(loading.join, _LOADING_S)
 
     return lifespan
 
@@ -133,10 +137,12 @@ def _answer(request: Request, problem: Problem) -> Response:
 
 def _no_route(request: Request, error: HTTPException) -> Problem:
     if error.status_code == 405:
+        methods = (error.headers or {}).get("Allow", "")
         return Problem(
             status=405,
             code="method",
             message=f"{request.method[:20]} is not for this path: see /openapi.json",
+            allow=", ".join(sorted(methods.split(", "))),
         )
     known = (
         "/v1/summarize",

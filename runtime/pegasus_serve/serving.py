@@ -69,6 +69,9 @@ class Serving:
                 else:
                     self._on_failed(err)
                 return
+            if self.is_stopping:  # nobody else would let it go
+                model.close()
+                return
             if is_new:
                 seconds = round(model.load_s, 3)
                 self.log.event("loaded", {"model": model.name, "seconds": seconds})

@@ -148,7 +148,7 @@ def _deep(rng: random.Random) -> Hostile:
 
 def _twice(rng: random.Random) -> Hostile:
     body = f'{{"inputs": "a", "inputs": "{CANARY} boat.", "long": "error", "long": "truncate"}}'
-    return _of(post(body.encode()), 200, 400, 422)
+    return _of(post(body.encode()), 422)
 
 
 def _wrong_field(rng: random.Random) -> Hostile:

@@ -19,8 +19,11 @@ from pegasus_runtime import (
 )
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_serve.app import serving_of
+from pegasus_serve.routes import events
 from pegasus_serve.served.models import Model
+from pegasus_serve.served.served_heads import ServedClassifier
 from pegasus_serve.settings import Settings
+from pegasus_serve.wire.client_gone import SlowClientError
 from serve.asgi import Site, run
 from serve.fake_batcher import FakeBatcher
 
@@ -216,6 +219,94 @@ def test_a_stream_that_fails_ends_with_an_error_event(tiny: Model, batcher: Fake
     run(scenario)
 
 
+def test_a_stream_that_nobody_reads_gives_its_document_up(
+    tiny: Model, batcher: FakeBatcher
+) -> None:
+    async def scenario() -> None:
+        batcher.holds = True
+        site = Site(tiny, settings=Settings(write_timeout_s=0.05))
+        body = {"inputs": TEXT, "stream": True}
+        call = site.call("POST", "/v1/summarize", body=body, stuck=True)
+        await asyncio.to_thread(batcher.wait_for_documents, 1)
+        (held,) = batcher.held
+        assert held.on_partial is not None
+        await asyncio.to_thread(held.on_partial, Partial(text="a part", token_ids=(1,)))
+        with pytest.raises(SlowClientError):
+            await asyncio.wait_for(call.task, 5)
+        assert held.future.cancelled()
+        assert serving_of(site.app).in_flight == 0
+        assert site.logged("request")[0]["code"] == "slow_client"
+
+    run(scenario)
+
+
+def test_a_stream_of_what_is_stuck_ends_with_its_time(
+    tiny: Model, batcher: FakeBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(events, "_LATE_S", 0.05)
+        batcher.holds = True
+        site = Site(tiny)
+        reply = await site.post("/v1/summarize", {"inputs": TEXT, "stream": True, "timeout_s": 0.1})
+        assert b"event: error" in reply.body
+        assert b"out of time, and not done: allow more with timeout_s" in reply.body
+        assert batcher.held[0].future.cancelled()
+
+    run(scenario)
+
+
+def test_a_stream_that_is_silent_has_comments(
+    tiny: Model, batcher: FakeBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(events, "_BEAT_S", 0.02)
+        batcher.holds = True
+        call = Site(tiny).call("POST", "/v1/summarize", body={"inputs": TEXT, "stream": True})
+        await call.wait_for(b": \n\n: \n\n")
+        call.leave()
+        await asyncio.wait_for(call.task, 5)
+        assert batcher.held[0].future.cancelled()
+
+    run(scenario)
+
+
+def test_a_stream_tells_nothing_twice(tiny: Model, batcher: FakeBatcher) -> None:
+    async def scenario() -> None:
+        batcher.holds = True
+        body = {"inputs": TEXT, "stream": True, "parameters": FEW}
+        call = Site(tiny).call("POST", "/v1/summarize", body=body)
+        await asyncio.to_thread(batcher.wait_for_documents, 1)
+        (held,) = batcher.held
+        assert held.on_partial is not None
+        for text in ("one", "one", "one two"):
+            await asyncio.to_thread(held.on_partial, Partial(text=text, token_ids=(1,)))
+            await call.wait_for(f'"{text}"'.encode())
+            await asyncio.sleep(0.02)
+        held.future.cancel()
+        reply = await call.reply()
+        assert reply.body.count(b"event: partial") == 2
+        assert reply.body.endswith(b'allow more with timeout_s"}}\n\n')
+
+    run(scenario)
+
+
+def test_a_text_in_a_queue_is_told_when_its_time_is_over(topics: Model) -> None:
+    async def scenario() -> None:
+        goes_on = threading.Event()
+        served = topics.served
+        assert isinstance(served, ServedClassifier)
+        until = time.monotonic() + 20
+        held = served.queue.submit(lambda cancel, timeout_s: goes_on.wait(20), ends_at=until)
+        start = time.monotonic()
+        reply = await Site(topics).post("/v1/classify", {"inputs": TEXT, "timeout_s": 0.2})
+        assert (reply.status, reply.error[0]) == (504, "timeout")
+        assert time.monotonic() - start < 2
+        goes_on.set()
+        assert await asyncio.to_thread(held.result, 5)
+
+    run(scenario)
+
+
 def test_labels_and_answers(topics: Model, answers: Model) -> None:
     async def scenario() -> None:
         site = Site(topics, answers)
@@ -291,6 +382,27 @@ def test_models_are_loaded_in_the_background(tiny: Model, batcher: FakeBatcher) 
             assert reply.status == 200
         assert batcher.closed == [True]
         assert site.logged("ready") == [{**site.logged("ready")[0], "models": ["slow"]}]
+
+    run(scenario)
+
+
+def test_a_model_that_is_there_after_the_end_is_let_go(tiny: Model, batcher: FakeBatcher) -> None:
+    async def scenario() -> None:
+        goes_on, began = threading.Event(), threading.Event()
+        served = tiny.served
+        assert served is not None
+
+        def load() -> object:
+            began.set()
+            goes_on.wait(5)
+            return served
+
+        site = Site(Model("slow", load))  # type: ignore[arg-type]
+        async with site.app.router.lifespan_context(site.app):
+            await asyncio.to_thread(began.wait, 5)
+            threading.Timer(0.2, goes_on.set).start()
+        assert batcher.closed == [True]  # it was waited for: no interpreter may end under it
+        assert site.logged("ready") == []
 
     run(scenario)
 
@@ -378,5 +490,8 @@ def test_a_path_or_a_method_that_is_not_there_is_told_in_json(tiny: Model) -> No
             assert (await site.get(path)).error[0] == "path"
         reply = await site.get("/v1/summarize")
         assert (reply.status, reply.error[0]) == (405, "method")
+        assert reply.headers["allow"] == "POST"
+        reply = await site.post("/v1/models", {})
+        assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")
 
     run(scenario)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import weakref
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -143,18 +142,18 @@ class Batcher:
     def _put_windows(
         self, priority: int, deadline_s: float | None
     ) -> Callable[[Encoding, GenerationOptions], Future[Summary]]:
-        """What takes the windows of one document: all of them, once there is room for the first."""
-        desk, resolve, start = self._desk, self.summarizer.resolve, time.monotonic()
+        """What takes the windows of one document, once there is room for the first."""
+        desk, resolve, start = self._desk, self.summarizer.resolve, self._desk.clock()
         is_first = [True]
 
         def put(encoding: Encoding, options: GenerationOptions) -> Future[Summary]:
-            left = None if deadline_s is None else max(0.0, start + deadline_s - time.monotonic())
             request = Request(
                 encoding=encoding,
                 settings=resolve(options),
                 priority=priority,
-                deadline_s=left,
+                deadline_s=deadline_s,
                 on_partial=None,
+                counts_from=start,
             )
             desk.put(request, is_part=not is_first[0])
             is_first[0] = False

@@ -37,13 +37,15 @@ class Request:
     settings: SearchSettings
     priority: int
     deadline_s: float | None
-    """Seconds from submission on."""
+    """Seconds from submission on, as they were asked for."""
     on_partial: OnPartial | None
     future: Future[Summary] = field(default_factory=_new_future)
     number: int = -1
     """In the order of submission, once it is taken."""
     since: float = 0.0
     """When it was submitted, by the monotonic clock."""
+    counts_from: float | None = None
+    """When the deadline's seconds began, where that was before: of a window, with its document."""
     is_running: bool = False
     outcome: Outcome | None = None
     """None until it is decided, once: whoever decides tells the future."""
@@ -51,4 +53,6 @@ class Request:
     @property
     def ends_at(self) -> float | None:
         """When it is too late, by the monotonic clock."""
-        return None if self.deadline_s is None else self.since + self.deadline_s
+        if self.deadline_s is None:
+            return None
+        return (self.since if self.counts_from is None else self.counts_from) + self.deadline_s

@@ -1,8 +1,9 @@
-"""A document in windows: each is submitted as any other, and what they come to is joined."""
+"""A document in windows: some at a time are submitted, as any other, and all are joined."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Windows"]
 
+_AT_A_TIME = 32
+"""Windows of a document that wait or run: two batches, so that there is one while another runs."""
+
 Put = Callable[[Encoding, GenerationOptions], "Future[Summary]"]
 """Submits a window. Raises: PegasusError."""
 
@@ -32,15 +36,26 @@ class Windows:
         self.future: Future[Summary] = Future()
         self._begun = begun
         self._put = put
-        self._parts: list[Future[Summary]] = []
+        self._parts: dict[int, Future[Summary]] = {}
+        """Those that wait or run, by place."""
+        self._wanted: deque[tuple[int, Encoding, GenerationOptions]] = deque()
         self._turn = threading.RLock()
-        self._submit(begun.requests)
+        self._want(begun.requests)
+        self._submit()
         self.future.add_done_callback(self._see_cancelled)
 
-    def _submit(self, requests: Sequence[tuple[Encoding, GenerationOptions]]) -> None:
-        self._parts = [self._put(encoding, options) for encoding, options in requests]
-        for place, part in enumerate(self._parts):
-            part.add_done_callback(partial(self._take, place))
+    def _want(self, requests: Sequence[tuple[Encoding, GenerationOptions]]) -> None:
+        self._wanted.extend((place, *request) for place, request in enumerate(requests))
+
+    def _submit(self) -> None:
+        """As many as may wait at a time: a book leaves room in the queue for others."""
+        while True:
+            with self._turn:
+                if not self._wanted or len(self._parts) >= _AT_A_TIME or self.future.done():
+                    return
+                place, encoding, options = self._wanted.popleft()
+                part = self._parts[place] = self._put(encoding, options)
+            part.add_done_callback(partial(self._take, place))  # which may be done
 
     def _take(self, place: int, part: Future[Summary]) -> None:
         """Of a window that is done, in whichever thread."""
@@ -50,9 +65,9 @@ class Windows:
         if error is None:
             try:
                 with self._turn:
-                    wanted = self._begun.take(place, part.result())
-                    if wanted:
-                        self._submit(wanted)
+                    del self._parts[place]
+                    self._want(self._begun.take(place, part.result()))
+                self._submit()
                 if self.future.cancelled():  # meanwhile
                     self._cancel_parts()
             except BaseException as err:
@@ -78,5 +93,8 @@ class Windows:
             self._cancel_parts()
 
     def _cancel_parts(self) -> None:
-        for part in self._parts:
+        with self._turn:
+            self._wanted.clear()
+            parts = list(self._parts.values())
+        for part in parts:
             part.cancel()

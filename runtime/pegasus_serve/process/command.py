@@ -57,8 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
     app = make_app(models, settings, on_failed=lambda error: None)  # it is raised below
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     address = f"http://{host}:{listening.getsockname()[1]}"
-    serving_of(app).log.event("listening", {"address": address, "models": list(models)})
-    run_server(app, listening)
+    told = {"address": address, "models": list(models)}
+    run_server(app, listening, on_start=lambda: serving_of(app).log.event("listening", told))
     return 0
 
 

@@ -7,7 +7,8 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -53,6 +54,17 @@ class _End:
     def ask(self) -> None:
         self.is_asked = self._serving.is_stopping = True
 
+    @contextmanager
+    def asked_by_signals(self) -> Iterator[None]:
+        """Before uvicorn takes them, and after it has given them back, too."""
+        try:
+            for number in self._before:
+                signal.signal(number, self.on_signal)
+            yield
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         before = self._before.get(signal.Signals(number))
         if self.is_asked and callable(before):
@@ -77,17 +89,25 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def run_server(app: FastAPI, listening: socket.socket) -> None:
-    """Serves until a signal, or until a model cannot be loaded, whose error it raises."""
+def run_server(
+    app: FastAPI, listening: socket.socket, *, on_start: Callable[[], None] | None = None
+) -> None:
+    """Serves until a signal, or until a model cannot be loaded, whose error it raises.
+
+    on_start: called when a signal ends it in good order, and not before.
+    """
     serving = serving_of(app)
     with UnwindOnSignals(), listening:
-        asyncio.run(_serve(app, serving, listening))
+        end = _End(serving)
+        with end.asked_by_signals():
+            if on_start is not None:
+                on_start()
+            asyncio.run(_serve(app, serving, listening, end))
     if serving.failure is not None:
         raise serving.failure
 
 
-async def _serve(app: FastAPI, serving: Serving, listening: socket.socket) -> None:
-    end = _End(serving)
+async def _serve(app: FastAPI, serving: Serving, listening: socket.socket, end: _End) -> None:
     handler = serving.log.handler()
     logger = logging.getLogger("uvicorn")
     logger.addHandler(handler)

@@ -98,11 +98,13 @@ class EventStream(Response):
     ) -> None:
         """Until it is done, or long late. Raises: ClientGoneError."""
         last_text = ""
-        while not done.done() and time.monotonic() < self._ends_at + _LATE_S:
+        until = self._ends_at + _LATE_S
+        while not done.done() and (left := until - time.monotonic()) > 0:
             came = asyncio.ensure_future(self._newest.wait())
             try:
                 waited: set[asyncio.Future[Any]] = {done, gone, came}
-                await asyncio.wait(waited, timeout=_BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                seconds = min(_BEAT_S, left)
+                await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 has_come = came.done()
             finally:
                 came.cancel()

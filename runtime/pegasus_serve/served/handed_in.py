@@ -21,6 +21,8 @@ class HandedIn(Generic[T]):
     future: Future[T]
     source_tokens: int = 0
     """0 where they are counted later."""
+    late_s: float | None = None
+    """How long after its time it is given up, whatever holds it; None: as all are."""
 
 
 def seconds_left(ends_at: float) -> float:

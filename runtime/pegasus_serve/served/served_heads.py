@@ -12,6 +12,9 @@ from pegasus_serve.served.head_queue import HeadQueue
 
 __all__ = ["AnswerOrder", "ServedAnswerer", "ServedClassifier"]
 
+_LATE_S = 0.25
+"""One that waits in the queue is not told there that its time is over, but when its turn comes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOrder:
@@ -43,7 +46,7 @@ class ServedClassifier:
             ),
             ends_at=ends_at,
         )
-        return HandedIn(future=future)
+        return HandedIn(future=future, late_s=_LATE_S)
 
     def close(self, *, finish: bool = True) -> None:
         """Ends it; finish: after what waits and runs."""
@@ -76,7 +79,7 @@ class ServedAnswerer:
             ),
             ends_at=ends_at,
         )
-        return HandedIn(future=future)
+        return HandedIn(future=future, late_s=_LATE_S)
 
     def close(self, *, finish: bool = True) -> None:
         """Ends it; finish: after what waits and runs."""

@@ -61,7 +61,9 @@ async def wait_for(
     }
     try:
         if futures:
-            until = max(0.0, ends_at - time.monotonic()) + _LATE_S
+            taken = [each for each in handed if not isinstance(each, PegasusError)]
+            late_s = max(_LATE_S if each.late_s is None else each.late_s for each in taken)
+            until = max(0.0, ends_at - time.monotonic()) + late_s
             await asyncio.wait(futures.values(), timeout=until)
     finally:
         for future in futures.values():

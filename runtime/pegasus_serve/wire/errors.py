@@ -12,6 +12,7 @@ from pegasus_runtime.errors import (
     OptionsError,
     Overloaded,
 )
+from pegasus_serve.wire.http_words import in_http_words
 
 __all__ = ["HttpError", "Problem", "internal", "problem_of", "stopping"]
 
@@ -27,6 +28,8 @@ class Problem:
     message: str
     retry_after_s: float | None = None
     """When to try again; None: not said."""
+    allow: str | None = None
+    """The methods that a path is for, where that was wrong."""
 
     def body(self) -> dict[str, dict[str, str]]:
         """As JSON."""
@@ -37,6 +40,8 @@ class Problem:
         headers = {}
         if self.retry_after_s is not None:
             headers["retry-after"] = str(max(1, math.ceil(self.retry_after_s)))
+        if self.allow is not None:
+            headers["allow"] = self.allow
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
         return headers
@@ -63,19 +68,16 @@ def problem_of(error: BaseException, *, is_stopping: bool = False) -> Problem | 
     if isinstance(error, HttpError):
         return error.problem
     if isinstance(error, InputError):
-        return Problem(status=422, code="input", message=str(error))
+        return Problem(status=422, code="input", message=in_http_words(str(error)))
     if isinstance(error, OptionsError):
-        return Problem(status=422, code="options", message=str(error))
+        return Problem(status=422, code="options", message=in_http_words(str(error)))
+    if is_stopping and isinstance(error, Overloaded | GenerationInterrupted | BundleError):
+        return stopping()  # what they say of a queue that is closed has the bundle's path
     if isinstance(error, Overloaded):
-        code = "shutting_down" if is_stopping else "overloaded"
         seconds = error.retry_after_s
-        return Problem(status=503, code=code, message=str(error), retry_after_s=seconds)
+        return Problem(status=503, code="overloaded", message=str(error), retry_after_s=seconds)
     if isinstance(error, GenerationInterrupted):
-        if is_stopping:
-            return stopping()
-        return Problem(status=504, code="timeout", message=str(error))
-    if isinstance(error, BundleError) and is_stopping:  # it is closed already
-        return stopping()
+        return Problem(status=504, code="timeout", message=in_http_words(str(error)))
     return None
 
 

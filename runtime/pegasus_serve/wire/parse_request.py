@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pegasus_runtime.spelling import did_you_mean
 from pegasus_serve.wire.errors import HttpError
+from pegasus_serve.wire.request_models import (
+    AnswerRequest,
+    ClassifyRequest,
+    Parameters,
+    SummarizeRequest,
+)
 
 __all__ = ["parse_request"]
 
@@ -24,6 +30,12 @@ _EXPECTED = {
 }
 _NOT_SHOWN = ("inputs", "context", "question")
 """Fields with text of a document: no error repeats it."""
+_NAMES = frozenset(
+    name
+    for kind in (SummarizeRequest, Parameters, ClassifyRequest, AnswerRequest)
+    for name in kind.model_fields
+)
+"""Of fields: any other may be text of a document."""
 _OF_UNIONS = ("str", "int", "float", "bool", "list", "literal", "constrained", "none", "function")
 """How pydantic's names of a union's branches begin, which say nothing to a client."""
 
@@ -39,9 +51,24 @@ def parse_request(body: bytes, content_type: str | None, kind: type[T]) -> T:
             "curl, -H 'content-type: application/json'",
         )
     try:
-        return kind.model_validate_json(body)
+        asked = kind.model_validate_json(body)
     except ValidationError as err:
         raise _refuse(err.errors(include_url=False), kind) from None
+    try:
+        json.loads(body, object_pairs_hook=_check_once)
+    except ValueError as err:  # of a value that another one of its name had replaced
+        raise HttpError(400, "json", f"the body is not JSON: {err}: send one object") from None
+    return asked
+
+
+def _check_once(pairs: Sequence[tuple[str, object]]) -> None:
+    """No name twice: of two values, one reader takes the first and another the last."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = repr(name) if name in _NAMES else "a field"
+            raise HttpError(422, "request", f"{shown} is there twice: send each field once")
+        seen.add(name)
 
 
 def _refuse(errors: Iterable[Mapping[str, Any]], kind: type[BaseModel]) -> HttpError:

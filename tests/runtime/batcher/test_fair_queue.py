@@ -188,3 +188,60 @@ def test_what_a_busy_queue_remembers_of_flows_does_not_grow() -> None:
         take(queue)
     (level,) = queue._levels.values()
     assert len(level.ends) <= 3
+
+
+@pytest.mark.parametrize("border", [181, 215, 256, 304, 362, 512])
+def test_neighbours_in_length_are_served_as_they_come(border: int) -> None:
+    draw = random.Random(1)
+    lengths = [border + draw.choice([-6, -5, -4, -3, 4, 5, 6]) for _ in range(400)]
+    lengths[200:] = [border - 5] * 150 + [border + 5] + [border - 5] * 49
+    queue = filled(*(place(number, tokens, cost=600.0) for number, tokens in enumerate(lengths)))
+    places = {number: turn for turn in range(100) for number in take(queue)}
+    assert len(places) == 400
+    assert max(abs(places[number] - number // 4) for number in places) <= 17
+
+
+def test_length_has_no_border_at_which_one_waits_twice_as_long() -> None:
+    draw = random.Random(2)
+    lengths = [round(73 * 2 ** (1.9 * draw.random())) for _ in range(64)]
+    queue, coming = FairQueue(), iter(range(10**6))
+    came: dict[int, int] = {}
+    waits: list[int] = []
+    tokens: dict[int, int] = {}
+
+    def come(length: int, turn: int) -> None:
+        number = next(coming)
+        came[number], tokens[number] = turn, length
+        queue.add(place(number, length, cost=length + 256.0))
+
+    for length in lengths:
+        come(length, 0)
+    for turn in range(400):  # each comes back when it was served: nobody waits much longer
+        for number in take(queue, 8):
+            waits.append(turn - came[number])
+            come(tokens[number], turn)
+    settled = sorted(waits[len(waits) // 4 :])
+    middle = settled[len(settled) // 2]
+    assert settled[-1] <= 3 * max(middle, 1), (middle, settled[-20:])
+
+
+def test_nobody_waits_for_those_who_gave_up() -> None:
+    flood = [place(number, LONG, settings="flood") for number in range(400)]
+    gone = [place(number, LONG, settings="other") for number in range(400, 600)]
+    queue = filled(*flood, *gone, place(600, LONG, settings="other"))
+    for each in gone:
+        queue.remove(each.number)
+    queue.add(place(601, LONG, settings="other"))
+    order = [number for _ in range(4) for number in sorted(take(queue))]
+    assert {600, 601} <= set(order[:8])
+
+
+def test_what_was_served_counts_also_where_another_gave_up() -> None:
+    queue = filled(*(place(number, LONG, settings="a") for number in range(40)))
+    taken = [take(queue) for _ in range(5)]
+    for number in range(100, 140):
+        queue.add(place(number, LONG, settings="b"))
+    queue.remove(39)
+    served = [take(queue)[0] for _ in range(8)]
+    assert len(taken) == 5
+    assert sum(number >= 100 for number in served) in (4, 5), served

@@ -87,3 +87,36 @@ def test_closing_finishes_documents_in_windows(summarizer: Summarizer) -> None:
     future = batcher.submit(TEXT, options, long="chunk")  # window by window
     batcher.close()
     assert future.result(0).windows
+
+
+def test_a_document_in_windows_that_is_late_names_the_seconds_that_it_had(
+    summarizer: Summarizer, gated: GatedEngine
+) -> None:
+    options = GenerationOptions(num_beams=1, max_length=12, no_repeat_ngram_size=2)
+    with Batcher(summarizer, max_wait_ms=0, batch_size=1) as batcher:
+        future = batcher.submit(TEXT, options, long="chunk", deadline_s=0.5)
+        wait_until(lambda: len(gated.batches) > 1)
+        gated.encoder_gate.clear()
+        with pytest.raises(GenerationInterrupted, match=r"was not there within 0\.5 s, waiting"):
+            future.result(PATIENCE_S)
+        gated.encoder_gate.set()
+
+
+def test_a_book_leaves_room_in_the_queue(summarizer: Summarizer, gated: GatedEngine) -> None:
+    book = " ".join(tiny_sentences()[:200])
+    gated.encoder_gate.clear()
+    with Batcher(summarizer, max_wait_ms=0, max_queue=40) as batcher:
+        future = batcher.submit(book, OPTIONS, long="chunk")
+        wait_until(lambda: gated.batches)
+        counters = batcher.counters()
+        assert counters.waiting + counters.running == 32
+        short = batcher.submit(SHORT, OPTIONS)
+        gated.encoder_gate.set()
+        assert len(future.result(PATIENCE_S).windows) > 40
+        assert short.result(PATIENCE_S).text is not None
+        gated.encoder_gate.clear()
+        future = batcher.submit(book, OPTIONS, long="chunk")
+        assert future.cancel()
+        gated.encoder_gate.set()
+    counters = batcher.counters()
+    assert counters.cancelled == 32

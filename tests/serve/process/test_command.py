@@ -130,6 +130,29 @@ def test_at_sigterm_what_runs_is_finished_and_what_comes_is_refused(
     assert server.end()[0] == 0
 
 
+def test_a_signal_at_the_very_start_is_an_end_in_good_order(
+    tiny_bundle: Callable[..., Path],
+) -> None:
+    script = (
+        "import signal, sys\n"
+        "from pegasus_serve.telemetry import logs\n"
+        "class Log(logs.Log):\n"
+        "    def event(self, name, values=None):\n"
+        "        super().event(name, values)\n"
+        "        if name == 'listening':\n"
+        "            signal.raise_signal(signal.SIGTERM)\n"
+        "import pegasus_serve.app\n"
+        "pegasus_serve.app.Log = Log\n"
+        "from pegasus_serve.scripts import serve\n"
+        "sys.argv[1:] = [sys.argv[1], '--threads', '1', '--port', '0']\n"
+        "sys.exit(serve())"
+    )
+    command = [sys.executable, "-c", script, str(tiny_bundle())]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stderr.splitlines()[-1])["event"] == "ended"
+
+
 def test_after_the_grace_what_runs_is_cut_off_and_told(start: Callable[..., Process]) -> None:
     server = start(*HELD, "--grace", "0.2")
     server.wait_for("ready")

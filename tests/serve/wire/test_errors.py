@@ -49,3 +49,10 @@ def test_seconds_to_wait_are_whole_and_at_least_one() -> None:
         assert problem is not None
         assert problem.headers() == {"retry-after": told}
     assert internal().headers() == {}
+
+
+def test_a_queue_that_is_closed_does_not_name_its_bundle() -> None:
+    problem = problem_of(Overloaded("/srv/bundle: the Batcher is closing"), is_stopping=True)
+    assert problem is not None
+    assert "/srv" not in problem.message
+    assert problem.retry_after_s

@@ -129,3 +129,30 @@ def test_a_form_is_told_how_json_is_sent() -> None:
     assert (status, code) == (415, "media_type")
     assert "expected application/json: with curl, -H" in message
     assert parse_request(b'{"inputs": "a"}', None, SummarizeRequest).inputs == "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"inputs": "a", "inputs": "b"}', "'inputs' is there twice: send each field once"),
+        (b'{"inputs": "a", "inp\\u0075ts": "a"}', "'inputs' is there twice: send each field once"),
+        (
+            b'{"inputs": "a", "parameters": {"num_beams": 2, "num_beams": 4}}',
+            "'num_beams' is there twice: send each field once",
+        ),
+        (
+            b'{"inputs": "a", "parameters": {"num_beams": 2}, "parameters": {}}',
+            "'parameters' is there twice: send each field once",
+        ),
+    ],
+)
+def test_of_two_values_none_is_taken_in_silence(body: bytes, message: str) -> None:
+    assert refuse(body) == (422, "request", message)
+
+
+def test_what_a_second_value_hides_is_looked_at_too() -> None:
+    hidden = b'{"inputs": %s, "inputs": "a"}'
+    assert refuse(hidden % (b"9" * 5000))[0] in (400, 422)
+    assert "SECRET" not in refuse(hidden % b'{"SECRET": 1, "SECRET": 2}')[2]
+    many = ",".join(f'"{each}": 1' for each in range(100_000))
+    assert refuse(hidden % f'{{{many}, "1": 1}}'.encode())[0] == 422  # and not in minutes
