@@ -158,6 +158,16 @@ def test_failures_that_were_not_committed_are_not_there_twice(tmp_path: Path) ->
     assert len((tmp_path / "o.failures.jsonl").read_text().splitlines()) == 5
 
 
+def test_failures_that_do_not_come_again_are_cut_off(tmp_path: Path) -> None:
+    """Of an engine that failed just before the kill, and of no record this time."""
+    source = numbers(tmp_path / "in.jsonl", 4)
+    with pytest.raises(EngineError, match="it stopped"):
+        run(source, tmp_path / "o", Stops(1))
+    (tmp_path / "o.failures.jsonl").write_text("{}\n")
+    assert run(source, tmp_path / "o").counts.failed == 0
+    assert (tmp_path / "o.failures.jsonl").read_bytes() == b""
+
+
 def test_a_run_that_is_complete_is_left_alone(tmp_path: Path) -> None:
     source = numbers(tmp_path / "in.jsonl", 4)
     state = run(source, tmp_path / "out.jsonl")
@@ -202,6 +212,27 @@ def test_standard_output_gets_lines_and_failures_are_told(
         f"{source}: line 5: not JSON: Expecting value (character 0)",
     ]
     assert os.listdir(tmp_path) == ["in.jsonl"]
+
+
+class Noting(StdoutOutput):
+    """Notes how far the state is when parts are deleted."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(FIELDS)
+        self.state, self.found = state, State(run={})
+
+    def clear(self) -> None:
+        self.found = read_state(self.state) or self.found
+
+
+def test_parts_go_after_the_state_says_that_nobody_needs_them(tmp_path: Path) -> None:
+    """A crash between the two would leave an output that cannot be gone on with."""
+    path = tmp_path / "state"
+    output = Noting(path)
+    ledger = Ledger(output, FailuresTold(lambda message: None), State(run=RUN), path)
+    run_records(JsonlSource([str(numbers(tmp_path / "in", 0))], FIELDS, 2), Capitals(), ledger)
+    assert output.found == ledger.state
+    assert output.found.is_complete
 
 
 @contextmanager
