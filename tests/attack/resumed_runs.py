@@ -43,6 +43,7 @@ KINDS = {
     "gzip": ("jsonl.gz", ()),
     "parquet": ("parquet", ()),
     "workers": ("jsonl", ("--workers=2",)),
+    "chunk": ("jsonl", ("--long=chunk", "--no-repeat-ngram-size=3")),
 }
 """The ending of the output, and more arguments."""
 
@@ -72,7 +73,9 @@ def try_case(bases: Bases, folder: Path, seed: int, case: int) -> Outcome:
     what = f"{kind}, {kills} kills, --window {window}"
     announce(folder, what)
     words = bases.document("short").read_text("utf-8").split()
-    texts = [" ".join(words[: number % 20]) for number in range(30 if bases.short else 200)]
+    times = 20 if kind == "chunk" else 1  # so that most are over the limit
+    count = 30 if bases.short else 200
+    texts = [" ".join((words * times)[: number % 20 * times]) for number in range(count)]
     lines = place / "in.jsonl"
     lines.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
     if KINDS[kind][0] == "parquet":

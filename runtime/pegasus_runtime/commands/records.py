@@ -26,7 +26,12 @@ from pegasus_runtime.records.parquet_output import ParquetOutput
 from pegasus_runtime.records.parquet_source import ParquetSource
 from pegasus_runtime.records.run import run_records
 from pegasus_runtime.records.state import Counts, State
-from pegasus_runtime.records.target import Target, failures_beside, is_parquet
+from pegasus_runtime.records.target import (
+    Target,
+    check_new_failures,
+    failures_beside,
+    is_parquet,
+)
 from pegasus_runtime.records.window import WINDOW_RECORDS, Source
 from pegasus_runtime.records.workers import Workers, threads_each
 from pegasus_runtime.version import __version__
@@ -48,6 +53,8 @@ def run_jsonl(command: str, arguments: argparse.Namespace) -> int:
     target = _read_target(arguments)
     if target is not None:
         target.check(files, resume=arguments.resume, force=arguments.force)
+    elif arguments.failures is not None:
+        check_new_failures(arguments.failures)
     source.check()
     if "-" in files and sys.stdin is not None and sys.stdin.isatty():
         note(command, "reading standard input: a JSON object a line, then Ctrl-D")
@@ -174,11 +181,15 @@ def _open_ledger(
         if arguments.failures is not None:
             failures = FailureFile(arguments.failures, state, "line")
         return Ledger(StdoutOutput(fields), failures, state, None)
-    state = target.begin(run, resume=arguments.resume)
+    state = target.begin(run, resume=arguments.resume, force=arguments.force)
+
+    def check_still() -> None:
+        target.check_still(state)
+
     if isinstance(source, ParquetSource):
-        output = ParquetOutput(target.output, source.schema(), fields, state)
+        output = ParquetOutput(target.output, source.schema(), fields, state, check_still)
     else:
-        output = JsonlOutput(target.output, fields, state)
+        output = JsonlOutput(target.output, fields, state, check_still)
     counted = "row" if isinstance(source, ParquetSource) else "line"
     return Ledger(output, FailureFile(target.failures, state, counted), state, target.state)
 

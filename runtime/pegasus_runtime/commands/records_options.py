@@ -84,6 +84,8 @@ def check_records_options(parser: argparse.ArgumentParser, arguments: argparse.N
     for name in ("resume", "force"):
         if getattr(arguments, name) and arguments.output is None:
             parser.error(f"--{name} has no effect on standard output: name a file with --output")
+    if arguments.output == Path("-"):
+        parser.error("--output names a file: leave it out for standard output")
     if arguments.resume and arguments.force:
         parser.error("--resume goes on, and --force begins anew: leave one of them out")
     if arguments.resume and "-" in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pegasus_runtime.bundle.folder_lock import lock_folder
@@ -19,30 +20,45 @@ TAIL_BYTES = 4096
 class GrowingFile:
     """Held against other runs until it is closed."""
 
-    def __init__(self, path: Path, *, size: int = 0, sha256: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int = 0,
+        sha256: str = "",
+        check_still: Callable[[], None] = lambda: None,
+    ) -> None:
         """size, sha256: of what stays of it, which `append` returned; the rest is cut off.
+        check_still: whether they are still what is known, now that nobody else writes.
 
         Raises: OptionsError for a file that is in use, or another one by now; ResultError.
         """
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (0 if size else os.O_CREAT)
         try:
             self.descriptor = os.open(path, flags, 0o666)
         except OSError as err:
+            if size and isinstance(err, FileNotFoundError):
+                raise self._other(size) from err
             raise write_error(path, err) from err
         try:
             hold(path, self.descriptor)
-            self.size, self.tail = size, self._read_tail(size)
-            if len(self.tail) < min(size, TAIL_BYTES) or sha256 not in ("", self.sha256):
-                raise OptionsError(
-                    f"{path}: not as it was written: its first {size} bytes were changed or cut: "
-                    "begin anew with --force"
-                )
+            check_still()
+            is_cut = os.fstat(self.descriptor).st_size < size
+            self.size, self.tail = size, b"" if is_cut else self._read_tail(size)
+            if is_cut or sha256 not in ("", self.sha256):
+                raise self._other(size)
             os.ftruncate(self.descriptor, size)
             os.lseek(self.descriptor, size, os.SEEK_SET)
         except BaseException:
             self.close()
             raise
+
+    def _other(self, size: int) -> OptionsError:
+        return OptionsError(
+            f"{self.path}: not as it was written: its first {size} bytes were changed or cut: "
+            "begin anew with --force"
+        )
 
     @property
     def sha256(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pegasus_runtime.command_line.streams import write_result
@@ -22,10 +22,22 @@ _LEVEL = 6  # of gzip: what its command takes
 class JsonlOutput:
     """A file. Of gzip, each window is a member of its own, so that whole ones are cut off."""
 
-    def __init__(self, path: Path, fields: Fields, begin: State) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fields: Fields,
+        begin: State,
+        check_still: Callable[[], None] = lambda: None,
+    ) -> None:
+        """check_still: see `GrowingFile`. Raises: OptionsError, ResultError."""
         self.fields = fields
         self.is_gzip = path.name.endswith(".gz")
-        self.file = GrowingFile(path, size=begin.output_bytes, sha256=begin.output_sha256)
+        self.file = GrowingFile(
+            path,
+            size=begin.output_bytes,
+            sha256=begin.output_sha256,
+            check_still=check_still,
+        )
 
     def write(self, window: Window[tuple[Line, ...]], answers: Sequence[Answer]) -> tuple[int, str]:
         """See `Output`."""
@@ -34,8 +46,10 @@ class JsonlOutput:
             data = gzip.compress(data, _LEVEL, mtime=0)
         return self.file.append(data)
 
-    def finish(self) -> None:
-        """See `Output`: nothing is left to be done."""
+    def finish(self) -> tuple[int, str]:
+        """See `Output`. Of gzip without a record an empty member, as no bytes are no gzip."""
+        is_none = self.is_gzip and self.file.size == 0
+        return self.file.append(gzip.compress(b"", _LEVEL, mtime=0) if is_none else b"")
 
     def clear(self) -> None:
         """See `Output`: nothing lies beside it."""
@@ -56,8 +70,9 @@ class StdoutOutput:
         write_result(_lines(window, answers, self.fields).decode("utf-8"))
         return 0, ""
 
-    def finish(self) -> None:
+    def finish(self) -> tuple[int, str]:
         """See `Output`: nothing is left to be done."""
+        return 0, ""
 
     def clear(self) -> None:
         """See `Output`: nothing lies beside it."""

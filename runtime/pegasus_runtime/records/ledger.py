@@ -28,8 +28,11 @@ class Output(Protocol[Kept]):
         Raises: ResultError.
         """
 
-    def finish(self) -> None:
-        """After the last window; may be done again after a crash. Raises: ResultError."""
+    def finish(self) -> tuple[int, str]:
+        """After the last window; may be done again after a crash.
+
+        Returns what `write` does. Raises: ResultError.
+        """
 
     def clear(self) -> None:
         """Deletes what lies beside it, when it is finished."""
@@ -134,8 +137,13 @@ class Ledger(Generic[Kept]):
 
     def finish(self) -> None:
         """After the last window. Raises: ResultError."""
-        self.output.finish()
-        self.state = replace(self.state, is_complete=True)
+        output_bytes, output_sha256 = self.output.finish()
+        self.state = replace(
+            self.state,
+            output_bytes=output_bytes,
+            output_sha256=output_sha256,
+            is_complete=True,
+        )
         self._save()
         self.output.clear()
 

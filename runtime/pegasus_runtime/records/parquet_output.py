@@ -7,10 +7,11 @@ in one step.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,15 @@ def parts_folder(path: Path) -> Path:
 class ParquetOutput:
     """Held against other runs until it is closed. Raises: EngineError without pyarrow."""
 
-    def __init__(self, path: Path, schema: Any, fields: Fields, begin: State) -> None:
-        """schema: of the input, a pyarrow.Schema.
+    def __init__(
+        self,
+        path: Path,
+        schema: Any,
+        fields: Fields,
+        begin: State,
+        check_still: Callable[[], None] = lambda: None,
+    ) -> None:
+        """schema: of the input, a pyarrow.Schema. check_still: see `GrowingFile`.
 
         Raises: OptionsError for parts that are in use, or others by now; ResultError.
         """
@@ -56,7 +64,10 @@ class ParquetOutput:
         try:
             if self.descriptor >= 0:
                 hold(path, self.descriptor)
-            if not begin.is_complete:
+            check_still()
+            if begin.is_complete:
+                self._check_whole(begin.output_sha256)
+            else:
                 self._go_on(begin.output_sha256)
         except BaseException:
             self.close()
@@ -78,6 +89,15 @@ class ParquetOutput:
                 "some of them are gone: begin anew with --force"
             )
 
+    def _check_whole(self, sha256: str) -> None:
+        if not self.path.is_file() or _sha256_of_end(self.path) != sha256:
+            with contextlib.suppress(OSError):  # it was made to be held
+                self.folder.rmdir()
+            raise OptionsError(
+                f"{self.path}: not as it was written: it was changed, or is gone: begin anew with "
+                "--force"
+            )
+
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.parquet"
 
@@ -97,9 +117,10 @@ class ParquetOutput:
         self.num_parts += 1
         return self.num_parts, _sha256_of_end(part)
 
-    def finish(self) -> None:
+    def finish(self) -> tuple[int, str]:
         """See `Output`: the parts become one file, of larger groups of rows."""
         self._write_whole(self.path, self._groups())
+        return self.num_parts, _sha256_of_end(self.path)
 
     def _groups(self) -> Iterator[Any]:
         waiting: list[Any] = []

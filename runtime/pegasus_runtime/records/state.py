@@ -84,19 +84,32 @@ def read_state(path: Path) -> State | None:
         found: dict[str, Any] = json.loads(path.read_bytes())
         if found.pop("version") != _VERSION:
             raise ValueError("of another version")
-        state = State(**found)
-        return replace(
-            state,
+        state = replace(
+            State(**found),
             position=Position(**found["position"]),
             counts=Counts(**found["counts"]),
         )
+        _check_values(asdict(state), asdict(State(run={})))
+        if not all(isinstance(value, str) for value in state.run.values()):
+            raise ValueError("run")
+        return state
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise OptionsError(
             f"{path}: does not say how far the output is ({type(err).__name__}): begin anew with "
             "--force"
         ) from err
+
+
+def _check_values(found: Mapping[str, Any], like: Mapping[str, Any]) -> None:
+    """Whether all are of the kinds that these have, no number below 0. Raises: ValueError."""
+    for name, value in like.items():
+        given = found[name]
+        if type(given) is not type(value) or (isinstance(given, int) and given < 0):
+            raise ValueError(name)
+        if isinstance(value, dict):
+            _check_values(given, value)
 
 
 def check_same_run(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:

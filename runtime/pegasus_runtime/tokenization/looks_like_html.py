@@ -27,8 +27,10 @@ _ATTRIBUTES = (
 )
 """Those that tell HTML from other XML, which has id, name and type as well."""
 _ENTITIES = (
-    "amp|apos|bull|copy|euro|gt|hellip|laquo|ldquo|lsquo|lt|mdash|middot|nbsp|ndash|pound|quot|"
-    "raquo|rdquo|rsquo|trade|[a-z](?:acute|cedil|circ|grave|ring|tilde|uml)|szlig|"
+    "aelig|amp|apos|bdquo|bull|copy|deg|emsp|ensp|euro|frac(?:12|14|34)|gt|hellip|iexcl|iquest|"
+    "laquo|larr|ldquo|lsaquo|lsquo|lt|mdash|middot|nbsp|ndash|oslash|permil|pound|quot|raquo|rarr|rdquo|"
+    "reg|rsaquo|rsquo|sbquo|shy|sup[123]|szlig|thinsp|times|trade|yen|zwn?j|"
+    "[a-z](?:acute|cedil|circ|grave|ring|tilde|uml)|"
     "#[0-9]{1,7}|#x[0-9a-f]{1,6}"
 )
 
@@ -43,7 +45,19 @@ _SIGN = (
     f")|&(?:{_ENTITIES});"
 )
 """No part repeats without a bound, so that each `<` and `&` costs no more than some steps."""
-_QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
+_QUOTES = {
+    "`": "`",
+    '"': '"',
+    "'": "'",
+    "\u201c": "\u201d",
+    "\u2018": "\u2019",
+    "\u201e": "\u201c\u201d",
+    "\u201a": "\u2018\u2019",
+    "\u00ab": "\u00bb",
+}
+"""What closes which."""
+_BEFORE_QUOTES = "([{=:,;/-\u2014"
+"""And space, and other quotes; behind anything else, a quote closes what was said."""
 
 
 def looks_like_html(text: str) -> bool:
@@ -71,8 +85,10 @@ def _sign() -> re.Pattern[str]:
 def _is_quoted(text: str, start: int, end: int) -> bool:
     """Whether a sign is a whole in quotes; one with attributes goes on after what was found."""
     closing = _QUOTES.get(text[start - 1 : start])
-    if closing is None:
+    before = text[max(0, start - 2) : start - 1]
+    opens = not before or before.isspace() or before in _BEFORE_QUOTES or before in _QUOTES
+    if closing is None or not opens:
         return False
     if text[end - 1] not in ">;":
         end = text.find(">", end, end + 200) + 1
-    return text[end : end + 1] == closing
+    return 0 < end < len(text) and text[end] in closing

@@ -42,6 +42,7 @@ REFUSED: dict[str, str] = {
     "--jsonl --force": "--force has no effect on standard output",
     "--jsonl a --output b --resume --force": "--resume goes on, and --force begins anew: leave",
     "--jsonl --output b --resume": "--resume reads its input again, which standard input cannot",
+    "--jsonl --output -": "--output names a file: leave it out for standard output",
     "--jsonl - a -": "standard input is named twice, and can be read once",
     "--jsonl a.parquet": "Parquet is not for standard output: name a file with --output",
     "--jsonl a.parquet b.jsonl --output c.parquet": "some of the files are Parquet and some are",
@@ -166,6 +167,11 @@ def test_lines_go_from_standard_input_to_standard_output(
     failures = tmp_path / "bad.jsonl"
     run(bundle, "--failures", failures, "--threads", "1", stdin=data)
     assert json.loads(failures.read_text())["code"] == "not_json"
+    for name in (failures, tmp_path / "in.jsonl"):  # what is there stays, the input, too
+        before = name.read_bytes()
+        code, _, err = run(bundle, tmp_path / "in.jsonl", "--failures", name, "--threads", "1")
+        assert (code, name.read_bytes()) == (2, before)
+        assert err.startswith(f"{COMMAND}: error: {name}: it is there already: delete it, or name")
 
 
 def test_another_bundle_or_option_does_not_go_on_with_an_output(

@@ -134,6 +134,44 @@ def test_a_crash_after_the_end_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_complete_file_that_somebody_changed_is_refused(tmp_path: Path, damage: str) -> None:
+    names, output = [write(tmp_path / "a.parquet")], tmp_path / "out.parquet"
+    run(names, output)
+    if damage == "gone":
+        output.unlink()
+    else:
+        output.write_bytes(output.read_bytes() + b"x")
+    with pytest.raises(OptionsError, match=r"out.parquet: not as it was written: it was changed"):
+        run(names, output)
+    assert not (tmp_path / "out.parquet.parts").exists()
+
+
+def test_an_input_of_which_a_dictionary_changed_is_another(tmp_path: Path) -> None:
+    """The rows name its entries by number, and are the same."""
+
+    def columns(first: str) -> dict[str, Any]:
+        kind = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 3, pa.int32()), [first, "b"])
+        return {"text": pa.array(list("uvwxyz")), "kind": kind}
+
+    names = [write(tmp_path / "a.parquet", columns("a"))]
+    with pytest.raises(EngineError, match="it stopped"):
+        run(names, tmp_path / "out.parquet", Stops(2))
+    write(tmp_path / "a.parquet", columns("another"))
+    with pytest.raises(OptionsError, match="the input is not what it was: the first 3 records"):
+        run(names, tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("texts", [[], [None] * 5, ["fail"] * 5])
+def test_a_file_without_rows_has_its_columns(tmp_path: Path, texts: list[str | None]) -> None:
+    name = write(tmp_path / "a.parquet", {"text": pa.array(texts, pa.string())})
+    state = run([name], tmp_path / "out.parquet")
+    assert (state.counts.written, state.counts.failed) == (0, len(texts))
+    found = parquet.read_table(tmp_path / "out.parquet")
+    assert (found.num_rows, found.schema.names) == (0, ["text", "summary"])
+    assert run([name], tmp_path / "out.parquet", Stops(0)) == state
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
 def test_parts_that_somebody_changed_are_refused(tmp_path: Path, damage: str) -> None:
     names = [write(tmp_path / "a.parquet")]
     with pytest.raises(EngineError, match="it stopped"):

@@ -6,23 +6,27 @@ import gzip
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pegasus_runtime.command_line.streams import ResultError
 from pegasus_runtime.errors import EngineError, OptionsError
 from pegasus_runtime.records.job import OnDone
 from pegasus_runtime.records.jsonl_output import StdoutOutput
 from pegasus_runtime.records.jsonl_source import JsonlSource
 from pegasus_runtime.records.ledger import FailuresTold, Ledger
 from pegasus_runtime.records.run import run_records
-from pegasus_runtime.records.state import State, read_state
+from pegasus_runtime.records.state import State, read_state, write_state
 from pegasus_runtime.records.target import failures_beside
 from pegasus_runtime.records.window import Answer
 from runtime.records.fakes import FIELDS, Capitals
@@ -122,6 +126,21 @@ def test_gzip_is_whole_after_every_window(tmp_path: Path) -> None:
     assert [json.loads(line)["summary"] for line in lines] == [str(each) for each in range(6)]
 
 
+@pytest.mark.parametrize("lines", [[], ["", ""], ["no json"] * 5])
+def test_gzip_without_a_record_is_gzip(tmp_path: Path, lines: list[str]) -> None:
+    """zcat takes no empty file, although Python does."""
+    source, output = write(tmp_path / "in.jsonl", lines), tmp_path / "out.jsonl.gz"
+    state = run(source, output)
+    data = output.read_bytes()
+    assert data[:2] == b"\x1f\x8b"
+    assert gzip.decompress(data) == b""
+    assert run(source, output) == state
+    killed = replace(state, output_bytes=0, output_sha256="", is_complete=False)
+    write_state(tmp_path / "out.jsonl.gz.resume", killed)  # between the last byte and its state
+    assert run(source, output, Stops(0)) == state
+    assert output.read_bytes() == data
+
+
 def test_failures_that_were_not_committed_are_not_there_twice(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", ["no json"] * 6)
     with pytest.raises(EngineError, match="it stopped"):
@@ -137,6 +156,16 @@ def test_failures_that_were_not_committed_are_not_there_twice(tmp_path: Path) ->
     source = write(tmp_path / "in.jsonl", ["no json"] * 5 + ['{"text": ""}'])
     assert run(source, tmp_path / "o").counts.failed == 5
     assert len((tmp_path / "o.failures.jsonl").read_text().splitlines()) == 5
+
+
+def test_failures_that_do_not_come_again_are_cut_off(tmp_path: Path) -> None:
+    """Of an engine that failed just before the kill, and of no record this time."""
+    source = numbers(tmp_path / "in.jsonl", 4)
+    with pytest.raises(EngineError, match="it stopped"):
+        run(source, tmp_path / "o", Stops(1))
+    (tmp_path / "o.failures.jsonl").write_text("{}\n")
+    assert run(source, tmp_path / "o").counts.failed == 0
+    assert (tmp_path / "o.failures.jsonl").read_bytes() == b""
 
 
 def test_a_run_that_is_complete_is_left_alone(tmp_path: Path) -> None:
@@ -183,6 +212,50 @@ def test_standard_output_gets_lines_and_failures_are_told(
         f"{source}: line 5: not JSON: Expecting value (character 0)",
     ]
     assert os.listdir(tmp_path) == ["in.jsonl"]
+
+
+class Noting(StdoutOutput):
+    """Notes how far the state is when parts are deleted."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(FIELDS)
+        self.state, self.found = state, State(run={})
+
+    def clear(self) -> None:
+        self.found = read_state(self.state) or self.found
+
+
+def test_parts_go_after_the_state_says_that_nobody_needs_them(tmp_path: Path) -> None:
+    """A crash between the two would leave an output that cannot be gone on with."""
+    path = tmp_path / "state"
+    output = Noting(path)
+    ledger = Ledger(output, FailuresTold(lambda message: None), State(run=RUN), path)
+    run_records(JsonlSource([str(numbers(tmp_path / "in", 0))], FIELDS, 2), Capitals(), ledger)
+    assert output.found == ledger.state
+    assert output.found.is_complete
+
+
+@contextmanager
+def limited(num_bytes: int) -> Iterator[None]:
+    """No file grows beyond this, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_a_disk_that_is_full_at_any_byte_changes_nothing(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "in.jsonl", LINES * 9)
+    whole = run(source, tmp_path / f"whole-{name}")
+    size, output = whole.output_bytes, tmp_path / name
+    for room in range(0, size, size // 20):
+        with limited(room), pytest.raises(ResultError, match="cannot be written: File too large"):
+            run(source, output)
+    assert run(source, output) == whole
+    assert output.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
 
 
 _SCRIPT = """

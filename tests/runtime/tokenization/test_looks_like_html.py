@@ -47,6 +47,13 @@ HTML = [
     "a`<br>`b and <br>",
     'he said "<p>hi</p>"',
     "it's <br>",
+    'he said "yes."<br>"No," she said',
+    "\u00bbJa\u00ab<br>\u00bbNein\u00ab",
+    '"<a href=x',
+    "20 &deg;C",
+    "5 &times; 3 &rarr; 15",
+    "&bdquo;so&rdquo;",
+    "co&shy;operate",
 ]
 NOT_HTML = [
     "",
@@ -85,6 +92,8 @@ NOT_HTML = [
     "an \"<div class='x'>\" of it",
     "\u201c<br>\u201d and \u2018<hr>\u2019",
     "the entity `&nbsp;`",
+    "\u201e<br>\u201c, \u00ab<p>\u00bb",
+    'f("<br>") and x="<br>"',
 ]
 
 
@@ -123,7 +132,19 @@ def test_many_things_that_are_none_are_none_together(parts: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["<", "<p", "<a ", "<div ", "<div" + " " * 98, "x<p>y", "&", "&#1", "`<br>`", '"<div a=', "\n"],
+    [
+        "<",
+        "<p",
+        "<a ",
+        "<div ",
+        "<div" + " " * 98,
+        "x<p>y",
+        "&",
+        "&#1",
+        "`<br>`",
+        '"<div a=>"',
+        "\n",
+    ],
 )
 def test_a_hostile_megabyte_takes_a_second_at_most(part: str) -> None:
     text = part * (1_000_000 // len(part))

@@ -21,6 +21,7 @@ from pegasus_runtime.tasks.long_documents.windows import plan_windows
 from pegasus_runtime.tasks.source import check_encoding
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tasks.window import Window
+from pegasus_runtime.tokenization.sentencepiece_vocabulary import NEWLINE_PIECE
 from pegasus_runtime.tokenization.tokenizer import Encoding, Tokenizer
 
 __all__ = ["OVERLAP_SHARE", "Chunked", "Chunker", "Requests"]
@@ -114,11 +115,22 @@ class Chunker:
         limit, parts = self.max_tokens or self.limit, self._parts
         return plan_windows(
             text,
-            [end for _, end in self.tokenizer.encode_pieces(text).offsets],
+            self._token_ends(text),
             limit=limit,
             overlap=int(limit * self.overlap_share),
             count=lambda part: len(parts.encode(part).token_ids),
         )
+
+    def _token_ends(self, text: str) -> list[int]:
+        """Of each token, where in the text it ends; newlines are tokens where they are read so."""
+        if self.tokenizer.newlines == "hf":
+            return [end for _, end in self.tokenizer.encode_pieces(text).offsets]
+        places: list[int] = []
+        for at, char in enumerate(text):
+            places += [at] * (len(NEWLINE_PIECE) if char == "\n" else 1)
+        places.append(len(text))
+        read = text.replace("\n", NEWLINE_PIECE)
+        return [places[end] for _, end in self.tokenizer.encode_pieces(read).offsets]
 
     def _summarize(
         self, texts: Sequence[str]

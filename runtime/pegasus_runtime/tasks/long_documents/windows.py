@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+from itertools import pairwise
 
 from pegasus_runtime.errors import InputError
 from pegasus_runtime.tasks.long_documents.sentences import Span, split_sentences, split_words
@@ -33,10 +33,11 @@ def plan_windows(
     """
     room = limit - 1
     while room > 0:
-        sizes, spans = _cut_units(text, token_ends, room)
-        if max(sizes) > room:
+        spans = _cut_units(text, token_ends, room)
+        units = [_tokens_of(span, token_ends) for span in spans]
+        if max(end - start for start, end in units) > room:
             break
-        windows = _balance(sizes, room, min(overlap, room // 2))
+        windows = _balance(units, room, min(overlap, room // 2))
         found = [(spans[first][0], spans[last - 1][1]) for first, last in windows]
         # Tokens at the edge of a window may be others than within the text.
         excess = max(count(text[start:end]) for start, end in found) - limit
@@ -49,30 +50,40 @@ def plan_windows(
     )
 
 
-def _cut_units(text: str, token_ends: Sequence[int], room: int) -> tuple[list[int], list[Span]]:
-    """What windows are made of, by size in tokens and place: sentences, or parts of long ones."""
+def _tokens_of(span: Span, token_ends: Sequence[int]) -> Span:
+    """The tokens [first, last) of a part of a text, counted from the text's beginning."""
+    return bisect_right(token_ends, span[0]), bisect_right(token_ends, span[1])
 
-    def size(span: Span) -> int:
-        return bisect_right(token_ends, span[1]) - bisect_right(token_ends, span[0])
 
-    spans: list[Span] = []
-    for sentence in split_sentences(text):
-        if size(sentence) <= room:
-            spans.append(sentence)
+def _cut_units(text: str, token_ends: Sequence[int], room: int) -> list[Span]:
+    """What windows are made of: sentences, or parts of those that do not fit."""
+
+    def fits(span: Span) -> bool:
+        start, end = _tokens_of(span, token_ends)
+        return end - start <= room
+
+    # Of a text of nothing but marks that end lines, these are the words.
+    sentences = split_sentences(text) or [(0, len(text))]
+    units: list[Span] = []
+    for sentence in sentences:
+        if fits(sentence):
+            units.append(sentence)
             continue
         for word in split_words(text, *sentence):
-            if size(word) <= room:
-                spans.append(word)
+            if fits(word):
+                units.append(word)
             else:
-                spans += _cut_tokens(text, word, token_ends)
-    return [size(span) for span in spans], spans
+                units += _cut_tokens(text, word, token_ends, room)
+    return units
 
 
-def _cut_tokens(text: str, word: Span, token_ends: Sequence[int]) -> Iterator[Span]:
-    """A word between its tokens, but not before what belongs to the character in front."""
+def _cut_tokens(text: str, word: Span, token_ends: Sequence[int], room: int) -> Iterator[Span]:
+    """A word between its tokens; before what belongs to the character in front only if it must."""
     start, end = word
-    for cut in token_ends[bisect_right(token_ends, start) : bisect_right(token_ends, end)]:
-        if start < cut < end and not _joins(text, cut):
+    first, last = _tokens_of(word, token_ends)
+    for cut, following in pairwise(token_ends[first:last]):
+        begin, beyond = _tokens_of((start, following), token_ends)
+        if start < cut < end and (beyond - begin > room or not _joins(text, cut)):
             yield start, cut
             start = cut
     yield start, end
@@ -84,32 +95,34 @@ def _joins(text: str, at: int) -> bool:
     )
 
 
-def _balance(sizes: Sequence[int], room: int, overlap: int) -> list[tuple[int, int]]:
-    """Windows [first, last) of units: as few as fit, and the largest as small as it can be."""
-    before = [0, *accumulate(sizes)]
-    fewest = _fill(sizes, before, room, overlap)
-    low, high = max(max(sizes), -(-before[-1] // len(fewest))), room
+def _balance(units: Sequence[Span], room: int, overlap: int) -> list[tuple[int, int]]:
+    """Windows [first, last) of units: as few as fit, and the largest as small as it can be.
+
+    units: by their tokens. Those between two, marks that end lines, count in a window of both.
+    """
+    sizes = [end - start for start, end in units]
+    fewest = _fill(units, room, overlap)
+    low, high = max(max(sizes), -(-sum(sizes) // len(fewest))), room
     while low < high:
         middle = (low + high) // 2
-        if len(_fill(sizes, before, middle, overlap)) <= len(fewest):
+        if len(_fill(units, middle, overlap)) <= len(fewest):
             high = middle
         else:
             low = middle + 1
-    return _fill(sizes, before, high, overlap)
+    return _fill(units, high, overlap)
 
 
-def _fill(
-    sizes: Sequence[int], before: Sequence[int], room: int, overlap: int
-) -> list[tuple[int, int]]:
-    """Windows filled one after another; before: how many tokens stand in front of each unit."""
+def _fill(units: Sequence[Span], room: int, overlap: int) -> list[tuple[int, int]]:
+    """Windows filled one after another."""
     windows: list[tuple[int, int]] = []
     first = end = 0
-    while end < len(sizes):
+    while end < len(units):
         # Of the overlap, what leaves room for the next unit.
-        most = min(overlap, room - sizes[end])
-        while before[end] - before[first] > most:
+        while first < end and (
+            units[end - 1][1] - units[first][0] > overlap or units[end][1] - units[first][0] > room
+        ):
             first += 1
-        while end < len(sizes) and before[end + 1] - before[first] <= room:
+        while end < len(units) and units[end][1] - units[first][0] <= room:
             end += 1
         windows.append((first, end))
     return windows

@@ -7,7 +7,7 @@ import pytest
 
 from pegasus_runtime import GenerationOptions, InputError, Summarizer, Summary
 from pegasus_runtime.tasks.long_documents.chunked import Chunked, Chunker
-from pegasus_runtime.tokenization.tokenizer import Encoding
+from pegasus_runtime.tokenization.tokenizer import Encoding, Newlines
 
 SENTENCE = "The old miller sold a red boat in March. "
 LONG = "".join(f"The old miller sold {at} boats in March. " for at in range(12))
@@ -70,6 +70,22 @@ def test_windows_are_asked_for_together_and_their_summaries_joined(chunker: Chun
         assert LONG[window.start : window.end].startswith("The old miller")
     assert summary.windows[0].start == 0
     assert summary.windows[-1].end == len(LONG.rstrip())
+
+
+@pytest.mark.parametrize("newlines", ["hf", "original"])
+@pytest.mark.parametrize(
+    "text", ["rain\n" * 300, "One came." + "<n>" * 500 + "Two left.", "<n>" * 500, "<n> " * 500]
+)
+def test_lines_are_cut_in_as_few_windows_as_fit(
+    summarizer: Summarizer, newlines: Newlines, text: str
+) -> None:
+    chunker = summarizer.chunker()
+    tokenizer = dataclasses.replace(chunker.tokenizer, newlines=newlines)
+    chunker = dataclasses.replace(chunker, tokenizer=tokenizer)
+    sizes = [len(encoding.token_ids) for encoding, _ in next(chunker.begin(text))]
+    assert all(size <= 96 for size in sizes)
+    room = 96 - 96 // 16 - 2  # besides the overlap, EOS and a token that an edge may bring
+    assert len(sizes) <= len(tokenizer.encode(text).token_ids) / room + 1
 
 
 def test_what_is_still_too_long_is_summarised_again_and_goes_back_to_the_document(

@@ -88,6 +88,32 @@ def test_a_text_without_sentences_or_spaces_is_cut_between_tokens_not_within_cha
     assert not any(text[start] == "\u0301" for start, _ in windows)
 
 
+def test_marks_that_end_lines_are_tokens_of_the_window_that_they_stand_in() -> None:
+    """A model of lines reads each as a token, and no unit has those between two units."""
+    ends = re.compile(r"<n>|\w{1,4}|[^\w\s<]")
+
+    def count_lines(text: str) -> int:
+        return len(ends.findall(text)) + 1
+
+    def plan_lines(text: str, limit: int) -> list[str]:
+        places = [at.end() for at in ends.finditer(text)]
+        spans = plan_windows(text, places, limit=limit, overlap=0, count=count_lines)
+        return [text[start:end] for start, end in spans]
+
+    assert plan_lines("One." + "<n>" * 90 + "Two.", 20) == ["One.", "Two."]
+    lines = plan_lines("<n>".join(["One", "Two"] * 100), 21)
+    assert [count_lines(each) for each in lines] == [20] * 20
+    marks = plan_lines("<n>" * 95, 11)
+    assert [count_lines(each) for each in marks] == [11] * 9 + [6]
+
+
+def test_a_character_of_more_tokens_than_fit_is_cut_anyway() -> None:
+    text = "a" + "\u200d\u0301" * 50
+    windows = plan_windows(text, range(1, 102), limit=11, overlap=0, count=lambda part: len(part))
+    assert "".join(text[start:end] for start, end in windows) == text
+    assert len(windows) == 11
+
+
 def test_tokens_that_are_others_at_the_edge_of_a_window_are_counted() -> None:
     """A text alone begins with a token more, as SentencePiece's may."""
     text = " ".join(["Aa bb cc."] * 30)
