@@ -73,6 +73,11 @@ def test_types_do_not_depend_on_the_rows(work: Callable[..., Work]) -> None:
 def test_what_is_asked_for_is_done(work: Callable[..., Work]) -> None:
     cut = SummarizeBatches(work(long="truncate"))(pa.table({"text": ["word " * 5000, "word"]}))
     assert [row["details"]["truncated"] for row in cut.to_pylist()] == [True, False]
+    windows = SummarizeBatches(work(long="chunk"))(pa.table({"text": ["word " * 5000, "word"]}))
+    assert [row["error"] for row in windows.to_pylist()] == [None, None]
+    first, second = (row["details"] for row in windows.to_pylist())
+    assert first["num_windows"] > 1
+    assert (second["num_windows"], first["truncated"]) == (0, False)
     with pytest.raises(InputError, match="document 1: text is empty"):
         SummarizeBatches(work(errors="raise"))(pa.table({"text": ["word", ""]}))
     plain = SummarizeBatches(work(columns=Columns(text="body", summary="short", error="why")))
@@ -111,6 +116,8 @@ def test_options_that_the_bundle_cannot_meet_fail_before_a_document_is_read(
 ) -> None:
     with pytest.raises(OptionsError, match="max_length"):
         SummarizeBatches(work(options=GenerationOptions(max_length=10**6)))
+    with pytest.raises(OptionsError, match="token_scores and long='chunk' do not go together"):
+        SummarizeBatches(work(options=GenerationOptions(token_scores=True), long="chunk"))
 
 
 def test_columns_are_checked() -> None:
@@ -130,7 +137,7 @@ def test_columns_are_checked() -> None:
 def test_work_is_checked(work: Callable[..., Work]) -> None:
     with pytest.raises(OptionsError, match="errors is 'skip'"):
         work(errors="skip")
-    with pytest.raises(OptionsError, match="long is 'cut', expected error or truncate"):
+    with pytest.raises(OptionsError, match="long is 'cut', expected 'error', 'truncate' or"):
         work(long="cut")
     with pytest.raises(OptionsError, match="batch_size is 0"):
         work(batch_size=0)
@@ -197,6 +204,10 @@ def test_resources_threads_and_actors_are_asked_for(tiny_bundle: Callable[..., P
         ({"num_cpus": 0}, "num_cpus is 0"),
         ({"rows": 0}, "rows is 0, expected an integer from 1 up"),
         ({"options": GenerationOptions(max_length=10**6)}, "max_length"),
+        (
+            {"options": GenerationOptions(token_scores=True), "long": "chunk"},
+            "token_scores and long='chunk' do not go together",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_driver(
