@@ -54,6 +54,7 @@ COLUMNS = (
 )
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",  # where it reports that it does not
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # 127.0.0.1 for an address
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_worker_niceness": "0",  # 15 otherwise, where the local runs have 0

@@ -224,7 +224,7 @@ def test_known_columns_are_checked_by_the_driver(tiny_bundle: Callable[..., Path
 
 
 def python(program: str, **environment: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if k not in ("RAY_USAGE_STATS_ENABLED",)}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_USAGE_STATS_")}
     return subprocess.run(
         [sys.executable, "-c", program],
         env={**kept, **environment},
@@ -239,10 +239,22 @@ def test_ray_is_loaded_when_it_is_needed_and_tells_nobody() -> None:
         "import os, sys, pegasus_ray, pegasus_runtime;"
         "assert 'ray' not in sys.modules and 'fsspec' not in sys.modules;"
         "from pegasus_ray.import_ray import silence_ray; silence_ray();"
-        "print(os.environ['RAY_USAGE_STATS_ENABLED'])"
+        "print(os.environ['RAY_USAGE_STATS_ENABLED'], os.getenv('RAY_USAGE_STATS_REPORT_URL'))"
     )
-    assert python(program) == "0"
-    assert python(program, RAY_USAGE_STATS_ENABLED="1") == "1"
+    assert python(program) == "0 http://127.0.0.1:9/"
+    assert python(program, RAY_USAGE_STATS_ENABLED="0") == "0 http://127.0.0.1:9/"
+    assert python(program, RAY_USAGE_STATS_ENABLED="1") == "1 None"
+    assert python(program, RAY_USAGE_STATS_REPORT_URL="http://x/") == "0 http://x/"
+
+
+def test_ray_reports_to_the_address_that_it_is_told() -> None:
+    """A name of Ray's own, which may change."""
+    program = (
+        "from pegasus_ray.import_ray import silence_ray; silence_ray();"
+        "from ray._common.usage import usage_lib;"
+        "print(usage_lib.usage_stats_enabled(), usage_lib._usage_stats_report_url())"
+    )
+    assert python(program) == "False http://127.0.0.1:9/"
 
 
 def test_a_missing_library_names_the_extra() -> None:
