@@ -183,6 +183,14 @@ def test_a_failure_leaves_nothing(
     assert os.listdir(tmp_path / "models") == []
 
 
+def test_what_a_killed_writer_left_is_cleared_away(bundle: Path, tmp_path: Path) -> None:
+    left = tmp_path / "models" / f".xsum.pegasus-partial-{'0' * 16}"
+    left.mkdir(parents=True)
+    (left / "config.pbtxt").touch()
+    write_repository(bundle, tmp_path / "models")
+    assert os.listdir(tmp_path / "models") == ["xsum"]
+
+
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "xsum").mkdir()
     with pytest.raises(BundleError):
