@@ -7,9 +7,10 @@ Summarises held-out reports by examples/checkpoints/pegasus-mini, with the check
 - one node lost    the same with 2 actors; a node is killed when a quarter of the rows are there
 
 Times are of one run each, in this order, and have the start of the actors in them, and what Ray
-takes to see that a node is gone; the column before the last says when the first rows came. Counted:
-rows whose text or score is not that of the local run with one thread, rows that are missing, and
-rows that came twice. Ray is kept to the loopback interface, and reports nothing.
+takes to see that a node is gone; one column says when the first rows came. Counted: rows whose text
+is not that of the local run with one thread, or whose score is not within 1e-5 of it (a batch of
+other documents rounds otherwise), rows that are missing, and rows that came twice. Ray is kept to
+the loopback interface, and reports nothing.
 
     python benchmarks/ray_dataset.py --json docs/figures/ray.json
     python benchmarks/ray_dataset.py --documents 40 --workers 1      # does it work?
@@ -53,10 +54,13 @@ COLUMNS = (
 )
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",  # where it reports that it does not
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # 127.0.0.1 for an address
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_worker_niceness": "0",  # 15 otherwise, where the local runs have 0
 }
+
+_ROUNDING = 1e-5
 
 Found = Mapping[int, tuple[str, float]]
 
@@ -133,7 +137,10 @@ def run_ray(
 def make_row(name: str, run: Run, expected: Found) -> tuple[Cell, ...]:
     """A row of the table; expected: the local run's, by number."""
     counts = Counter(number for number, _, _ in run.rows)
-    differing = sum((text, score) != expected[number] for number, text, score in run.rows)
+    differing = sum(
+        text != expected[number][0] or abs(score - expected[number][1]) > _ROUNDING
+        for number, text, score in run.rows
+    )
     return (
         name,
         len(expected),
@@ -149,7 +156,7 @@ def make_row(name: str, run: Run, expected: Found) -> tuple[Cell, ...]:
 def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
-    add("--documents", type=int, default=2000, help="held-out reports (default: %(default)s)")
+    add("--documents", type=int, default=1500, help="held-out reports (default: %(default)s)")
     add("--workers", type=bench.parse_numbers, default=(1, 2), help="1 and 2 at most; default: 1,2")
     add("--bundle", type=Path, help="of pegasus-mini; default: exported, in fp32")
     arguments = parser.parse_args(argv)

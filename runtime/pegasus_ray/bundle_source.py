@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from pegasus_ray.remote_folder import RemoteFolder
 from pegasus_runtime.bundle import MANIFEST_NAME, Manifest, open_bundle, parse_manifest
 from pegasus_runtime.errors import BundleError, OptionsError
 from pegasus_runtime.hub.address import HUB_NAME, looks_like_path, read_address
 
-__all__ = ["BundleSource", "StorageOptions", "find_source"]
+__all__ = ["BundleSource", "StorageOptions", "find_source", "is_uri"]
 
 StorageOptions = Mapping[str, object]
 """What fsspec opens a file system with, such as {"anon": True}."""
@@ -50,7 +51,7 @@ def find_source(
     """
     sha256 = _checked_sha256(manifest_sha256)
     options = dict(storage_options or {})
-    if isinstance(bundle, str) and _is_uri(bundle):
+    if is_uri(bundle):
         if sha256 is None:
             sha256, manifest = _read_manifest(RemoteFolder.open(bundle, options))
         else:
@@ -94,9 +95,9 @@ def _checked_sha256(given: str | None) -> str | None:
     return sha256
 
 
-def _is_uri(bundle: str) -> bool:
+def is_uri(bundle: Path | str) -> TypeGuard[str]:
     """Of fsspec's; an address of the hub is a name."""
-    if _HAS_SCHEME.match(bundle) is None:
+    if not isinstance(bundle, str) or _HAS_SCHEME.match(bundle) is None:
         return False
     try:
         return not read_address(bundle)[0]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source
+from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source, is_uri
 from pegasus_ray.fetch_bundle import fetch_bundle
 from pegasus_ray.import_ray import import_ray_serve
 from pegasus_ray.resources import checked_gpus
@@ -103,8 +103,7 @@ def _sources(
         raise OptionsError("models are none, expected a name and a bundle: give {'xsum': FOLDER}")
     found = {}
     for name, bundle in models.items():
-        is_uri = isinstance(bundle, str) and "://" in bundle
-        options = storage_options if is_uri else None
+        options = storage_options if is_uri(bundle) else None
         found[name] = find_source(bundle, storage_options=options)[0]
     return found
 

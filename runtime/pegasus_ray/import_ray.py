@@ -10,15 +10,19 @@ from pegasus_runtime.native.import_failure import explain_import_error
 
 __all__ = ["import_fsspec", "import_ray_data", "import_ray_serve", "silence_ray"]
 
+_NOWHERE = "http://127.0.0.1:9/"
 _INSTALL = "pip install 'pegasus-edge[ray]'"
 
 
 def silence_ray() -> None:
     """For clusters that this process starts: what is set already, stays.
 
-    One that runs already was told by whoever started it.
+    One that runs already was told by whoever started it. A head that is told to report nothing
+    reports that, once, unless `ray.init` started it: to this computer then, where nobody listens
+    (ray/dashboard/modules/usage_stats/usage_stats_head.py of Ray 2.60).
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0") == "0":
+        os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", _NOWHERE)
 
 
 def import_ray_data() -> ModuleType:

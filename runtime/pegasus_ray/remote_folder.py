@@ -50,13 +50,15 @@ class RemoteFolder:
             raise BundleError(
                 f"{shown}: cannot be opened ({_told(err, uri, shown)}): install what fsspec needs "
                 "for it, or give a folder"
-            ) from err
+            ) from None  # which may name user and password
         return cls(shown=shown, uri=uri, path=str(path).rstrip("/"), system=system)
 
     def read_manifest(self) -> tuple[str, str]:
         """Its text, and the SHA-256 of that. Raises: BundleError."""
         with self._telling(MANIFEST_NAME), self._open(MANIFEST_NAME) as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
+            data = b""
+            while chunk := file.read(MAX_TEXT_BYTES + 1 - len(data)):  # as it comes
+                data += chunk
         if len(data) > MAX_TEXT_BYTES:
             raise BundleError(
                 f"{self.shown}/{MANIFEST_NAME}: has more than {MAX_TEXT_BYTES} bytes: not a bundle"
@@ -110,7 +112,7 @@ class RemoteFolder:
             raise BundleError(
                 f"{self.shown}/{name}: cannot be fetched ({_told(err, self.uri, self.shown)}): "
                 "check the address, the connection, and the space on this disk"
-            ) from err
+            ) from None  # which may name user and password
 
 
 def _told(err: Exception, uri: str, shown: str) -> str:

@@ -21,6 +21,7 @@ _DETAILS = pa.struct(
         ("unknown_share", pa.float64()),
         ("control_characters", pa.int64()),
         ("looks_like_html", pa.bool_()),
+        ("num_windows", pa.int64()),
     ]
 )
 
@@ -48,4 +49,5 @@ def _details(summary: Summary | None) -> dict[str, object] | None:
         "unknown_share": summary.unknown_share,
         "control_characters": summary.control_characters,
         "looks_like_html": summary.looks_like_html,
+        "num_windows": len(summary.windows),
     }

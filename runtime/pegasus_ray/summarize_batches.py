@@ -10,6 +10,7 @@ from pegasus_ray.result_columns import add_results
 from pegasus_ray.work import Work
 from pegasus_runtime.command_line.messages import note
 from pegasus_runtime.errors import BundleError
+from pegasus_runtime.tasks.long_documents.long import check_chunk
 from pegasus_runtime.tasks.summarizer import Summarizer
 
 __all__ = ["SummarizeBatches"]
@@ -23,7 +24,9 @@ class SummarizeBatches:
         start = time.perf_counter()
         self._work = work
         self.summarizer = _load(work)
-        self.summarizer.resolve(work.options)
+        settings = self.summarizer.resolve(work.options)
+        if work.long == "chunk":
+            check_chunk(settings)
         threads = work.loading.threads
         note(
             "pegasus-ray",
@@ -38,7 +41,7 @@ class SummarizeBatches:
         results = self.summarizer.summarize_each(
             table.column(work.columns.text).to_pylist(),
             work.options,
-            truncate=work.long == "truncate",
+            long=work.long,
             errors=work.errors,
             batch_size=work.batch_size,
             window=max(1, table.num_rows),

@@ -9,12 +9,13 @@ from pegasus_ray.bundle_source import BundleSource, StorageOptions, find_source
 from pegasus_ray.import_ray import import_ray_data
 from pegasus_ray.resources import checked_gpus
 from pegasus_ray.summarize_batches import SummarizeBatches
-from pegasus_ray.work import Columns, Loading, Long, Work, with_threads
+from pegasus_ray.work import Columns, Loading, Work, with_threads
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors
 from pegasus_runtime.generation.stream import WINDOW_DOCUMENTS, check_count
 from pegasus_runtime.search.options import GenerationOptions
 from pegasus_runtime.search.resolve import resolve_for_manifest
+from pegasus_runtime.tasks.long_documents.long import Long, check_chunk
 
 if TYPE_CHECKING:
     import ray.data
@@ -54,7 +55,7 @@ def summarize_dataset(
     of a hub. manifest_sha256: of the one that is wanted; None for that which the driver sees.
     storage_options: what fsspec opens a URI with. loading: what else `Summarizer.load` takes.
     error_column: null, or why there is no summary. details_column: a struct, see `docs/ray.md`.
-    long: "truncate" cuts a text that is over the bundle's limit, which has an error otherwise.
+    long: what is done about a text over the bundle's limit, see `Summarizer.summarize`.
     errors, batch_size: see `Summarizer.summarize_each`; "raise" ends the run.
     concurrency: how many actors at most, or the fewest, otherwise one, and the most; None for as
     many as there is room and work for. num_cpus, num_gpus: of each, which has a thread for each
@@ -65,7 +66,7 @@ def summarize_dataset(
     """
     data = import_ray_data()
     work = Work(
-        source=_checked_source(bundle, manifest_sha256, storage_options, options),
+        source=_checked_source(bundle, manifest_sha256, storage_options, options, long),
         loading=with_threads(loading, num_cpus),
         columns=Columns(
             text=text_column, summary=output_column, error=error_column, details=details_column
@@ -83,13 +84,16 @@ def _checked_source(
     manifest_sha256: str | None,
     storage_options: StorageOptions | None,
     options: GenerationOptions | None,
+    long: Long,
 ) -> BundleSource:
     """Raises: BundleError, OptionsError for options that the bundle cannot meet, if it is read."""
     source, manifest = find_source(
         bundle, manifest_sha256=manifest_sha256, storage_options=storage_options
     )
     if manifest is not None and manifest.task == "summarization":  # others are refused by `load`
-        resolve_for_manifest(options or GenerationOptions(), manifest)
+        settings = resolve_for_manifest(options or GenerationOptions(), manifest)
+        if long == "chunk":
+            check_chunk(settings)
     return source
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
 
 from pegasus_ray.bundle_source import BundleSource
 from pegasus_ray.resources import threads_for
@@ -12,12 +11,10 @@ from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.generation.failure import Errors, check_errors
 from pegasus_runtime.generation.stream import check_count
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.long_documents.long import Long, resolve_long
 from pegasus_runtime.tokenization.tokenizer import Newlines
 
-__all__ = ["Columns", "Loading", "Long", "Work", "with_threads"]
-
-Long: TypeAlias = Literal["error", "truncate"]
-"""What is done about a document that is over the bundle's limit."""
+__all__ = ["Columns", "Loading", "Work", "with_threads"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +95,5 @@ class Work:
 
     def __post_init__(self) -> None:
         check_errors(self.errors)
-        if self.long not in get_args(Long):
-            raise OptionsError(f"long is {self.long!r}, expected {' or '.join(get_args(Long))}")
+        resolve_long(self.long, truncate=False)
         check_count("batch_size", 1 if self.batch_size is None else self.batch_size)

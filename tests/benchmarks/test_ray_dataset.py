@@ -6,7 +6,8 @@ import ray_dataset
 def test_rows_that_differ_are_missing_or_came_twice_are_counted() -> None:
     expected = {number: (f"text {number}", -1.0) for number in range(5)}
     rows = [(number, *expected[number]) for number in (3, 0, 1, 1)]
-    rows[0] = (3, "text 3", -1.5)
+    rows[0] = (3, "text 3", -1.0001)
+    rows[1] = (0, "text 0", -1.000001)
     run = ray_dataset.Run(rows=rows, seconds=2.0, first_s=0.5)
     assert ray_dataset.make_row("x", run, expected) == ("x", 5, 2.5, 2.0, 0.5, 1, 2, 1)
 

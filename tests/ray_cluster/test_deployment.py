@@ -49,6 +49,11 @@ def test_a_replica_with_another_bundle_is_none(tiny_bundle: Callable[..., Path])
         build_app({"tiny": source}, Settings(), LoadOptions())
 
 
+def test_storage_options_are_those_of_uris_alone(tiny_bundle: Callable[..., Path]) -> None:
+    models = {"one": f"file://{tiny_bundle()}", "two": "hf://owner/name", "three": tiny_bundle()}
+    make_deployment(models, storage_options={"auto_mkdir": False})
+
+
 def test_ray_serve_is_told_how_many_and_how_long(tiny_bundle: Callable[..., Path]) -> None:
     application = make_deployment(
         {"tiny": tiny_bundle()},

@@ -73,6 +73,11 @@ def test_types_do_not_depend_on_the_rows(work: Callable[..., Work]) -> None:
 def test_what_is_asked_for_is_done(work: Callable[..., Work]) -> None:
     cut = SummarizeBatches(work(long="truncate"))(pa.table({"text": ["word " * 5000, "word"]}))
     assert [row["details"]["truncated"] for row in cut.to_pylist()] == [True, False]
+    windows = SummarizeBatches(work(long="chunk"))(pa.table({"text": ["word " * 5000, "word"]}))
+    assert [row["error"] for row in windows.to_pylist()] == [None, None]
+    first, second = (row["details"] for row in windows.to_pylist())
+    assert first["num_windows"] > 1
+    assert (second["num_windows"], first["truncated"]) == (0, False)
     with pytest.raises(InputError, match="document 1: text is empty"):
         SummarizeBatches(work(errors="raise"))(pa.table({"text": ["word", ""]}))
     plain = SummarizeBatches(work(columns=Columns(text="body", summary="short", error="why")))
@@ -111,6 +116,8 @@ def test_options_that_the_bundle_cannot_meet_fail_before_a_document_is_read(
 ) -> None:
     with pytest.raises(OptionsError, match="max_length"):
         SummarizeBatches(work(options=GenerationOptions(max_length=10**6)))
+    with pytest.raises(OptionsError, match="token_scores and long='chunk' do not go together"):
+        SummarizeBatches(work(options=GenerationOptions(token_scores=True), long="chunk"))
 
 
 def test_columns_are_checked() -> None:
@@ -130,7 +137,7 @@ def test_columns_are_checked() -> None:
 def test_work_is_checked(work: Callable[..., Work]) -> None:
     with pytest.raises(OptionsError, match="errors is 'skip'"):
         work(errors="skip")
-    with pytest.raises(OptionsError, match="long is 'cut', expected error or truncate"):
+    with pytest.raises(OptionsError, match="long is 'cut', expected 'error', 'truncate' or"):
         work(long="cut")
     with pytest.raises(OptionsError, match="batch_size is 0"):
         work(batch_size=0)
@@ -197,6 +204,10 @@ def test_resources_threads_and_actors_are_asked_for(tiny_bundle: Callable[..., P
         ({"num_cpus": 0}, "num_cpus is 0"),
         ({"rows": 0}, "rows is 0, expected an integer from 1 up"),
         ({"options": GenerationOptions(max_length=10**6)}, "max_length"),
+        (
+            {"options": GenerationOptions(token_scores=True), "long": "chunk"},
+            "token_scores and long='chunk' do not go together",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_driver(
@@ -213,7 +224,7 @@ def test_known_columns_are_checked_by_the_driver(tiny_bundle: Callable[..., Path
 
 
 def python(program: str, **environment: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if k not in ("RAY_USAGE_STATS_ENABLED",)}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_USAGE_STATS_")}
     return subprocess.run(
         [sys.executable, "-c", program],
         env={**kept, **environment},
@@ -228,10 +239,22 @@ def test_ray_is_loaded_when_it_is_needed_and_tells_nobody() -> None:
         "import os, sys, pegasus_ray, pegasus_runtime;"
         "assert 'ray' not in sys.modules and 'fsspec' not in sys.modules;"
         "from pegasus_ray.import_ray import silence_ray; silence_ray();"
-        "print(os.environ['RAY_USAGE_STATS_ENABLED'])"
+        "print(os.environ['RAY_USAGE_STATS_ENABLED'], os.getenv('RAY_USAGE_STATS_REPORT_URL'))"
     )
-    assert python(program) == "0"
-    assert python(program, RAY_USAGE_STATS_ENABLED="1") == "1"
+    assert python(program) == "0 http://127.0.0.1:9/"
+    assert python(program, RAY_USAGE_STATS_ENABLED="0") == "0 http://127.0.0.1:9/"
+    assert python(program, RAY_USAGE_STATS_ENABLED="1") == "1 None"
+    assert python(program, RAY_USAGE_STATS_REPORT_URL="http://x/") == "0 http://x/"
+
+
+def test_ray_reports_to_the_address_that_it_is_told() -> None:
+    """A name of Ray's own, which may change."""
+    program = (
+        "from pegasus_ray.import_ray import silence_ray; silence_ray();"
+        "from ray._common.usage import usage_lib;"
+        "print(usage_lib.usage_stats_enabled(), usage_lib._usage_stats_report_url())"
+    )
+    assert python(program) == "False http://127.0.0.1:9/"
 
 
 def test_a_missing_library_names_the_extra() -> None:

@@ -49,7 +49,7 @@ _WITHOUT_OUTPUT = ("num_return_sequences", "token_scores")
 _NAMES = tuple(
     each.name for each in dataclasses.fields(GenerationOptions) if each.name not in _WITHOUT_OUTPUT
 )
-_LONG: tuple[Literal["error", "truncate"], ...] = ("error", "truncate")
+_LONG: tuple[Literal["error", "truncate", "chunk"], ...] = ("error", "truncate", "chunk")
 _NEWLINES: tuple[Literal["hf", "original"], ...] = ("hf", "original")
 
 T = TypeVar("T", bound=str)
@@ -91,7 +91,7 @@ class TritonPythonModel:
         parameters = json.loads(args["model_config"]).get("parameters", {})
         given = {name: each["string_value"] for name, each in parameters.items()}
         version = Path(args["model_repository"], args["model_version"])
-        self._truncate = _one_of("long", given.get("long") or "error", _LONG)
+        self._long = _one_of("long", given.get("long") or "error", _LONG)
         warms_up = _one_of("warm_up", given.get("warm_up") or "false", ("false", "true"))
         self._summarizer = Summarizer.load(
             version / (given.get("bundle") or "bundle"),
@@ -146,7 +146,7 @@ class TritonPythonModel:
                 self._summarizer.summarize_each(
                     [row.text for row in rows],
                     rows[0].options,
-                    truncate=self._truncate == "truncate",
+                    long=self._long,
                     errors="return",
                     window=max(len(rows), 2),
                     on_step=stop.ask,
@@ -210,6 +210,8 @@ def _read_rows(number: int, request: Any) -> list[_Row]:
         raise _RefusedError(
             _triton_error(InputError(f"OPTIONS has {len(options)} rows, TEXT has {len(texts)}"))
         )
+    if not len(texts):
+        raise _RefusedError(_triton_error(InputError("TEXT has no rows, expected 1 or more")))
     rows = []
     for row, (text, given) in enumerate(zip(texts, options, strict=True)):
         try:
@@ -237,7 +239,7 @@ def _read_options(text: str) -> tuple[GenerationOptions, str]:
         return GenerationOptions(), "{}"
     try:
         given = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise OptionsError(
             f'OPTIONS is no JSON ({err}): pass an object, {{"num_beams": 4}}'
         ) from err

@@ -71,7 +71,8 @@ parameters of the runtime:
 
 - `threads`: of an engine on the CPU, all cores if empty. Several instances share them only if you
   share them out.
-- `long`: `error` refuses a document over {max_source_tokens} tokens, `truncate` cuts its end.
+- `long`: `error` refuses a document over {max_source_tokens} tokens, `truncate` cuts its end,
+  `chunk` summarises it in windows and joins what they say.
 - `max_unknown`: refuses a document of which the tokenizer does not know a larger share, from 0 to
   1.
 - `newlines`: `hf` or `original`. `provider`: `auto`, `cpu`, `cuda` or `tensorrt`.

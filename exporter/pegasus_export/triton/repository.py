@@ -58,10 +58,16 @@ def check_repository(repository: Path, output: Path, *, force: bool) -> Path:
             "letters, digits, '_', '-' and '.'"
         )
     place = Path(os.path.realpath(repository)) / name
+    bundle = Path(os.path.realpath(output))
+    if place == bundle or bundle in place.parents or place in bundle.parents:
+        raise OutputError(
+            f"{place} would be the bundle's folder, in it, or around it: choose another folder for "
+            "--triton"
+        )
     if not os.path.lexists(place):
         return place
-    if not place.is_dir():
-        raise OutputError(f"{place} is a file: choose another folder for --triton")
+    if place.is_symlink() or not place.is_dir():
+        raise OutputError(f"{place} is a file or a link: choose another folder for --triton")
     if not force:
         raise OutputError(f"model exists: {place}: choose another folder or pass --force")
     foreign = _foreign_files(place)
@@ -128,10 +134,13 @@ def _link_bundle(held: Path, output: Path) -> Bundle:
     for name in (*bundle.manifest.files, MANIFEST_NAME):
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        file = held / name
+        if file.is_symlink():  # a link to a link would lead elsewhere from here
+            file = Path(os.path.realpath(file))
         try:
-            os.link(held / name, path)
+            os.link(file, path)
         except OSError:  # another file system, or one without links
-            shutil.copyfile(held / name, path)
+            shutil.copyfile(file, path)
     return bundle
 
 
@@ -158,8 +167,9 @@ def _foreign_files(place: Path) -> list[str]:
     """What is not of an earlier --triton; everything, if there is no configuration of its kind."""
     there = sorted(
         Path(parent, name).relative_to(place).as_posix()
-        for parent, _, names in os.walk(place)
-        for name in names
+        for parent, folders, names in os.walk(place)
+        for name in (*names, *folders)
+        if not Path(parent, name).is_dir() or Path(parent, name).is_symlink()
     )
     own: set[str] = set()
     try:

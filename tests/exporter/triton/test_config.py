@@ -27,6 +27,8 @@ def test_it_says_what_the_model_is_and_how_requests_are_joined(manifest: Manifes
     assert list(batching.preferred_batch_size) == [16]
     assert batching.max_queue_delay_microseconds == 5000
     assert batching.default_queue_policy.max_queue_size == 256
+    assert batching.default_queue_policy.timeout_action == 0  # REJECT
+    assert batching.default_queue_policy.allow_timeout_override
     assert batching.default_queue_policy.default_timeout_microseconds == 30_000_000
     (group,) = config.instance_group
     assert (group.count, list(group.gpus)) == (1, [])

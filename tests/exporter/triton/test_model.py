@@ -151,6 +151,8 @@ def test_what_was_read_of_a_text_is_told(model: Any) -> None:
         (lambda: ask(b"\xff"), r"TEXT is not UTF-8 \(byte 0\): encode it as that"),
         (lambda: ask(ONE, options=[b"\xff"]), "OPTIONS is not UTF-8"),
         (lambda: ask(ONE, options=[b"{"]), "OPTIONS is no JSON"),
+        (lambda: ask(ONE, options=[b"[" * 10**5]), "OPTIONS is no JSON"),
+        (lambda: ask(), "TEXT has no rows, expected 1 or more"),
         (lambda: ask(ONE, options=[[4]]), r"OPTIONS is \[4\]: pass an object"),
         (lambda: ask(ONE, options=[{"beams": 4}]), "OPTIONS has 'beams', expected any of num_b"),
         (lambda: ask(ONE, options=[{"token_scores": True}]), "OPTIONS has 'token_scores'"),
@@ -218,10 +220,25 @@ def test_parameters_reach_the_runtime(backend: Any, place: Path) -> None:
     model.finalize()
 
 
+def test_a_text_over_the_limit_is_summarised_in_windows_if_the_parameter_says_so(
+    backend: Any, place: Path, summarizer: Summarizer
+) -> None:
+    model = backend.TritonPythonModel()
+    model.initialize(arguments(place, threads="1", long="chunk"))
+    whole, other = model.execute([ask(TOO_LONG), ask(ONE)])
+    expected = summarizer.summarize(TOO_LONG, long="chunk")
+    assert expected.windows
+    assert outputs(whole)["SUMMARY"][0, 0].decode() == expected.text
+    assert tuple(outputs(whole)["TOKEN_IDS"][0]) == expected.token_ids
+    assert not outputs(whole)["TRUNCATED"][0, 0]
+    assert outputs(other)["SUMMARY"][0, 0].decode() == summarizer.summarize(ONE).text
+    model.finalize()
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "message"),
     [
-        ("long", "chunks", "parameter long is 'chunks', expected error or truncate"),
+        ("long", "chunks", "parameter long is 'chunks', expected error or truncate or chunk"),
         ("warm_up", "yes", "parameter warm_up is 'yes', expected false or true"),
         ("newlines", "no", "parameter newlines is 'no', expected hf or original"),
         ("threads", "many", "parameter threads is 'many', expected a number"),

@@ -106,6 +106,14 @@ def test_what_somebody_put_there_is_not_deleted(bundle: Path, tmp_path: Path, na
     assert (place / name).read_text() == "mine"
 
 
+def test_what_somebody_linked_there_is_not_deleted(bundle: Path, tmp_path: Path) -> None:
+    place = write_repository(bundle, tmp_path / "models")
+    (place / "2").symlink_to(place / "1")
+    with pytest.raises(OutputError, match="files that --triton did not write: '2'"):
+        write_repository(bundle, tmp_path / "models", force=True)
+    assert (place / "2").is_symlink()
+
+
 def test_a_model_of_somebody_else_is_not_replaced(bundle: Path, tmp_path: Path) -> None:
     config = tmp_path / "models" / "xsum" / "config.pbtxt"
     config.parent.mkdir(parents=True)
@@ -119,8 +127,48 @@ def test_a_model_of_somebody_else_is_not_replaced(bundle: Path, tmp_path: Path) 
 def test_a_file_in_its_place_is_refused(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "xsum").write_text("mine")
-    with pytest.raises(OutputError, match="xsum is a file: choose another folder for --triton"):
+    with pytest.raises(OutputError, match="xsum is a file or a link: choose another folder"):
         write_repository(bundle, tmp_path / "models", force=True)
+
+
+def test_a_link_in_its_place_is_refused(bundle: Path, tmp_path: Path) -> None:
+    elsewhere = write_repository(bundle, tmp_path / "elsewhere")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "xsum").symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="xsum is a file or a link: choose another folder"):
+        write_repository(bundle, tmp_path / "models", force=True)
+    assert os.listdir(tmp_path / "models") == ["xsum"]
+
+
+@pytest.mark.parametrize("repository", [".", "xsum", "xsum/models"])
+def test_it_is_not_put_over_the_bundle_or_into_it(
+    bundle: Path, tmp_path: Path, repository: str
+) -> None:
+    before = files_below(tmp_path)
+    with pytest.raises(OutputError, match="xsum would be the bundle's folder, in it, or around"):
+        write_repository(bundle, tmp_path / repository, force=True)
+    assert files_below(tmp_path) == before
+
+
+def test_a_bundle_below_the_place_is_not_deleted(bundle: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "models" / "xsum" / "xsum"
+    inner.parent.mkdir(parents=True)
+    bundle.rename(inner)
+    with pytest.raises(OutputError, match="xsum would be the bundle's folder, in it, or around"):
+        write_repository(inner, tmp_path / "models", force=True)
+
+
+def test_of_a_bundle_of_links_the_files_are_linked(bundle: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store" / "blobs"
+    store.parent.mkdir()
+    bundle.rename(store)
+    bundle.mkdir()
+    for path in store.iterdir():
+        (bundle / path.name).symlink_to(Path("..", "store", "blobs", path.name))
+    linked = write_repository(bundle, tmp_path / "models") / "1" / "bundle"
+    open_bundle(linked, check_hashes=True)
+    assert not any(path.is_symlink() for path in linked.iterdir())
+    assert os.path.samefile(linked / "manifest.json", store / "manifest.json")
 
 
 def test_a_failure_leaves_nothing(
@@ -133,6 +181,14 @@ def test_a_failure_leaves_nothing(
     with pytest.raises(OutputError, match=r"xsum cannot be written \(No space left on device\)"):
         write_repository(bundle, tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []
+
+
+def test_what_a_killed_writer_left_is_cleared_away(bundle: Path, tmp_path: Path) -> None:
+    left = tmp_path / "models" / f".xsum.pegasus-partial-{'0' * 16}"
+    left.mkdir(parents=True)
+    (left / "config.pbtxt").touch()
+    write_repository(bundle, tmp_path / "models")
+    assert os.listdir(tmp_path / "models") == ["xsum"]
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
