@@ -156,7 +156,7 @@ def make_row(name: str, run: Run, expected: Found) -> tuple[Cell, ...]:
 def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
     add = parser.add_argument
-    add("--documents", type=int, default=1500, help="held-out reports (default: %(default)s)")
+    add("--documents", type=int, default=2000, help="held-out reports (default: %(default)s)")
     add("--workers", type=bench.parse_numbers, default=(1, 2), help="1 and 2 at most; default: 1,2")
     add("--bundle", type=Path, help="of pegasus-mini; default: exported, in fp32")
     arguments = parser.parse_args(argv)

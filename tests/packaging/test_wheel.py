@@ -107,6 +107,7 @@ def test_the_commands_are_those_for_users(contents: dict[str, bytes]) -> None:
             "pegasus-export": "pegasus_export.scripts:export",
             "pegasus-features": "pegasus_runtime.scripts:features",
             "pegasus-generate": "pegasus_runtime.scripts:generate",
+            "pegasus-serve": "pegasus_serve.scripts:serve",
             "pegasus-summarize": "pegasus_runtime.scripts:summarize",
         }
     }

@@ -121,7 +121,7 @@ def test_logits_become_scores(activation: Any, expected: list[float]) -> None:
 def test_texts_that_are_too_long_are_refused_or_cut(classifier: TextClassifier) -> None:
     text = " ".join(tiny_sentences()[:30])
     with pytest.raises(
-        InputError, match=r"text 1: source has \d+ tokens, the bundle takes 96, as many"
+        InputError, match=r"text 1: source has \d+ tokens, the bundle takes 96, the 96 positions"
     ):
         classifier.classify([SHORT, text])
     assert classifier.classify(text, truncate=True).truncated
