@@ -9,35 +9,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from pegasus_runtime import GenerationInterrupted, GenerationOptions, Overloaded
+from pegasus_runtime.batcher.counters import Counters, Tally
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
-from pegasus_serve.wire.request_models import Long
 
-__all__ = ["FakeBatcher", "FakeCounters"]
+__all__ = ["NOTHING", "FakeBatcher"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class FakeCounters:
-    """All that a test has not set is 0."""
-
-    submitted: int = 0
-    refused: int = 0
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    batches: int = 0
-    batched_documents: int = 0
-    steps: int = 0
-    waiting: int = 0
-    waiting_tokens: int = 0
-    running: int = 0
-    source_tokens: int = 0
-    summary_tokens: int = 0
-    waited_s: float = 0.0
-    ran_s: float = 0.0
-    batch_sizes: tuple[int, ...] = ()
+NOTHING = Tally().snapshot(waiting=0, waiting_tokens=0, running=0)
 
 
 @dataclass
@@ -64,7 +45,7 @@ class FakeBatcher:
     held: list[Held] = field(default_factory=list)
     finished: int = 0
     closed: list[bool] = field(default_factory=list)
-    counts: FakeCounters = field(default_factory=FakeCounters)
+    counts: Counters = NOTHING
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(
@@ -117,7 +98,7 @@ class FakeBatcher:
             assert time.monotonic() < until, f"{len(self.held)} of {count} documents came"
             time.sleep(0.005)
 
-    def counters(self) -> FakeCounters:
+    def counters(self) -> Counters:
         return self.counts
 
     def close(self, *, finish: bool = True) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pegasus_runtime.batcher.counters import Counters
 from pegasus_runtime.bundle import Manifest
 from pegasus_runtime.search.options import GenerationOptions
+from pegasus_runtime.tasks.long_documents.long import Long
 from pegasus_runtime.tasks.partial import Partial
 from pegasus_runtime.tasks.summarizer import Summarizer
 from pegasus_runtime.tasks.summary import Summary
 from pegasus_runtime.tokenization.tokenizer import Encoding
-from pegasus_serve.served.batching import BatchCounters, Batching
+from pegasus_serve.served.batching import Batching
 from pegasus_serve.served.handed_in import HandedIn, seconds_left
-from pegasus_serve.wire.request_models import Long
 
 __all__ = ["ServedSummarizer", "SummaryOrder"]
 
@@ -73,7 +74,7 @@ class ServedSummarizer:
         )
         return HandedIn(future=future, source_tokens=source_tokens)
 
-    def counters(self) -> BatchCounters:
+    def counters(self) -> Counters:
         """For the metrics."""
         return self.batcher.counters()
 

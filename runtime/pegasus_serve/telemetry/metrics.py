@@ -20,7 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from pegasus_serve.served.batching import BatchCounters
+from pegasus_runtime.batcher.counters import Counters
 from pegasus_serve.served.models import Model
 from pegasus_serve.served.served_summarizer import ServedSummarizer
 from pegasus_serve.wire.request_record import RequestRecord
@@ -31,7 +31,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SHARES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
-_TOTALS: Mapping[str, tuple[str, Callable[[BatchCounters], float]]] = {
+_TOTALS: Mapping[str, tuple[str, Callable[[Counters], float]]] = {
     "pegasus_documents_submitted": ("Documents taken", lambda c: c.submitted),
     "pegasus_documents_refused": ("Documents refused: the queue was full", lambda c: c.refused),
     "pegasus_documents_finished": ("Documents summarised", lambda c: c.finished),
@@ -46,7 +46,7 @@ _TOTALS: Mapping[str, tuple[str, Callable[[BatchCounters], float]]] = {
     "pegasus_queue_wait_seconds": ("Seconds that documents waited", lambda c: c.waited_s),
     "pegasus_run_seconds": ("Seconds that documents ran", lambda c: c.ran_s),
 }
-_NOW: Mapping[str, tuple[str, Callable[[BatchCounters], float]]] = {
+_NOW: Mapping[str, tuple[str, Callable[[Counters], float]]] = {
     "pegasus_queue_documents": ("Documents that wait", lambda c: c.waiting),
     "pegasus_queue_tokens": ("Their tokens", lambda c: c.waiting_tokens),
     "pegasus_running_documents": ("Documents that run", lambda c: c.running),

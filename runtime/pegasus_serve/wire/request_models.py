@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-__all__ = ["AnswerRequest", "ClassifyRequest", "Long", "Parameters", "SummarizeRequest"]
+from pegasus_runtime.tasks.long_documents.long import Long
 
-Long = Literal["error", "truncate", "chunk"]
+__all__ = ["AnswerRequest", "ClassifyRequest", "Parameters", "SummarizeRequest"]
+
 
 Int = StrictInt | None
 Float = StrictFloat | None

@@ -7,9 +7,10 @@ import dataclasses
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.tiny_checkpoint import tiny_sentences
+from pegasus_runtime.batcher.counters import Counters
 from pegasus_serve.served.models import Model
 from serve.asgi import Site, run
-from serve.fake_batcher import FakeBatcher, FakeCounters
+from serve.fake_batcher import FakeBatcher
 
 TEXT = tiny_sentences()[0]
 
@@ -54,9 +55,9 @@ def test_requests_and_what_was_seen_of_documents_are_counted(tiny: Model) -> Non
 
 def test_the_batchers_counters_are_told_as_they_are(tiny: Model, batcher: FakeBatcher) -> None:
     async def scenario() -> None:
-        names = [field.name for field in dataclasses.fields(FakeCounters)]
+        names = [field.name for field in dataclasses.fields(Counters)]
         names.remove("batch_sizes")
-        batcher.counts = FakeCounters(
+        batcher.counts = Counters(
             **{name: number for number, name in enumerate(names, start=1)},  # type: ignore[arg-type]
             batch_sizes=(4, 0, 2),
         )
