@@ -1,0 +1,107 @@
+// What the operators compute with: one table of functions for each set of instructions, of which
+// the one that suits the processor is taken when the library is loaded.
+//
+// Everything is dense and row-major. Pointers that may be null say so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "threads.h"
+
+namespace pegasus {
+
+using Half = std::uint16_t;  // bits of an IEEE half
+
+// Columns that lie side by side in a packed matrix of int8, and inner positions likewise.
+inline constexpr int kPanelColumns = 32;
+inline constexpr int kPanelDepth = 4;
+
+// weight [K, N] int8 as [ceil(N / 32)][ceil(K / 4)][32][4], zeros beyond the ends; and the sum of
+// each column, [ceil(N / 32) * 32] int32.
+struct PackedInt8 {
+    std::size_t depth;    // K
+    std::size_t columns;  // N
+    std::int8_t* values;  // aligned to 64 bytes
+    std::int32_t* sums;
+};
+
+// y = x * weight, x rounded to 8 bits in steps of its own for each row, as the stock spelling has
+// it (engines/pegasus_engines/precision/passes/round_rows.py): exact in integers, and the same
+// floats bit for bit.
+struct Int8Linear {
+    const float* input;  // [M, K]
+    float* output;       // [M, N]
+    std::size_t rows;    // M
+    PackedInt8 weight;
+    const float* scale;    // [N]
+    const float* bias;     // [N], or null
+    bool is_positive;      // x has no negative values: 255 steps from zero, else 127 each way
+    bool rectify;          // y = max(y, 0)
+};
+
+// Keys or values of the source as the decoder's steps want them: [B, S, H * Dh] -> [B, H, S, Dh].
+struct KeepSource {
+    const float* input;
+    void* output;  // Half, or float
+    std::size_t batch, length, heads, head_dim;
+    bool is_half;
+};
+
+// Cross-attention: the beams of a document are the queries of one set of keys.
+// softmax(q k^T / sqrt(Dh) + mask) v, where masked keys have the lowest float added.
+struct SourceAttention {
+    const float* query;  // [B, R, H * Dh]
+    const void* key;     // [B, H, S, Dh], Half or float
+    const void* value;
+    const std::int64_t* mask;  // [B, S], 0 where a key is padding
+    float* output;             // [B, R, H * Dh]
+    std::size_t batch, rows, heads, head_dim, length;
+    bool is_half;
+};
+
+// Self-attention of one new token per row over that row's past, found by way of the indirection:
+// position t of row r of document b is in row b * R + indirection[b, r, t].
+struct BeamAttention {
+    const float* query;  // [B * R, H * Dh], as are new_key and new_value
+    const float* new_key;
+    const float* new_value;
+    std::size_t stride;  // floats from a row of these three to the next
+    float* key;          // [B * R, H, T, Dh]; the new token's are written at `position`
+    float* value;
+    const std::int32_t* indirection;  // [B, R, T]
+    float* output;                    // [B * R, H * Dh]
+    std::size_t batch, rows, heads, head_dim, capacity, position;
+};
+
+// BigBird's attention, or full attention where length <= longest_full: see
+// exporter/pegasus_export/dialects/block_sparse.py, the reference.
+struct BlockSparseAttention {
+    const float* query;  // [B, S, H * Dh], as are key and value
+    const float* key;
+    const float* value;
+    const std::int64_t* mask;           // [B, S], 0 where a token is padding
+    const std::int64_t* random_blocks;  // [H, table_rows, num_random], or null: pattern hf-eval
+    float* output;                      // [B, S, H * Dh]; of sparse attention zero where padding is
+    std::size_t batch, length, heads, head_dim;
+    std::size_t block_size, num_random, longest_full, table_rows;
+};
+
+struct Kernels {
+    const char* instructions;  // "avx2", "avx512" or "neon"
+    void (*pack_int8)(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
+    void (*int8_linear)(const Int8Linear&, const Threads&);
+    void (*keep_source)(const KeepSource&, const Threads&);
+    void (*source_attention)(const SourceAttention&, const Threads&);
+    void (*beam_attention)(const BeamAttention&, const Threads&);
+    void (*block_sparse_attention)(const BlockSparseAttention&, const Threads&);
+};
+
+// Of this processor, or of the set that PEGASUS_EDGE_INSTRUCTIONS names if the processor has it;
+// null where it has none of them: then no operator is registered, and the stock spelling runs.
+const Kernels* choose_kernels();
+
+// Of one set by its name; null where the processor, or this build, lacks it.
+const Kernels* find_kernels(const char* instructions);
+
+}  // namespace pegasus
