@@ -8,6 +8,8 @@ namespace pegasus::PEGASUS_SET {
 
 inline constexpr std::size_t kQueries = 8;  // that share each key loaded
 inline constexpr std::size_t kBlock = 64;   // keys
+// From a query to the next: known when compiled, and no multiple of what a cache's ways repeat at.
+inline constexpr std::size_t kStride = kMaxHeadDim + 16;
 inline constexpr float kLowest = -3.402823466e+38f;
 
 // Where a block's keys and values lie.
@@ -24,6 +26,11 @@ struct KeyBlock {
     }
 };
 
+inline void prefetch(const void* start, std::size_t bytes) {
+    const char* at = static_cast<const char*>(start);
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
+}
+
 // scores [Rows, kBlock] of kTile / Rows keys.
 template <std::size_t Rows, class T>
 inline void score_tile(const float* query, const T* const* keys, std::size_t head_dim,
@@ -36,7 +43,7 @@ inline void score_tile(const float* query, const T* const* keys, std::size_t hea
         Floats key[kKeys];
         for (std::size_t k = 0; k < kKeys; ++k) key[k] = Floats::load(keys[k] + d);
         for (std::size_t r = 0; r < Rows; ++r) {
-            const Floats q = Floats::load(query + r * head_dim + d);
+            const Floats q = Floats::load(query + r * kStride + d);
             for (std::size_t k = 0; k < kKeys; ++k) {
                 tile[r * kKeys + k] = fused(q, key[k], tile[r * kKeys + k]);
             }
@@ -44,7 +51,7 @@ inline void score_tile(const float* query, const T* const* keys, std::size_t hea
     }
     if (const std::size_t rest = head_dim - d; rest != 0) {
         for (std::size_t r = 0; r < Rows; ++r) {
-            const Floats q = Floats::load_some(query + r * head_dim + d, rest);
+            const Floats q = Floats::load_some(query + r * kStride + d, rest);
             for (std::size_t k = 0; k < kKeys; ++k) {
                 tile[r * kKeys + k] =
                     fused(q, Floats::load_some(keys[k] + d, rest), tile[r * kKeys + k]);
@@ -62,13 +69,13 @@ inline void score_tile(const float* query, const T* const* keys, std::size_t hea
 // from `d` on: Chunks vectors of them.
 template <std::size_t Rows, std::size_t Chunks, class T>
 inline void mix_tile(const float* weights, const float* decay, const T* const* values,
-                     std::size_t count, std::size_t head_dim, std::size_t d, float* mixed) {
+                     std::size_t count, std::size_t d, float* mixed) {
     constexpr std::size_t kWidth = Floats::kWidth;
     Floats tile[Rows * Chunks];
     for (std::size_t r = 0; r < Rows; ++r) {
         const Floats factor = Floats::fill(decay[r]);
         for (std::size_t c = 0; c < Chunks; ++c) {
-            tile[r * Chunks + c] = factor * Floats::load(mixed + r * head_dim + d + c * kWidth);
+            tile[r * Chunks + c] = factor * Floats::load(mixed + r * kStride + d + c * kWidth);
         }
     }
     for (std::size_t i = 0; i < count; ++i) {
@@ -85,7 +92,7 @@ inline void mix_tile(const float* weights, const float* decay, const T* const* v
     }
     for (std::size_t r = 0; r < Rows; ++r) {
         for (std::size_t c = 0; c < Chunks; ++c) {
-            tile[r * Chunks + c].store(mixed + r * head_dim + d + c * kWidth);
+            tile[r * Chunks + c].store(mixed + r * kStride + d + c * kWidth);
         }
     }
 }
@@ -97,7 +104,7 @@ inline void mix_rest(std::size_t rows, const float* weights, const float* decay,
                      std::size_t d, float* mixed) {
     const std::size_t rest = head_dim - d;
     for (std::size_t r = 0; r < rows; ++r) {
-        float* to = mixed + r * head_dim + d;
+        float* to = mixed + r * kStride + d;
         Floats sum = Floats::fill(decay[r]) * Floats::load_some(to, rest);
         for (std::size_t i = 0; i < count; ++i) {
             sum = fused(Floats::fill(weights[r * kBlock + i]),
@@ -118,8 +125,8 @@ class Queries {
             largest[r] = -HUGE_VALF;
             total[r] = 0;
             for (std::size_t d = 0; d < head_dim; ++d) {
-                scaled_query[r * head_dim + d] = query[r * stride + d] * scale;
-                mixed[r * head_dim + d] = 0;
+                scaled_query[r * kStride + d] = query[r * stride + d] * scale;
+                mixed[r * kStride + d] = 0;
             }
         }
     }
@@ -129,10 +136,16 @@ class Queries {
     void attend(KeyBlock<T>& block, const std::int64_t* mask) {
         for (std::size_t i = block.count; i < kBlock && i % kTile != 0; ++i) {
             block.keys[i] = block.keys[0];
+            block.values[i] = block.values[0];
         }
         each_tile([&]<std::size_t Rows>(std::size_t r) {
             for (std::size_t i = 0; i < block.count; i += kTile / Rows) {
-                score_tile<Rows>(scaled_query + r * head_dim, block.keys + i, head_dim,
+                if (r == 0) {
+                    for (std::size_t k = i; k < i + kTile / Rows; ++k) {
+                        prefetch(block.values[k], head_dim * sizeof(T));
+                    }
+                }
+                score_tile<Rows>(scaled_query + r * kStride, block.keys + i, head_dim,
                                  scores + r * kBlock + i);
             }
         });
@@ -144,7 +157,7 @@ class Queries {
         for (std::size_t r = 0; r < count; ++r) {
             const float factor = 1.0f / total[r];
             for (std::size_t d = 0; d < head_dim; ++d) {
-                output[r * stride + d] = mixed[r * head_dim + d] * factor;
+                output[r * stride + d] = mixed[r * kStride + d] * factor;
             }
         }
     }
@@ -192,13 +205,13 @@ class Queries {
     void mix(std::size_t r, const KeyBlock<T>& block) {
         constexpr std::size_t kChunks = smaller(kTile / Rows, std::size_t{4});
         const float* weights = scores + r * kBlock;
-        float* to = mixed + r * head_dim;
+        float* to = mixed + r * kStride;
         std::size_t d = 0;
         for (; d + kChunks * Floats::kWidth <= head_dim; d += kChunks * Floats::kWidth) {
-            mix_tile<Rows, kChunks>(weights, decay + r, block.values, block.count, head_dim, d, to);
+            mix_tile<Rows, kChunks>(weights, decay + r, block.values, block.count, d, to);
         }
         for (; d + Floats::kWidth <= head_dim; d += Floats::kWidth) {
-            mix_tile<Rows, 1>(weights, decay + r, block.values, block.count, head_dim, d, to);
+            mix_tile<Rows, 1>(weights, decay + r, block.values, block.count, d, to);
         }
         if (d < head_dim) {
             mix_rest(Rows, weights, decay + r, block.values, block.count, head_dim, d, to);
@@ -208,8 +221,8 @@ class Queries {
     std::size_t count, head_dim;
     float largest[kQueries], total[kQueries], decay[kQueries];
     float scores[kQueries * kBlock];
-    float scaled_query[kQueries * kMaxHeadDim];  // [count, head_dim], as is
-    float mixed[kQueries * kMaxHeadDim];
+    float scaled_query[kQueries * kStride];  // [count, head_dim], as is
+    float mixed[kQueries * kStride];
 };
 
 }  // namespace pegasus::PEGASUS_SET
