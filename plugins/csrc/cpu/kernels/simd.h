@@ -13,7 +13,14 @@
 #include "../kernels.h"
 
 #if defined(__AVX2__)
+// GCC 12 takes the undefined vectors of its own header for mistakes (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
@@ -21,12 +28,12 @@
 namespace pegasus::PEGASUS_SET {
 
 template <class T>
-inline T smaller(T a, T b) {
+inline constexpr T smaller(T a, T b) {
     return b < a ? b : a;
 }
 
 template <class T>
-inline T larger(T a, T b) {
+inline constexpr T larger(T a, T b) {
     return a < b ? b : a;
 }
 
@@ -97,6 +104,26 @@ inline Floats to_nearest(Floats a) {
 }
 // a * 2^n of whole n.
 inline Floats scaled(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+// Accumulators that registers hold beside what is multiplied.
+inline constexpr std::size_t kTile = 16;
+inline Floats sums_in_lanes(const Floats* x) {  // of four: each lane of 128 bits [x0, x1, x2, x3]
+    const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(x[0].v, x[1].v),
+                                   _mm512_unpackhi_ps(x[0].v, x[1].v));
+    const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(x[2].v, x[3].v),
+                                   _mm512_unpackhi_ps(x[2].v, x[3].v));
+    const __m512d c = _mm512_castps_pd(a), d = _mm512_castps_pd(b);
+    return {_mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(c, d)),
+                          _mm512_castpd_ps(_mm512_unpackhi_pd(c, d)))};
+}
+inline Floats sums_of_lanes(Floats a, Floats b) {
+    return {_mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x88),
+                          _mm512_shuffle_f32x4(a.v, b.v, 0xdd))};
+}
+// The sum of each of kWidth vectors.
+inline Floats sums(const Floats* x) {
+    return sums_of_lanes(sums_of_lanes(sums_in_lanes(x), sums_in_lanes(x + 4)),
+                         sums_of_lanes(sums_in_lanes(x + 8), sums_in_lanes(x + 12)));
+}
 
 #elif defined(__AVX2__)
 
@@ -166,6 +193,15 @@ inline Floats scaled(Floats a, Floats n) {  // n from -126 to 127
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
     return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)))};
 }
+inline constexpr std::size_t kTile = 8;
+inline Floats sums(const Floats* x) {
+    const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(x[0].v, x[1].v),
+                                    _mm256_hadd_ps(x[2].v, x[3].v));
+    const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(x[4].v, x[5].v),
+                                    _mm256_hadd_ps(x[6].v, x[7].v));
+    return {_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20),
+                          _mm256_permute2f128_ps(a, b, 0x31))};
+}
 
 #elif defined(__ARM_NEON)
 
@@ -219,6 +255,10 @@ inline Floats to_nearest(Floats a) { return {vrndnq_f32(a.v)}; }
 inline Floats scaled(Floats a, Floats n) {  // n from -126 to 127
     const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(n.v), vdupq_n_s32(127));
     return {vmulq_f32(a.v, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)))};
+}
+inline constexpr std::size_t kTile = 16;
+inline Floats sums(const Floats* x) {
+    return {vpaddq_f32(vpaddq_f32(x[0].v, x[1].v), vpaddq_f32(x[2].v, x[3].v))};
 }
 
 #endif
