@@ -15,8 +15,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-from hatch_build import PLATFORMS, TARGET, this_platform
 from hatchling.builders.wheel import WheelBuilder
+
+from hatch_build import PLATFORMS, TARGET, this_platform
 
 MAX_LIBRARY_BYTES = 1_500_000
 _FOLDER = Path(__file__).resolve().parent
