@@ -90,6 +90,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="keeps what TensorRT for RTX compiles at its first run, for the next one",
     )
+    add(
+        "--verbose",
+        action="store_true",
+        help="say on standard error what runs the bundle: the engine, its version, its kernels",
+    )
     add_batch_size(parser)
     add_records_options(parser, positive)
     add_generation_options(parser)

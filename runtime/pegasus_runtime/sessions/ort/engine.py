@@ -16,7 +16,7 @@ from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import OptionsError
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
-from pegasus_runtime.sessions.ort.graph import map_tables
+from pegasus_runtime.sessions.ort.graph import describe_runtime, map_tables
 from pegasus_runtime.sessions.ort.prefill import OrtPrefill
 
 __all__ = ["PROVIDERS", "OrtEngine"]
@@ -46,6 +46,7 @@ class OrtEngine:
                 f"provider {provider!r} is not offered for target 'ort': "
                 f"use one of {', '.join(PROVIDERS)}"
             )
+        self.description = describe_runtime()
         tables = map_tables(bundle)
         has_encoder = "encoder" in bundle.manifest.graphs
         self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None

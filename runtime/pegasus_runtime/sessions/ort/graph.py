@@ -23,6 +23,7 @@ from pegasus_runtime.bundle import (
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
+from pegasus_runtime.native.kernels import find_kernels, look_for_kernels, register
 from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "Tables",
     "allocate",
     "check_graph",
+    "describe_runtime",
     "load_graph",
     "map_tables",
     "run_arrays",
@@ -103,6 +105,14 @@ def map_tables(bundle: Bundle) -> Tables:
     return {name: share(map_table(bundle, name)) for name in bundle.manifest.tables}
 
 
+def describe_runtime() -> str:
+    """ONNX Runtime, and whose operators it has for a graph that is loaded now.
+
+    Raises: EngineError if onnxruntime is missing.
+    """
+    return f"ONNX Runtime {import_onnxruntime().__version__}, {look_for_kernels()}"
+
+
 def load_graph(
     bundle: Bundle,
     name: str,
@@ -110,11 +120,13 @@ def load_graph(
     tables: Tables | None = None,
     *,
     pack_weights: bool = True,
+    kernels: bool = True,
 ) -> onnxruntime.InferenceSession:
     """The session of a graph of the manifest, on the CPU.
 
     tables: of `map_tables`; they have to outlive the session. pack_weights: whether products keep
-    a copy of their weights in the order in which they are fastest.
+    a copy of their weights in the order in which they are fastest. kernels: whether those that are
+    installed run in place of the graph's functions.
     Raises: OptionsError if the threads are impossible; EngineError if onnxruntime is missing, or it
     cannot load.
     """
@@ -142,6 +154,8 @@ def load_graph(
             "checkpoint again"
         )
     check_graph_weights(bundle, name)
+    if kernels and (installed := find_kernels()):
+        register(installed, options)
     path = bundle.path(bundle.manifest.graphs[name].file)
     try:
         return open_session(path, options, ["CPUExecutionProvider"])
