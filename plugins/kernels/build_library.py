@@ -25,6 +25,8 @@ __all__ = ["build_library", "main"]
 
 SOURCES = Path(__file__).resolve().parents[1] / "csrc" / "cpu"
 _FLAGS = ("-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror")
+# GCC 12 takes what intrinsics leave undefined on purpose for a mistake.
+_GCC = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
 _AVX2 = ("-mavx2", "-mfma", "-mf16c")
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", *_AVX2)
 # Compilers join products and sums differently, and results are to be the same to the bit.
@@ -84,7 +86,7 @@ def build_library(
             made = os.path.join(folder, unit.name)
             # A path of this machine in the library would be another on the next.
             own = [_ZIG_SPELLS.get(flag, flag) for flag in unit.flags] if is_zig else unit.flags
-            flags = [*_FLAGS, *_EXACT, *own, f"-ffile-prefix-map={sources}=."]
+            flags = [*_FLAGS, *_GCC, *_EXACT, *own, f"-ffile-prefix-map={sources}=."]
             subprocess.run([*command, *flags, "-c", str(unit.source), "-o", made], check=True)
             return made
 
@@ -96,8 +98,8 @@ def build_library(
 
 
 def _units(sources: Path, sets: Mapping[str, Sequence[str]]) -> Iterator[_Unit]:
-    for source in sorted(sources.glob("*.cpp")):
-        yield _Unit(source=source, name=f"{source.stem}.o", flags=())
+    for source in sorted([*sources.glob("*.cpp"), *sources.glob("operators/*.cpp")]):
+        yield _Unit(source=source, name=f"{source.parent.name}.{source.stem}.o", flags=())
     for name, flags in sets.items():
         for source in sorted((sources / "kernels").glob("*.cpp")):
             defined = (f"-DPEGASUS_SET={name}", *flags)

@@ -66,8 +66,10 @@ PEGASUS_EXPORT const char* pegasus_edge_kernels_instructions() {
 PEGASUS_EXPORT const char* pegasus_edge_kernels_operators() {
     static const std::string names = [] {
         std::string joined;
-        for (const OrtCustomOp* known : pegasus::operators())
-            joined += (joined.empty() ? "" : ",") + std::string(known->name(known));
+        for (const OrtCustomOp* known : pegasus::operators()) {
+            if (!joined.empty()) joined += ',';
+            joined += known->name(known);
+        }
         return joined;
     }();
     return names.c_str();
