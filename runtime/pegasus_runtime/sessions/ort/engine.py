@@ -36,7 +36,7 @@ class OrtEngine:
     ) -> None:
         """Loads the graphs.
 
-        threads: intra-op threads; None leaves the choice to ONNX Runtime (one per core).
+        threads: intra-op threads; None for one per core that this process may use.
         Raises: OptionsError if the provider or the threads are impossible; EngineError if
         onnxruntime is missing, or a graph cannot be loaded; BundleError if a graph is not the one
         that the manifest needs.

@@ -24,6 +24,7 @@ from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
 from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
+from pegasus_runtime.native.processors import usable_processors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -124,8 +125,8 @@ def load_graph(
         )
     options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors are raised; it need not print them, too
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    # 0 leaves it to ONNX Runtime, which would count the machine's cores, and pin threads to them.
+    options.intra_op_num_threads = threads or usable_processors() or 0
     # Threads that wait for the next step would take the time that search, and others, need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not pack_weights:
