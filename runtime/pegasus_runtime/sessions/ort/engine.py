@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.native.pages import PAGES
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 from pegasus_runtime.sessions.ort.graph import map_tables
@@ -46,6 +48,7 @@ class OrtEngine:
                 f"provider {provider!r} is not offered for target 'ort': "
                 f"use one of {', '.join(PROVIDERS)}"
             )
+        weakref.finalize(self, PAGES.release)  # the next model may need the memory
         tables = map_tables(bundle)
         has_encoder = "encoder" in bundle.manifest.graphs
         self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None

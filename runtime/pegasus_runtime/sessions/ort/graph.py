@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
 from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
+from pegasus_runtime.native.pages import PAGES
 from pegasus_runtime.native.processors import usable_processors
 
 if TYPE_CHECKING:
@@ -74,20 +73,17 @@ _TYPES: Mapping[str, str] = {
     "int64": "tensor(int64)",
     "int8": "tensor(int8)",
 }
-# What is as large gets pages of its own, which the system has back when the array goes: batches
-# differ in size, and in the heap they leave holes that it keeps.
+# What is as large gets pages of its own: batches differ in size, and in the heap they leave holes.
 _OWN_PAGES_BYTES = 2**20
-_PRIVATE = {} if os.name == "nt" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Zeros. Raises: EngineError if there is not enough memory."""
+    """An array of any content. Raises: EngineError if there is not enough memory."""
     num_bytes = 4 * math.prod(shape)
     try:
         if num_bytes < _OWN_PAGES_BYTES:
-            return np.zeros(shape, dtype=np.float32)
-        pages = mmap.mmap(-1, num_bytes, **_PRIVATE)
-        return np.frombuffer(pages, dtype=np.float32).reshape(shape)
+            return np.empty(shape, dtype=np.float32)
+        return PAGES.empty(shape)
     except (MemoryError, OSError, OverflowError) as err:
         mib = num_bytes // 2**20
         raise EngineError(
