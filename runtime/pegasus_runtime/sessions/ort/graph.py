@@ -44,6 +44,12 @@ __all__ = [
 MAX_THREADS = 1024
 """More than any computer has cores for; ONNX Runtime starts as many as it is told."""
 
+_WAITING = {
+    "intra_op.allow_spinning": "1",
+    "intra_op.spin_duration_us": "30",  # which ONNX Runtime 1.23 does not know: as long as a run
+    "force_spinning_stop": "1",  # when a run ends
+}
+
 Tables: TypeAlias = "Mapping[str, SharedArray]"
 """Initialiser's name -> the array that all sessions read."""
 
@@ -123,8 +129,10 @@ def load_graph(
     options.log_severity_level = 4  # errors are raised; it need not print them, too
     # 0 leaves it to ONNX Runtime, which would count the machine's cores, and pin threads to them.
     options.intra_op_num_threads = threads or usable_processors() or 0
-    # Threads that wait for the next step would take the time that search, and others, need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads wait awake from one node to the next, but no longer: from step to step, and where
+    # others compute, they would take the time that search, and those, need.
+    for entry, value in _WAITING.items():
+        options.add_session_config_entry(f"session.{entry}", value)
     if not pack_weights:
         options.add_session_config_entry("session.disable_prepacking", "1")
     if name == "decoder_step":

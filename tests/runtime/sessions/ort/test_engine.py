@@ -506,12 +506,15 @@ sys.exit(main(sys.argv[1:]))
     )
 
 
-def test_threads_do_not_spin_while_nothing_is_asked(bundle: Bundle) -> None:
+def test_threads_wait_awake_for_30_microseconds_and_within_a_run_only(bundle: Bundle) -> None:
     engine = OrtEngine(bundle, threads=2)
     assert engine.encoder is not None
     for session in (engine.encoder.session, engine.decoder.session):
         options = session.get_session_options()
-        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+        entry = options.get_session_config_entry
+        assert entry("session.intra_op.allow_spinning") == "1"
+        assert entry("session.intra_op.spin_duration_us") == "30"
+        assert entry("session.force_spinning_stop") == "1"
 
 
 def test_memory_kept_of_its_batches_goes_with_the_engine(bundle: Bundle) -> None:
