@@ -114,6 +114,7 @@ class OrtEncoder:
         for name, place in places.items():
             if results[name].array is not place:
                 place[:] = results[name].array
+            outputs[name].array[rows.start : rows.stop, :, width:] = 0  # not NaN, though masked
 
     def _in_blocks(self, length: int) -> int:
         """In whole blocks where attention is sparse, if there are positions for them."""
