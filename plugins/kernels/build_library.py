@@ -96,8 +96,9 @@ def build_library(
 
 
 def _units(sources: Path, sets: Mapping[str, Sequence[str]]) -> Iterator[_Unit]:
-    for source in sorted(sources.glob("*.cpp")):
-        yield _Unit(source=source, name=f"{source.stem}.o", flags=())
+    for source in sorted((*sources.glob("*.cpp"), *sources.glob("operators/*.cpp"))):
+        name = "-".join(source.relative_to(sources).with_suffix(".o").parts)
+        yield _Unit(source=source, name=name, flags=())
     for name, flags in sets.items():
         for source in sorted((sources / "kernels").glob("*.cpp")):
             defined = (f"-DPEGASUS_SET={name}", *flags)
@@ -112,7 +113,7 @@ def _link_flags(target: str | None, folder: Path, *, is_zig: bool) -> list[str]:
     if system.startswith("linux"):
         exports = folder / "exports.map"
         exports.write_text(_EXPORTS)
-        flags.append(f"-Wl,--version-script={exports}")
+        flags += [f"-Wl,--version-script={exports}", "-Wl,-z,defs"]  # nothing is left undefined
     return flags
 
 
