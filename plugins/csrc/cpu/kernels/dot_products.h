@@ -25,8 +25,6 @@ inline void multiply_tile(const Byte* rows, std::size_t stride, const std::int8_
     for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_si512();
     for (std::size_t group = 0; group < groups; ++group) {
         const __m512i a = _mm512_load_si512(panel), b = _mm512_load_si512(panel + 64);
-        _mm_prefetch(reinterpret_cast<const char*>(panel + 2048), _MM_HINT_T0);
-        _mm_prefetch(reinterpret_cast<const char*>(panel + 2112), _MM_HINT_T0);
         panel += 128;
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
@@ -56,7 +54,6 @@ inline void multiply_half(const Byte* rows, std::size_t stride, const std::int8_
     for (std::size_t group = 0; group < groups; ++group) {
         const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel));
         const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel + 32));
-        _mm_prefetch(reinterpret_cast<const char*>(panel + 2048), _MM_HINT_T0);
         panel += 128;
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
