@@ -58,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--compiler", help="a command, such as g++; default: zig's clang")
     arguments = parser.parse_args(argv)
     compiler = shlex.split(arguments.compiler or "")
-    build_library(arguments.output, target=arguments.target, compiler=compiler)
+    try:
+        build_library(arguments.output, target=arguments.target, compiler=compiler)
+    except subprocess.CalledProcessError as err:  # the compiler has said why
+        print(f"failed: {shlex.join(err.cmd)}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -87,7 +91,13 @@ def build_library(
             made = os.path.join(folder, unit.name)
             # A path of this machine in the library would be another on the next.
             own = [_ZIG_SPELLS.get(flag, flag) for flag in unit.flags] if is_zig else unit.flags
-            flags = [*_FLAGS, *_GCC, *_EXACT, *own, f"-ffile-prefix-map={sources}=."]
+            flags = [
+                *_FLAGS,
+                *(() if is_zig else _GCC),
+                *_EXACT,
+                *own,
+                f"-ffile-prefix-map={sources}=.",
+            ]
             subprocess.run([*command, *flags, "-c", str(unit.source), "-o", made], check=True)
             return made
 
