@@ -152,13 +152,19 @@ void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integ
 }
 
 // kRows rows from m on. The next panel is fetched meanwhile, `ahead` bytes for each four of depth.
+// Loops are unrolled by hand, so to speak: g++ leaves the sums in memory else.
 template <int kRows>
 void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::size_t ahead) {
     Integers sums[kRows][kPanelVectors];
+#pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
         for (std::size_t i = 0; i < kPanelVectors; ++i) sums[r][i] = panel.start[i];
     }
-    const Byte* row = rows.bytes + m * rows.stride;
+    const std::size_t stride = rows.stride;
+    const Byte* thirds[(kRows + 2) / 3];  // the addresses of three rows need one register
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; r += 3) thirds[r / 3] = rows.bytes + (m + r) * stride;
     const std::int8_t* values = panel.values;
     const std::int8_t* end = values + panel.bytes;
     const std::int8_t* next = end;
@@ -166,16 +172,25 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::siz
         __builtin_prefetch(next);
         __builtin_prefetch(next + kLine);
         next += ahead;
+#pragma GCC unroll 12
         for (int r = 0; r < kRows; ++r) {
-            const Integers bytes = fill_bytes(row + r * rows.stride);
+            const Integers bytes = fill_bytes(thirds[r / 3] + r % 3 * stride);
+#pragma GCC unroll 8
             for (std::size_t i = 0; i < kPanelVectors; ++i) {
                 const Integers column = load_integers(values + i * sizeof(Integers));
                 sums[r][i] = dot(sums[r][i], bytes, column);
             }
         }
-        row += kPanelDepth;
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; r += 3) thirds[r / 3] += kPanelDepth;
     }
-    for (int r = 0; r < kRows; ++r) finish_row(rows, panel, m + r, sums[r]);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+        Integers row_sums[kPanelVectors];  // not `sums` itself, which has to stay in registers
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kPanelVectors; ++i) row_sums[i] = sums[r][i];
+        finish_row(rows, panel, m + r, row_sums);
+    }
 }
 
 using Tile = void (*)(const Rows&, const Panel&, std::size_t, std::size_t);
