@@ -11,8 +11,20 @@ namespace pegasus::PEGASUS_SET {
 using Byte = std::uint8_t;
 
 #if defined(__AVX512F__)
-
 using Integers = __m512i;
+#elif defined(__AVX2__)
+using Integers = __m256i;
+#elif defined(__ARM_NEON)
+using Integers = int32x4_t;
+#endif
+
+// Which floats are bytes, and what is added to them.
+struct ByteRange {
+    Floats low, high;
+    Integers zero;
+};
+
+#if defined(__AVX512F__)
 
 inline constexpr int kTileRows = 12;  // 24 registers of sums, 2 of weights, 1 of a row
 // What is taken from the bytes of a row before they are multiplied.
@@ -42,17 +54,13 @@ inline std::int32_t largest(Integers a) { return _mm512_reduce_max_epi32(a); }
 
 // Each float to nearest, plus zero: kWidth bytes. Those out of range, and NaN, are the nearest
 // byte, and 0.
-inline void store_bytes(Byte* p, Floats x, int zero) {
-    const __m512 low = _mm512_set1_ps(static_cast<float>(-zero));
-    const __m512 high = _mm512_set1_ps(static_cast<float>(255 - zero));
-    const __m512 inside = _mm512_min_ps(_mm512_max_ps(x.v, low), high);
-    const Integers whole = _mm512_add_epi32(_mm512_cvtps_epi32(inside), _mm512_set1_epi32(zero));
+inline void store_bytes(Byte* p, Floats x, const ByteRange& range) {
+    const __m512 inside = _mm512_min_ps(_mm512_max_ps(x.v, range.low.v), range.high.v);
+    const Integers whole = _mm512_add_epi32(_mm512_cvtps_epi32(inside), range.zero);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(whole));
 }
 
 #elif defined(__AVX2__)
-
-using Integers = __m256i;
 
 inline constexpr int kTileRows = 3;  // 12 registers of sums, 1 of ones, 1 of a row, 2 at work
 inline constexpr int kByteOffset = 0;
@@ -84,19 +92,15 @@ inline std::int32_t largest(Integers a) {
     return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
 }
 
-inline void store_bytes(Byte* p, Floats x, int zero) {
-    const __m256 low = _mm256_set1_ps(static_cast<float>(-zero));
-    const __m256 high = _mm256_set1_ps(static_cast<float>(255 - zero));
-    const __m256 inside = _mm256_min_ps(_mm256_max_ps(x.v, low), high);
-    const Integers whole = _mm256_add_epi32(_mm256_cvtps_epi32(inside), _mm256_set1_epi32(zero));
+inline void store_bytes(Byte* p, Floats x, const ByteRange& range) {
+    const __m256 inside = _mm256_min_ps(_mm256_max_ps(x.v, range.low.v), range.high.v);
+    const Integers whole = _mm256_add_epi32(_mm256_cvtps_epi32(inside), range.zero);
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 }
 
 #elif defined(__ARM_NEON)
-
-using Integers = int32x4_t;
 
 inline constexpr int kTileRows = 3;  // 24 registers of sums, 3 of rows
 inline constexpr int kByteOffset = 128;  // the instruction multiplies signed bytes only
@@ -122,16 +126,20 @@ inline Integers larger_magnitude(Integers a, Floats b) {
 }
 inline std::int32_t largest(Integers a) { return vmaxvq_s32(a); }
 
-inline void store_bytes(Byte* p, Floats x, int zero) {
-    const float32x4_t low = vdupq_n_f32(static_cast<float>(-zero));
-    const float32x4_t high = vdupq_n_f32(static_cast<float>(255 - zero));
-    const float32x4_t inside = vminnmq_f32(vmaxnmq_f32(x.v, low), high);
-    const int32x4_t whole = vaddq_s32(vcvtnq_s32_f32(inside), vdupq_n_s32(zero - kByteOffset));
+inline void store_bytes(Byte* p, Floats x, const ByteRange& range) {
+    const float32x4_t inside = vminnmq_f32(vmaxnmq_f32(x.v, range.low.v), range.high.v);
+    const int32x4_t whole = vaddq_s32(vcvtnq_s32_f32(inside), range.zero);
     const int16x4_t words = vmovn_s32(whole);
     const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
     std::memcpy(p, &bytes, Floats::kWidth);
 }
 
 #endif
+
+// For bytes from -zero to 255 - zero.
+inline ByteRange make_range(int zero) {
+    return {Floats::fill(static_cast<float>(-zero)), Floats::fill(static_cast<float>(255 - zero)),
+            fill_integers(zero - kByteOffset)};
+}
 
 }  // namespace pegasus::PEGASUS_SET

@@ -75,15 +75,17 @@ void round_row(const Rows& rows, std::size_t m) {
     const std::size_t depth = rows.linear.weight.depth;
     const float* row = rows.linear.input + (rows.first + m) * depth;
     Byte* bytes = rows.bytes + m * rows.stride;
-    rows.largest[m] = largest_magnitude(row, depth);
-    const Floats size = Floats::fill(rows.largest[m]), step = Floats::fill(rows.step);
+    const float most = largest_magnitude(row, depth);
+    rows.largest[m] = most;
+    const Floats size = Floats::fill(most), step = Floats::fill(rows.step);
+    const ByteRange range = make_range(rows.zero);
     std::size_t k = 0;
     for (; k + Floats::kWidth <= depth; k += Floats::kWidth) {
-        store_bytes(bytes + k, Floats::load(row + k) / size / step, rows.zero);
+        store_bytes(bytes + k, Floats::load(row + k) / size / step, range);
     }
     if (k < depth) {
         const Floats rest = Floats::load_some(row + k, depth - k);
-        store_bytes(bytes + k, rest / size / step, rows.zero);
+        store_bytes(bytes + k, rest / size / step, range);
     }
 }
 
@@ -152,7 +154,7 @@ void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integ
 }
 
 // kRows rows from m on. The next panel is fetched meanwhile, `ahead` bytes for each four of depth.
-// Loops are unrolled by hand, so to speak: g++ leaves the sums in memory else.
+// Where g++ does not unroll loops early, it leaves the sums in memory.
 template <int kRows>
 void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::size_t ahead) {
     Integers sums[kRows][kPanelVectors];
