@@ -13,6 +13,9 @@ namespace pegasus {
 
 using Half = std::uint16_t;  // bits of an IEEE half
 
+// Floats of a head that attention takes at most; who calls it checks.
+inline constexpr std::size_t kMaxHeadDim = 512;
+
 // Columns that lie side by side in a packed matrix of int8, and inner positions likewise.
 inline constexpr int kPanelColumns = 32;
 inline constexpr int kPanelDepth = 4;

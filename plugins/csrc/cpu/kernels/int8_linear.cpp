@@ -3,9 +3,7 @@
 // Rows are rounded first, into scratch memory: by the calling thread where there are few. Then each
 // task takes some panels of columns, and for each panel a tile of rows after the other. A panel
 // streams from memory once for all rows; what rows there are stays in the second cache.
-#include <new>
-
-#include "bytes.h"
+#include "dot_products.h"
 #include "functions.h"
 
 namespace pegasus::PEGASUS_SET {
@@ -17,7 +15,7 @@ constexpr std::size_t kScratchBytes = 2 << 20;  // of rounded rows at a time
 constexpr std::size_t kBlockBytes = 512 << 10;  // of them, what the second cache keeps
 constexpr std::size_t kRoundedAtOnce = 64 << 10;  // floats: some 20 us
 constexpr std::size_t kProductsAtOnce = 3 << 20;  // of bytes: some 20 us
-constexpr std::size_t kStreamedAtOnce = 256 << 10;  // bytes of weights: some 20 us
+constexpr std::size_t kStreamedAtOnce = 128 << 10;  // bytes of weights: some 10 us
 constexpr std::size_t kPanelVectors = kPanelColumns / Floats::kWidth;
 
 // Of one thread that calls; it grows to kScratchBytes or one row, and stays.
@@ -45,6 +43,8 @@ class Scratch {
     std::size_t size_ = 0;
 };
 
+thread_local Scratch scratch;
+
 // Some rows of the input, rounded.
 struct Rows {
     const Int8Linear& linear;
@@ -61,16 +61,17 @@ float largest_magnitude(const float* row, std::size_t depth) {
     Integers most = fill_integers(0);
     std::size_t k = 0;
     for (; k + Floats::kWidth <= depth; k += Floats::kWidth) {
-        most = larger_magnitude(most, Floats::load(row + k));
+        most = larger_bits(most, Floats::load(row + k));
     }
-    if (k < depth) most = larger_magnitude(most, Floats::load_some(row + k, depth - k));
+    if (k < depth) most = larger_bits(most, Floats::load_some(row + k, depth - k));
     const std::int32_t bits = largest(most);
     float value;
-    std::memcpy(&value, &bits, sizeof value);
+    __builtin_memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-// Divides twice, as the stock spelling does: a product with the inverse rounds otherwise.
+// Divides twice, as the stock spelling does: a product with the inverse rounds otherwise. Of a row
+// of zeros, 0 / 0 becomes the lowest byte.
 void round_row(const Rows& rows, std::size_t m) {
     const std::size_t depth = rows.linear.weight.depth;
     const float* row = rows.linear.input + (rows.first + m) * depth;
@@ -78,15 +79,16 @@ void round_row(const Rows& rows, std::size_t m) {
     const float most = largest_magnitude(row, depth);
     rows.largest[m] = most;
     const Floats size = Floats::fill(most), step = Floats::fill(rows.step);
-    const ByteRange range = make_range(rows.zero);
+    const Floats zero = Floats::fill(static_cast<float>(rows.zero));
+    const Floats low = Floats::zero() - zero, high = Floats::fill(255.0f) - zero;
+    const auto round = [&](Floats x) {
+        return to_nearest(smaller(larger(x / size / step, low), high)) + zero;
+    };
     std::size_t k = 0;
     for (; k + Floats::kWidth <= depth; k += Floats::kWidth) {
-        store_bytes(bytes + k, Floats::load(row + k) / size / step, range);
+        round(Floats::load(row + k)).store_bytes(bytes + k);
     }
-    if (k < depth) {
-        const Floats rest = Floats::load_some(row + k, depth - k);
-        store_bytes(bytes + k, rest / size / step, range);
-    }
+    if (k < depth) round(Floats::load_some(row + k, depth - k)).store_bytes(bytes + k);
 }
 
 void round_rows(const Rows& rows, const Threads& threads) {
@@ -153,10 +155,10 @@ void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integ
     }
 }
 
-// kRows rows from m on. The next panel is fetched meanwhile, `ahead` bytes for each four of depth.
+// kRows rows from m on. Nothing is fetched ahead: the processor does so by itself, and better.
 // Where g++ does not unroll loops early, it leaves the sums in memory.
 template <int kRows>
-void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::size_t ahead) {
+void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m) {
     Integers sums[kRows][kPanelVectors];
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
@@ -169,11 +171,7 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::siz
     for (int r = 0; r < kRows; r += 3) thirds[r / 3] = rows.bytes + (m + r) * stride;
     const std::int8_t* values = panel.values;
     const std::int8_t* end = values + panel.bytes;
-    const std::int8_t* next = end;
     for (; values < end; values += kPanelColumns * kPanelDepth) {
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + kLine);
-        next += ahead;
 #pragma GCC unroll 12
         for (int r = 0; r < kRows; ++r) {
             const Integers bytes = fill_bytes(thirds[r / 3] + r % 3 * stride);
@@ -195,27 +193,20 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, std::siz
     }
 }
 
-using Tile = void (*)(const Rows&, const Panel&, std::size_t, std::size_t);
+using Tile = void (*)(const Rows&, const Panel&, std::size_t);
 
-
-#define PEGASUS_TILES_3 multiply_tile<1>, multiply_tile<2>, multiply_tile<3>
-#define PEGASUS_TILES_12                                                                      \
-    PEGASUS_TILES_3, multiply_tile<4>, multiply_tile<5>, multiply_tile<6>, multiply_tile<7>, \
-        multiply_tile<8>, multiply_tile<9>, multiply_tile<10>, multiply_tile<11>, multiply_tile<12>
-
-#if defined(__AVX512F__)
-constexpr Tile kTiles[kTileRows] = {PEGASUS_TILES_12};
-#else
-constexpr Tile kTiles[kTileRows] = {PEGASUS_TILES_3};
-#endif
+template <int... kNumbers>
+Tile choose_tile(std::size_t height, Numbers<kNumbers...>) {
+    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1>...};
+    return tiles[height - 1];
+}
 
 // Rows from `first` to `end` in tiles of about one height.
 void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std::size_t end) {
     std::size_t tiles = divide_up(end - first, kTileRows);
-    const std::size_t ahead = kPanelColumns * kPanelDepth / tiles;
     for (std::size_t m = first; m < end; --tiles) {
         const std::size_t height = divide_up(end - m, tiles);
-        kTiles[height - 1](rows, panel, m, ahead);
+        choose_tile(height, CountTo<kTileRows>{})(rows, panel, m);
         m += height;
     }
 }
@@ -245,7 +236,7 @@ void multiply_rows(const Rows& rows, const Threads& threads) {
 }  // namespace
 
 void int8_linear(const Int8Linear& linear, const Threads& threads) {
-    static thread_local Scratch scratch;
+    if (linear.rows == 0 || linear.weight.columns == 0) return;
     // A line more than the row, lest rows of 4096 bytes fall on one another in the first cache.
     const std::size_t stride = divide_up(linear.weight.depth, kLine) * kLine + kLine;
     const std::size_t at_once = larger<std::size_t>(kScratchBytes / stride, 1);
