@@ -19,8 +19,9 @@ struct Memory {
     float* floats;
 };
 
-// Tiles of queries in the order in which they are begun: those of the first and last blocks, which
-// see every key and take longest, before the others.
+// Tiles of queries in the order in which they are begun: of each document and head those of the
+// first and last blocks, which see every key and take longest, before the others of the one before,
+// so that no thread begins one when the others are done.
 class Tiles {
   public:
     explicit Tiles(const BlockSparseAttention& a)
@@ -40,10 +41,13 @@ class Tiles {
     Place find(std::size_t i) const {
         const std::size_t start = i % per_block_ * kTileQueries;
         i /= per_block_;
-        const std::size_t others = blocks - ends_, of_ends = pairs_ * ends_;
-        if (i < of_ends) return {i / ends_, i % ends_ * (blocks - 1), start};
-        i -= of_ends;
-        return {i / others, i % others + (ends_ > 0), start};
+        if (i < ends_) return {0, i * (blocks - 1), start};
+        i -= ends_;
+        const std::size_t pair = i / blocks;
+        i %= blocks;
+        const std::size_t ahead = pair + 1 < pairs_ ? ends_ : 0;
+        if (i < ahead) return {pair + 1, i * (blocks - 1), start};
+        return {pair, i - ahead + (ends_ > 0), start};
     }
 
     bool is_sparse;

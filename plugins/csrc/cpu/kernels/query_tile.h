@@ -24,6 +24,38 @@ inline constexpr std::size_t kTileQueries = 64;
 inline constexpr std::size_t kChunk = kTileRows == 6 ? 66 : 64;  // keys
 inline constexpr float kLowest = -3.40282347e38f;
 
+using Four = float __attribute__((vector_size(16)));
+
+// to[c][r] = from[r][c], four by four where there are as many.
+inline void transpose(const float* from, std::size_t from_stride, std::size_t rows,
+                      std::size_t columns, float* to, std::size_t to_stride) {
+    const std::size_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (std::size_t r = 0; r < whole_rows; r += 4) {
+        for (std::size_t c = 0; c < whole_columns; c += 4) {
+            Four x[4];
+            for (std::size_t i = 0; i < 4; ++i) {
+                std::memcpy(&x[i], from + (r + i) * from_stride + c, sizeof(Four));
+            }
+            const Four low01 = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
+            const Four low23 = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+            const Four high01 = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+            const Four high23 = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+            const Four y[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                               __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                               __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                               __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+            for (std::size_t i = 0; i < 4; ++i) {
+                std::memcpy(to + (c + i) * to_stride + r, &y[i], sizeof(Four));
+            }
+        }
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) {
+            to[c * to_stride + r] = from[r * from_stride + c];
+        }
+    }
+}
+
 // scores[r][q] = bias[r] + the product of key r and query q, for kTileRows keys; largest[q] grows.
 template <std::size_t kVectors>
 inline void multiply_keys(const float* keys, std::size_t head_dim, const float* bias,
@@ -119,11 +151,15 @@ class QueryTile {
     // count <= kTileQueries rows, `stride` floats apart.
     void begin(const float* query, std::size_t stride, std::size_t count, float scale) {
         count_ = count;
-        const float factor = scale * 1.44269504088896341f;  // the softmax is of powers of two
-        std::memset(queries_, 0, kMost * head_dim_ * sizeof(float));
-        for (std::size_t q = 0; q < count; ++q) {
-            float* to = queries_ + q / kPanel * head_dim_ * kPanel + q % kPanel;
-            for (std::size_t d = 0; d < head_dim_; ++d) to[d * kPanel] = factor * query[q * stride + d];
+        if (count % kPanel != 0) std::memset(queries_, 0, kMost * head_dim_ * sizeof(float));
+        for (std::size_t q = 0; q < count; q += kPanel) {
+            transpose(query + q * stride, stride, smaller(kPanel, count - q), head_dim_,
+                      queries_ + q * head_dim_, kPanel);
+        }
+        // The softmax is one of powers of two.
+        const Floats factor = Floats::fill(scale * 1.44269504088896341f);
+        for (std::size_t i = 0; i < kMost * head_dim_; i += Floats::kWidth) {
+            (factor * Floats::load(queries_ + i)).store(queries_ + i);
         }
         std::memset(attended_, 0, kMost * value_stride_ * sizeof(float));
         for (std::size_t q = 0; q < kMost; ++q) {
@@ -134,21 +170,25 @@ class QueryTile {
 
     // One more key and value, with what is added to its scores in units of log 2.
     void see(const float* key, const float* value, float bias) {
-        copy(key, keys_ + filled_ * head_dim_);
-        copy(value, values_ + filled_ * value_stride_);
-        bias_[filled_] = bias;
-        if (++filled_ == kChunk) attend();
+        next_[listed_] = {key, value, bias};
+        if (++listed_ == kChunk) advance();
     }
 
     // Writes what the queries have attended to, rows `stride` apart.
     void finish(float* output, std::size_t stride) {
-        if (filled_ > 0) attend();
-        for (std::size_t q = 0; q < count_; ++q) {
-            const float* from = attended_ + q / kPanel * value_stride_ * kPanel + q % kPanel;
-            const float share = 1.0f / sums_[q];
-            for (std::size_t d = 0; d < head_dim_; ++d) {
-                output[q * stride + d] = from[d * kPanel] * share;
+        advance();
+        advance();
+        for (std::size_t q = 0; q < count_; q += kPanel) {
+            float* attended = attended_ + q * value_stride_;
+            for (std::size_t v = 0; v < kPanel; v += Floats::kWidth) {
+                const Floats share = Floats::fill(1.0f) / Floats::load(sums_ + q + v);
+                for (std::size_t d = 0; d < head_dim_; ++d) {
+                    float* at = attended + d * kPanel + v;
+                    (share * Floats::load(at)).store(at);
+                }
             }
+            transpose(attended, kPanel, head_dim_, smaller(kPanel, count_ - q),
+                      output + q * stride, stride);
         }
     }
 
@@ -166,6 +206,29 @@ class QueryTile {
         for (; d < head_dim_; ++d) to[d] = from[d];
     }
 
+    // Attends to the keys that have been copied, while those listed come from memory, and copies
+    // these: rows of a head lie far apart, and would push each other out of a cache.
+    void advance() {
+        if (filled_ > 0) attend();
+        for (std::size_t k = 0; k < listed_; ++k) {
+            copy(next_[k].key, keys_ + k * head_dim_);
+            copy(next_[k].value, values_ + k * value_stride_);
+            bias_[k] = next_[k].bias;
+        }
+        filled_ = listed_;
+        listed_ = 0;
+    }
+
+    void fetch(std::size_t begin) const {
+        const std::size_t end = smaller(begin + kTileRows, listed_);
+        for (std::size_t k = begin; k < end; ++k) {
+            for (std::size_t d = 0; d < head_dim_; d += 16) {
+                __builtin_prefetch(next_[k].key + d, 0, 2);
+                __builtin_prefetch(next_[k].value + d, 0, 2);
+            }
+        }
+    }
+
     void attend() {
         // Keys that fill up the last rows score nothing.
         for (std::size_t k = filled_; k % kTileRows != 0; ++k) {
@@ -180,7 +243,6 @@ class QueryTile {
                 default: attend_panel<kPanelVectors>(q);
             }
         }
-        filled_ = 0;
     }
 
     template <std::size_t kVectors>
@@ -192,6 +254,7 @@ class QueryTile {
             before[v] = Floats::load(largest_ + first + v * Floats::kWidth);
         }
         for (std::size_t k = 0; k < filled_; k += kTileRows) {
+            if (first == 0) fetch(k);
             multiply_keys<kVectors>(keys_ + k * head_dim_, head_dim_, bias_ + k, queries,
                                     scores_ + k * kPanel, largest_ + first);
         }
@@ -225,7 +288,13 @@ class QueryTile {
 
     std::size_t head_dim_, value_stride_;
     std::size_t count_ = 0;   // queries
-    std::size_t filled_ = 0;  // keys of the chunk
+    std::size_t filled_ = 0;  // keys that have been copied
+    std::size_t listed_ = 0;  // keys of the next chunk
+    struct Row {
+        const float* key;
+        const float* value;
+        float bias;
+    } next_[kChunk];
     float* queries_;          // [panels, Dh, kPanel], scaled
     float* attended_;         // [panels, value_stride_, kPanel]
     float* keys_;             // [kChunkRows, Dh]
