@@ -1,8 +1,8 @@
-// BigBird's attention: which keys a block of queries sees, and the blocks in turn over threads.
+// BigBird's attention: which keys each block of queries sees, and all of them in turn over threads.
 #include <new>
 
 #include "functions.h"
-#include "query_tile.h"
+#include "query_tiles.h"
 
 namespace pegasus::PEGASUS_SET {
 
@@ -19,155 +19,191 @@ struct Memory {
     float* floats;
 };
 
-// Tiles of queries in the order in which they are begun: of each document and head those of the
-// first and last blocks, which see every key and take longest, before the others of the one before,
-// so that no thread begins one when the others are done.
-class Tiles {
+// Queries of one document and head that are attended to together: tiles `first` to `end` of the
+// ends or of the others.
+struct Group {
+    std::size_t pair;
+    bool is_ends;
+    std::size_t first, end;
+};
+
+// Groups in the order in which they are begun: the first and the last block, which see every key
+// and take longest, before the others of the pair before, so that no thread begins them when the
+// rest is done.
+class Plan {
   public:
-    explicit Tiles(const BlockSparseAttention& a)
+    Plan(const BlockSparseAttention& a, int threads)
         : is_sparse(a.length > a.longest_full),
           block_size(is_sparse ? a.block_size : kTileQueries),
           blocks(divide_up(a.length, block_size)),
-          ends_(is_sparse ? smaller<std::size_t>(blocks, 2) : 0),
-          per_block_(divide_up(block_size, kTileQueries)),
-          pairs_(a.batch * a.heads) {}
-
-    struct Place {
-        std::size_t pair, block, start;  // start: of the queries in the block
-    };
-
-    std::size_t count() const { return pairs_ * blocks * per_block_; }
-
-    Place find(std::size_t i) const {
-        const std::size_t start = i % per_block_ * kTileQueries;
-        i /= per_block_;
-        if (i < ends_) return {0, i * (blocks - 1), start};
-        i -= ends_;
-        const std::size_t pair = i / blocks;
-        i %= blocks;
-        const std::size_t ahead = pair + 1 < pairs_ ? ends_ : 0;
-        if (i < ahead) return {pair + 1, i * (blocks - 1), start};
-        return {pair, i - ahead + (ends_ > 0), start};
+          per_block(divide_up(block_size, kTileQueries)),
+          num_ends(is_sparse ? smaller<std::size_t>(blocks, 2) : 0),
+          pairs_(a.batch * a.heads) {
+        const std::size_t tiles = pairs_ * blocks * per_block;
+        const std::size_t fair = tiles / (8 * static_cast<std::size_t>(threads));
+        tiles_ = larger<std::size_t>(1, smaller(fair, QueryTiles::kMost));
+        ends_ = divide_up(num_ends * per_block, tiles_);
+        others_ = divide_up((blocks - num_ends) * per_block, tiles_);
     }
 
-    bool is_sparse;
-    std::size_t block_size;
-    std::size_t blocks;
+    std::size_t count() const { return pairs_ * (ends_ + others_); }
+
+    Group find(std::size_t i) const {
+        if (i < ends_) return take(0, true, i);
+        i -= ends_;
+        const std::size_t pair = i / (ends_ + others_);
+        i %= ends_ + others_;
+        const std::size_t ahead = pair + 1 < pairs_ ? ends_ : 0;
+        return i < ahead ? take(pair + 1, true, i) : take(pair, false, i - ahead);
+    }
+
+    // Of a tile of a group.
+    std::size_t find_block(bool is_ends, std::size_t tile) const {
+        const std::size_t block = tile / per_block;
+        if (is_ends) return block * (blocks - 1);
+        return block + (num_ends > 0);
+    }
+
+    const bool is_sparse;
+    const std::size_t block_size, blocks, per_block, num_ends;
 
   private:
-    std::size_t ends_, per_block_, pairs_;
+    Group take(std::size_t pair, bool is_ends, std::size_t i) const {
+        const std::size_t all = (is_ends ? num_ends : blocks - num_ends) * per_block;
+        return {pair, is_ends, i * tiles_, smaller((i + 1) * tiles_, all)};
+    }
+
+    std::size_t pairs_, tiles_, ends_, others_;
 };
 
-// The keys of one document and head.
-class Source {
+// One document and head, and the tiles of a group of it.
+class Attention {
   public:
-    Source(const BlockSparseAttention& a, std::size_t pair)
-        : stride(a.heads * a.head_dim),
-          mask(a.mask + pair / a.heads * a.length),
-          start(pair / a.heads * a.length * stride + pair % a.heads * a.head_dim),
-          key_(a.key + start),
-          value_(a.value + start),
-          length_(a.length) {}
+    Attention(const BlockSparseAttention& a, const Plan& plan, QueryTiles& tiles, std::size_t pair)
+        : a_(a),
+          plan_(plan),
+          tiles_(tiles),
+          head_(pair % a.heads),
+          stride_(a.heads * a.head_dim),
+          start_(pair / a.heads * a.length * stride_ + head_ * a.head_dim),
+          mask_(a.mask + pair / a.heads * a.length) {}
 
+    void attend(const Group& group) {
+        // Where all is padding every score is the lowest float: all alike, as of zero queries.
+        is_blank_ = !plan_.is_sparse && !has_token(0, a_.length);
+        for (std::size_t tile = group.first; tile < group.end; ++tile) {
+            add(plan_.find_block(group.is_ends, tile), tile % plan_.per_block);
+        }
+        if (count_ == 0) return;
+        if (plan_.is_sparse && !group.is_ends) {
+            show_middle();
+        } else {
+            show(0, count_, 0, a_.length, 0.0f);
+        }
+        tiles_.finish();
+        for (std::size_t i = 0; i < count_; ++i) clear_padding(places_[i].begin, places_[i].end);
+    }
+
+  private:
     bool has_token(std::size_t begin, std::size_t end) const {
         for (std::size_t i = begin; i < end; ++i) {
-            if (mask[i] != 0) return true;
+            if (mask_[i] != 0) return true;
         }
         return false;
     }
 
-    // Keys that are padding weigh nothing, and are left out.
-    void show(QueryTile& tile, std::size_t begin, std::size_t end, float bias) const {
-        end = smaller(end, length_);
+    // Tile `part` of a block, if there is anything to compute.
+    void add(std::size_t block, std::size_t part) {
+        const std::size_t begin = block * plan_.block_size + part * kTileQueries;
+        const std::size_t block_end = smaller((block + 1) * plan_.block_size, a_.length);
+        const std::size_t end = smaller(begin + kTileQueries, block_end);
+        if (begin >= end) return;
+        if (plan_.is_sparse && !has_token(begin, end)) return clear_padding(begin, end);
+        const float scale = is_blank_ ? 0.0f : 1.0f / std::sqrt(static_cast<float>(a_.head_dim));
+        const std::size_t at = start_ + begin * stride_;
+        tiles_.add(a_.query + at, a_.output + at, stride_, end - begin, scale);
+        places_[count_++] = {block, begin, end};
+    }
+
+    // Of sparse attention alone.
+    void clear_padding(std::size_t begin, std::size_t end) const {
+        if (!plan_.is_sparse) return;
         for (std::size_t i = begin; i < end; ++i) {
-            if (mask[i] != 0) tile.see(key_ + i * stride, value_ + i * stride, bias);
+            if (mask_[i] != 0) continue;
+            std::memset(a_.output + start_ + i * stride_, 0, a_.head_dim * sizeof(float));
         }
     }
 
-    void show_padding(QueryTile& tile) const {
-        for (std::size_t i = 0; i < length_; ++i) {
-            tile.see(key_ + i * stride, value_ + i * stride, 0.0f);
+    // Shows keys to tiles; those that are padding weigh nothing, and are left out.
+    void show(std::size_t first_tile, std::size_t end_tile, std::size_t begin, std::size_t end,
+              float bias) {
+        tiles_.show_to(first_tile, end_tile);
+        end = smaller(end, a_.length);
+        for (std::size_t i = begin; i < end; ++i) {
+            if (mask_[i] == 0 && !is_blank_) continue;
+            tiles_.see(a_.key + start_ + i * stride_, a_.value + start_ + i * stride_, bias);
         }
     }
 
-    std::size_t stride;
-    const std::int64_t* mask;
-    std::size_t start;  // of the first row, in floats
-
-  private:
-    const float* key_;
-    const float* value_;
-    std::size_t length_;
-};
-
-void show_middle(const BlockSparseAttention& a, const Source& source, QueryTile& tile,
-                 std::size_t head, std::size_t block, std::size_t blocks) {
-    const std::size_t size = a.block_size, last = blocks - 1;
-    const float times = a.random_blocks ? 1.0f : 1.0f + static_cast<float>(a.num_random);
-    source.show(tile, 0, size, std::log2(times));
-    // A neighbour that is the first or the last block is not seen twice.
-    const std::size_t left = larger<std::size_t>(block - 1, 1), right = smaller(block + 1, last - 1);
-    source.show(tile, left * size, (right + 1) * size, 0.0f);
-    source.show(tile, last * size, blocks * size, 0.0f);
-    if (!a.random_blocks) return;
-    const std::int64_t* chosen =
-        a.random_blocks + (head * a.table_rows + block - 1) * a.num_random;
-    for (std::size_t i = 0; i < a.num_random; ++i) {
-        const auto other = static_cast<std::size_t>(chosen[i]);
-        if (other < blocks) source.show(tile, other * size, (other + 1) * size, 0.0f);
+    void show_block(std::size_t first_tile, std::size_t end_tile, std::size_t block, float bias) {
+        show(first_tile, end_tile, block * a_.block_size, (block + 1) * a_.block_size, bias);
     }
-}
 
-void attend_tile(const BlockSparseAttention& a, const Tiles& tiles, const Tiles::Place& place,
-                 QueryTile& tile) {
-    const std::size_t begin = place.block * tiles.block_size + place.start;
-    const std::size_t end = smaller(smaller(begin + kTileQueries, a.length),
-                                    (place.block + 1) * tiles.block_size);
-    if (begin >= end) return;
-    const Source source(a, place.pair);
-    const std::size_t at = source.start + begin * source.stride;
-    float* output = a.output + at;
-    const auto clear = [&](std::size_t i) {
-        std::memset(output + (i - begin) * source.stride, 0, a.head_dim * sizeof(float));
+    void show_middle() {
+        const std::size_t last = plan_.blocks - 1;
+        const float times = a_.random_blocks ? 1.0f : 1.0f + static_cast<float>(a_.num_random);
+        show_block(0, count_, 0, std::log2(times));
+        show_block(0, count_, last, 0.0f);
+        // A neighbour that is the first or the last block is not seen twice.
+        std::size_t first = 0, end = 0;  // tiles that see the block
+        for (std::size_t block = larger<std::size_t>(places_[0].block - 1, 1);
+             block <= smaller(places_[count_ - 1].block + 1, last - 1); ++block) {
+            while (places_[first].block + 1 < block) ++first;
+            while (end < count_ && places_[end].block <= block + 1) ++end;
+            if (first < end) show_block(first, end, block, 0.0f);
+        }
+        if (!a_.random_blocks) return;
+        for (std::size_t i = 0; i < count_; ++i) show_random(i);
+    }
+
+    void show_random(std::size_t tile) {
+        const std::size_t row = head_ * a_.table_rows + places_[tile].block - 1;
+        for (std::size_t i = 0; i < a_.num_random; ++i) {
+            const auto block = static_cast<std::size_t>(a_.random_blocks[row * a_.num_random + i]);
+            if (block < plan_.blocks) show_block(tile, tile + 1, block, 0.0f);
+        }
+    }
+
+    struct Place {
+        std::size_t block, begin, end;
     };
-    if (tiles.is_sparse && !source.has_token(begin, end)) {
-        for (std::size_t i = begin; i < end; ++i) clear(i);
-        return;
-    }
-    // Where all is padding every score is the lowest float: all alike, as those of zero queries.
-    const bool is_blank = !tiles.is_sparse && !source.has_token(0, a.length);
-    const float scale = is_blank ? 0.0f : 1.0f / std::sqrt(static_cast<float>(a.head_dim));
-    tile.begin(a.query + at, source.stride, end - begin, scale);
-    const bool is_middle = tiles.is_sparse && place.block > 0 && place.block + 1 < tiles.blocks;
-    if (is_blank) {
-        source.show_padding(tile);
-    } else if (is_middle) {
-        show_middle(a, source, tile, place.pair % a.heads, place.block, tiles.blocks);
-    } else {
-        source.show(tile, 0, a.length, 0.0f);
-    }
-    tile.finish(output, source.stride);
-    if (!tiles.is_sparse) return;
-    for (std::size_t i = begin; i < end; ++i) {
-        if (source.mask[i] == 0) clear(i);
-    }
-}
+
+    const BlockSparseAttention& a_;
+    const Plan& plan_;
+    QueryTiles& tiles_;
+    std::size_t head_, stride_, start_;  // start_: of the first row, in floats
+    const std::int64_t* mask_;
+    bool is_blank_ = false;
+    Place places_[QueryTiles::kMost];
+    std::size_t count_ = 0;
+};
 
 }  // namespace
 
 void block_sparse_attention(const BlockSparseAttention& a, const Threads& threads) {
-    const Tiles tiles(a);
-    const std::size_t floats = QueryTile::count_floats(a.head_dim);
-    const std::size_t workers = smaller(tiles.count(), static_cast<std::size_t>(threads.width));
+    const Plan plan(a, threads.width);
+    const std::size_t floats = QueryTiles::count_floats(a.head_dim);
+    const std::size_t workers = smaller(plan.count(), static_cast<std::size_t>(threads.width));
     if (workers == 0) return;
     const Memory memory(workers * floats);
     std::size_t next = 0;  // a thread takes what is next, so that one that wakes late takes less
     threads.each(workers, [&](std::size_t worker) {
-        QueryTile tile(memory.floats + worker * floats, a.head_dim);
+        QueryTiles tiles(memory.floats + worker * floats, a.head_dim);
         for (;;) {
             const std::size_t i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
-            if (i >= tiles.count()) return;
-            attend_tile(a, tiles, tiles.find(i), tile);
+            if (i >= plan.count()) return;
+            const Group group = plan.find(i);
+            Attention(a, plan, tiles, group.pair).attend(group);
         }
     });
 }
