@@ -10,6 +10,9 @@ TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
 BUILD_VENV := .venv-build
 BUILD_READY := $(BUILD_VENV)/.installed
+KERNELS_READY := .venv-kernels/.installed
+KERNELS_ARM := build/aarch64/wheels
+BUILD_KERNELS := .venv-kernels/bin/python plugins/kernels/build_wheels.py
 DESKTOP_BIN := .venv-desktop/bin
 DESKTOP_READY := .venv-desktop/.installed
 DESKTOP_BUNDLE := build/desktop/bundle/manifest.json
@@ -37,10 +40,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel desktop desktop-test desktop-app desktop-screenshots clients web-test serve-test serve-screenshots clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel kernels kernel-wheels aarch64 desktop desktop-test desktop-app desktop-screenshots clients web-test serve-test serve-screenshots clean
 
 help:  ## list the targets
-	@awk -F ":.*## " "/^[a-z-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
+	@awk -F ":.*## " "/^[a-z0-9-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
@@ -133,6 +136,17 @@ figures:  ## write the figures of docs/figures into the pages that show them
 wheel: $(BUILD_READY)  ## build the source archive, and the wheel from it, in dist
 	$(BUILD_VENV)/bin/python -m build --no-isolation --outdir $(DIST)
 
+kernels: $(KERNELS_READY)  ## the wheel of pegasus-edge-kernels for this machine, in dist; pip install it (2 min)
+	$(BUILD_KERNELS) --output $(DIST)
+
+kernel-wheels: $(KERNELS_READY)  ## the same for Linux on x86-64 and aarch64, Windows and macOS (5 min)
+	$(BUILD_KERNELS) --output $(DIST) --all
+
+aarch64: $(KERNELS_READY) $(TEST_READY)  ## tokens of an emulated aarch64, with and without kernels, are those of here (5 min)
+	rm -rf $(KERNELS_ARM)
+	$(BUILD_KERNELS) --platform linux-aarch64 --output $(KERNELS_ARM)
+	PYTHONPATH=tests $(BIN)/python -m aarch64 --kernels $(KERNELS_ARM)/*.whl
+
 desktop: $(DESKTOP_BUNDLE)  ## the desktop application of examples/desktop
 	$(DESKTOP) -m desktop
 
@@ -190,6 +204,11 @@ $(TEST_READY): pyproject.toml $(TORCH_READY)
 $(BUILD_READY): constraints.txt
 	$(PYTHON) -m venv --clear $(BUILD_VENV)
 	$(BUILD_VENV)/bin/python $(INSTALL) build hatchling --constraint constraints.txt
+	@touch $@
+
+$(KERNELS_READY): constraints.txt plugins/kernels/pyproject.toml
+	$(PYTHON) -m venv --clear .venv-kernels
+	.venv-kernels/bin/python $(INSTALL) hatchling ziglang auditwheel --constraint constraints.txt
 	@touch $@
 
 # Of its own, as what it packages is what is in it: no torch, nothing of the exporter.

@@ -13,7 +13,12 @@ from pegasus_runtime.command_line.parser import ArgumentParser
 from pegasus_runtime.command_line.script import run_script
 from pegasus_runtime.commands.console import print_lines, print_record, run_command
 from pegasus_runtime.diagnosis.cache import find_cache
-from pegasus_runtime.diagnosis.engines import find_cuda_bindings, find_onnxruntime, find_tensorrt
+from pegasus_runtime.diagnosis.engines import (
+    find_cpu_kernels,
+    find_cuda_bindings,
+    find_onnxruntime,
+    find_tensorrt,
+)
 from pegasus_runtime.diagnosis.finding import Finding
 from pegasus_runtime.diagnosis.gpus import find_gpus
 from pegasus_runtime.diagnosis.packages import find_packages
@@ -69,7 +74,7 @@ def _sections() -> Iterator[Section]:
         "trt-rtx": find_tensorrt("trt-rtx"),
         "cuda": find_cuda_bindings(),
     }
-    yield "engines", list(engines.values())
+    yield "engines", [*engines.values(), find_cpu_kernels()]
     yield "cache", find_cache()
     yield "targets", find_targets(engines, gpus)
 

@@ -90,6 +90,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="keeps what TensorRT for RTX compiles at its first run, for the next one",
     )
+    add(
+        "--verbose",
+        action="store_true",
+        help="say on standard error what runs the bundle: the engine, its version, its kernels",
+    )
     add_batch_size(parser)
     add_records_options(parser, positive)
     add_generation_options(parser)
@@ -175,7 +180,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=threads,
         metavar="N",
-        help=f"engine threads, up to {MAX_THREADS} (default: one per core)",
+        help=f"engine threads, up to {MAX_THREADS} (default: one per core of the process)",
     )
     parser.add_argument(
         "--check-hashes",

@@ -12,7 +12,7 @@ from pegasus_runtime.records.window import WINDOW_RECORDS
 
 __all__ = ["add_records_options", "check_records_options"]
 
-_ALONE = ("json", "stream", "demo")
+_ALONE = ("json", "stream", "demo", "verbose")
 
 
 def add_records_options(parser: argparse.ArgumentParser, positive: Callable[[str], int]) -> None:

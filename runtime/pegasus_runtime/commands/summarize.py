@@ -83,6 +83,8 @@ def _run(arguments: argparse.Namespace) -> int:
         provider=arguments.provider,
         kernel_cache=arguments.kernel_cache,
     ) as summarizer:
+        if arguments.verbose:
+            note(COMMAND, summarizer.engine)
         if arguments.decoder_prefix is not None:
             prefix = _encode_prefix(summarizer, arguments.decoder_prefix)
             options = replace(options, decoder_input_ids=prefix)

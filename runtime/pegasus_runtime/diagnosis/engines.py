@@ -7,10 +7,11 @@ from importlib.util import find_spec
 
 from pegasus_runtime.diagnosis.finding import Finding
 from pegasus_runtime.errors import EngineError
+from pegasus_runtime.native.kernels import Kernels, look_for_kernels
 from pegasus_runtime.native.ort import import_onnxruntime
 from pegasus_runtime.native.tensorrt import load_flavour
 
-__all__ = ["find_cuda_bindings", "find_onnxruntime", "find_tensorrt"]
+__all__ = ["find_cpu_kernels", "find_cuda_bindings", "find_onnxruntime", "find_tensorrt"]
 
 
 def find_onnxruntime() -> Finding:
@@ -21,6 +22,21 @@ def find_onnxruntime() -> Finding:
         return _failed(name, err)
     providers = [each.removesuffix("ExecutionProvider") for each in _providers(library)]
     return Finding(name=name, value=f"{library.__version__}: {', '.join(providers)}", is_fine=True)
+
+
+def find_cpu_kernels() -> Finding:
+    found = look_for_kernels()
+    if isinstance(found, Kernels):
+        operators = ", ".join(sorted(found.operators))
+        return Finding(name="CPU kernels", value=f"{found}: {operators}", is_fine=True)
+    value = found.reason or "not installed"
+    is_broken = bool(found.advice)
+    return Finding(
+        name="CPU kernels",
+        value=value,
+        is_fine=False if is_broken else None,
+        advice=found.advice,
+    )
 
 
 def find_tensorrt(target: str) -> Finding:

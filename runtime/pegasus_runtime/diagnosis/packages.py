@@ -11,6 +11,7 @@ _PACKAGES = (
     "sentencepiece",
     "onnxruntime",
     "onnxruntime-gpu",
+    "pegasus-edge-kernels",
     "tensorrt",
     "tensorrt-cu12",
     "tensorrt-cu13",

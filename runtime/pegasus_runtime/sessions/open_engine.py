@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING
 
 from pegasus_runtime.bundle import PLAN_TARGETS, Bundle
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.native.ort import import_onnxruntime
+from pegasus_runtime.native.tensorrt import load_flavour
 from pegasus_runtime.sessions.device.engine import DeviceEngine, is_device_bundle
 from pegasus_runtime.sessions.ort.engine import OrtEngine
+from pegasus_runtime.sessions.ort.features import OrtFeatures
+from pegasus_runtime.sessions.ort.model import OrtModel
 
 if TYPE_CHECKING:
     from pegasus_runtime.decoding.protocol import Engine
 
-__all__ = ["PROVIDERS", "open_engine"]
+__all__ = ["PROVIDERS", "describe_engine", "open_engine"]
 
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 
@@ -67,6 +71,22 @@ def open_engine(
             "use cpu or cuda, or export with --target trt"
         )
     return _open_on_host(bundle, threads)
+
+
+def describe_engine(engine: object) -> str:
+    """What runs, in a line for people: library, version, and what is special about it here."""
+    if isinstance(engine, OrtEngine | OrtModel | OrtFeatures):
+        return engine.description
+    if not isinstance(engine, DeviceEngine):
+        return type(engine).__name__
+    from pegasus_runtime.sessions.host.device import HostDevice
+
+    is_on_host = isinstance(engine.device, HostDevice)
+    if engine.plans is not None and not is_on_host:
+        flavour = load_flavour(engine.bundle.manifest.target)
+        return f"{flavour.title} {flavour.version}"
+    place = "the CPU, stock operators" if is_on_host else "CUDA"
+    return f"ONNX Runtime {import_onnxruntime().__version__}, {place}"
 
 
 def _open_on_host(bundle: Bundle, threads: int | None) -> DeviceEngine:

@@ -30,6 +30,17 @@ class Closing(Generic[_Engine]):
         self._engine: _Engine | None = engine
         self._process = os.getpid()
 
+    @property
+    def engine(self) -> str:
+        """What runs the bundle, in a line for people, such as "ONNX Runtime 1.31.1, kernels 0.1.0
+        (avx512)", or "…, stock operators" where there are none (docs/kernels.md).
+
+        Raises: BundleError if it is closed.
+        """
+        from pegasus_runtime.sessions.open_engine import describe_engine  # when it is needed
+
+        return describe_engine(self._check_open())
+
     def close(self) -> None:
         """Lets go of the engine and its memory."""
         self._engine = None

@@ -38,6 +38,7 @@ REFUSED: dict[str, str] = {
     "--window 2": "--window has no effect without --jsonl",
     "--jsonl --json": "--json does not go with --jsonl: leave one of them out",
     "--jsonl --stream": "--stream does not go with --jsonl",
+    "--jsonl --verbose": "--verbose does not go with --jsonl",
     "--jsonl --resume": "--resume has no effect on standard output: name a file with --output",
     "--jsonl --force": "--force has no effect on standard output",
     "--jsonl a --output b --resume --force": "--resume goes on, and --force begins anew: leave",

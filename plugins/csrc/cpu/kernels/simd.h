@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "../kernels.h"
 
@@ -36,6 +37,18 @@ inline constexpr T larger(T a, T b) {
     return a < b ? b : a;
 }
 
+// 0, 1, …, n - 1 as arguments of a template.
+template <int... kNumbers>
+struct Numbers {};
+template <int kCount, int... kNumbers>
+struct CountUp : CountUp<kCount - 1, kCount - 1, kNumbers...> {};
+template <int... kNumbers>
+struct CountUp<0, kNumbers...> {
+    using Type = Numbers<kNumbers...>;
+};
+template <int kCount>
+using CountTo = typename CountUp<kCount>::Type;
+
 inline std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 #if defined(__AVX512F__)
@@ -63,6 +76,11 @@ struct Floats {
                             _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     }
     void store_some(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+    // Of whole values from 0 to 255.
+    void store_bytes(std::uint8_t* p) const {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                         _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+    }
 
     Floats operator+(Floats b) const { return {_mm512_add_ps(v, b.v)}; }
     Floats operator-(Floats b) const { return {_mm512_sub_ps(v, b.v)}; }
@@ -77,7 +95,9 @@ struct Floats {
 
 // a * b + c, rounded once.
 inline Floats fused(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// The second where either is NaN.
 inline Floats larger(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Floats smaller(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats magnitude(Floats a) { return {_mm512_abs_ps(a.v)}; }
 inline Floats to_nearest(Floats a) {
     return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
@@ -86,6 +106,8 @@ inline Floats to_nearest(Floats a) {
 inline Floats scaled(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 // Accumulators that registers hold beside what is multiplied.
 inline constexpr std::size_t kTile = 16;
+// Else GCC loads again whatever it multiplies twice.
+inline void keep_in_register(Floats& a) { asm("" : "+v"(a.v)); }
 inline Floats sums_in_lanes(const Floats* x) {  // of four: each lane of 128 bits [x0, x1, x2, x3]
     const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(x[0].v, x[1].v),
                                    _mm512_unpackhi_ps(x[0].v, x[1].v));
@@ -131,6 +153,12 @@ struct Floats {
                          _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     }
     void store_some(float* p, std::size_t n) const { _mm256_maskstore_ps(p, first(n), v); }
+    void store_bytes(std::uint8_t* p) const {
+        const __m256i whole = _mm256_cvtps_epi32(v);
+        const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole),
+                                               _mm256_extracti128_si256(whole, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+    }
 
     Floats operator+(Floats b) const { return {_mm256_add_ps(v, b.v)}; }
     Floats operator-(Floats b) const { return {_mm256_sub_ps(v, b.v)}; }
@@ -156,6 +184,7 @@ struct Floats {
 
 inline Floats fused(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline Floats larger(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline Floats smaller(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Floats magnitude(Floats a) {
     return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)};
 }
@@ -167,6 +196,7 @@ inline Floats scaled(Floats a, Floats n) {  // n from -127, which gives 0, to 12
     return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)))};
 }
 inline constexpr std::size_t kTile = 8;
+inline void keep_in_register(Floats& a) { asm("" : "+x"(a.v)); }
 inline Floats sums(const Floats* x) {
     const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(x[0].v, x[1].v),
                                     _mm256_hadd_ps(x[2].v, x[3].v));
@@ -205,6 +235,12 @@ struct Floats {
         store(part);
         for (std::size_t i = 0; i < n; ++i) p[i] = part[i];
     }
+    void store_bytes(std::uint8_t* p) const {
+        const uint16x4_t words = vqmovun_s32(vcvtnq_s32_f32(v));
+        const uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
+        const std::uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+        __builtin_memcpy(p, &four, sizeof four);
+    }
 
     Floats operator+(Floats b) const { return {vaddq_f32(v, b.v)}; }
     Floats operator-(Floats b) const { return {vsubq_f32(v, b.v)}; }
@@ -215,7 +251,8 @@ struct Floats {
 };
 
 inline Floats fused(Floats a, Floats b, Floats c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-inline Floats larger(Floats a, Floats b) { return {vmaxq_f32(a.v, b.v)}; }
+inline Floats larger(Floats a, Floats b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
+inline Floats smaller(Floats a, Floats b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 inline Floats magnitude(Floats a) { return {vabsq_f32(a.v)}; }
 inline Floats to_nearest(Floats a) { return {vrndnq_f32(a.v)}; }
 inline Floats scaled(Floats a, Floats n) {  // n from -127, which gives 0, to 127
@@ -223,14 +260,14 @@ inline Floats scaled(Floats a, Floats n) {  // n from -127, which gives 0, to 12
     return {vmulq_f32(a.v, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)))};
 }
 inline constexpr std::size_t kTile = 16;
+inline void keep_in_register(Floats& a) { asm("" : "+w"(a.v)); }
 inline Floats sums(const Floats* x) {
     return {vpaddq_f32(vpaddq_f32(x[0].v, x[1].v), vpaddq_f32(x[2].v, x[3].v))};
 }
 
 #endif
 
-// e^x to about 2 units in the last place for x <= 0, next to nothing below -87; NaN stays NaN, as
-// the larger of two is the second where either is NaN.
+// e^x to about 2 units in the last place for x <= 0, next to nothing below -87; NaN stays NaN.
 // Source: Cody and Waite's reduction, and the polynomial of Cephes' expf.
 inline Floats exponential(Floats x) {
     x = larger(Floats::fill(-87.0f), x);

@@ -76,7 +76,8 @@ def load_host_graphs(
     """
     found = {}
     for name, spec in bundle.manifest.graphs.items():
-        session = load_graph(bundle, name, threads, pack_weights=pack_weights)
+        # Kernels are for fp32, and these graphs may be in fp16.
+        session = load_graph(bundle, name, threads, pack_weights=pack_weights, kernels=False)
         inputs, outputs = (
             {each.name for each in tensors} for tensors in (spec.inputs, spec.outputs)
         )

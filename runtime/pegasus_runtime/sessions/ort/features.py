@@ -14,7 +14,12 @@ import numpy.typing as npt
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.encoder import longest_together, pad_sources, plan_chunks
-from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_arrays
+from pegasus_runtime.sessions.ort.graph import (
+    check_graph,
+    describe_runtime,
+    load_graph,
+    run_arrays,
+)
 
 __all__ = ["HiddenStates", "OrtFeatures"]
 
@@ -31,6 +36,7 @@ class OrtFeatures:
         """Raises: EngineError, BundleError, OptionsError for impossible threads."""
         self.pad_token_id = bundle.manifest.token_ids.pad_token_id
         self.longest_together = longest_together(bundle.manifest.architecture)
+        self.description = describe_runtime()
         self.session = load_graph(bundle, "model", threads)
         check_graph(bundle, "model", self.session, set(_INPUTS), set(_OUTPUTS))
 

@@ -14,7 +14,12 @@ import numpy.typing as npt
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.encoder import longest_together, pad_sources, plan_chunks
-from pegasus_runtime.sessions.ort.graph import check_graph, load_graph, run_arrays
+from pegasus_runtime.sessions.ort.graph import (
+    check_graph,
+    describe_runtime,
+    load_graph,
+    run_arrays,
+)
 
 __all__ = ["HeadOutputs", "OrtModel"]
 
@@ -32,6 +37,7 @@ class OrtModel:
         self.pad_token_id = bundle.manifest.token_ids.pad_token_id
         self.longest_together = longest_together(bundle.manifest.architecture)
         self.outputs = list(outputs)
+        self.description = describe_runtime()
         self.session = load_graph(bundle, "model", threads)
         check_graph(bundle, "model", self.session, {"input_ids", "attention_mask"}, set(outputs))
         shapes = {value.name: value.shape for value in self.session.get_outputs()}

@@ -1,0 +1,100 @@
+#include <cstring>
+
+#include "operators.h"
+
+namespace pegasus {
+
+namespace {
+
+// One new token per row, N = B * R: query, key, value [N, 1, D], past_key and past_value
+// [N, H, T, Dh], position [1], beam_width [1] = R, indirection [B, R, T]
+// -> attended [N, 1, D], and the past with the new token's keys and values, in place where outputs
+// are bound to the inputs' memory.
+class BeamAttentionKernel {
+  public:
+    static constexpr const char* name = "BeamAttention";
+    static constexpr Input inputs[] = {{kFloat}, {kFloat}, {kFloat}, {kFloat},
+                                       {kFloat}, {kInt32}, {kInt32}, {kInt32}};
+    static constexpr std::size_t outputs = 3;
+
+    explicit BeamAttentionKernel(const NodeInfo& info) : heads_(info.attribute("num_heads", 1)) {}
+
+    void compute(const Run& run) const {
+        const Tensor q = run.input(0, 3, "query"), k = run.input(1), v = run.input(2);
+        const Tensor past_key = run.input(3, 4, "past_key"), past_value = run.input(4);
+        const Tensor position = run.input(5, 1, "position");
+        const Tensor indirection = run.input(7, 3, "indirection");
+        const std::int64_t rows = q.shape[0], head_dim = q.shape[2] / heads_;
+        const std::int64_t capacity = past_key.shape[2];
+        expect_shape(q, {rows, 1, heads_ * head_dim}, "query");
+        expect_shape(k, q.shape, "key");
+        expect_shape(v, q.shape, "value");
+        expect_shape(past_key, {rows, heads_, capacity, head_dim}, "past_key");
+        expect_shape(past_value, past_key.shape, "past_value");
+        const std::int64_t batch = indirection.shape[0], beams = indirection.shape[1];
+        expect_shape(indirection, {batch, beams, capacity}, "indirection");
+        if (batch * beams != rows)
+            throw OperatorError("indirection is " + text_of(indirection.shape) + ", expected " +
+                                std::to_string(rows) + " rows");
+        const std::int64_t filled = position.shape[0] == 1 ? *position.as<std::int32_t>() : -1;
+        if (filled < 0 || filled >= capacity)
+            throw OperatorError("position is " + std::to_string(filled) + ", expected one below " +
+                                std::to_string(capacity));
+        check_rows(indirection, filled);
+        float* keys = same_memory(run, 1, past_key);
+        float* values = same_memory(run, 2, past_value);
+        chosen().beam_attention({.query = q.as<float>(),
+                                 .new_key = k.as<float>(),
+                                 .new_value = v.as<float>(),
+                                 .stride = q.size(2),
+                                 .key = keys,
+                                 .value = values,
+                                 .indirection = indirection.as<std::int32_t>(),
+                                 .output = static_cast<float*>(run.output(0, q.shape)),
+                                 .batch = indirection.size(0),
+                                 .rows = indirection.size(1),
+                                 .heads = static_cast<std::size_t>(heads_),
+                                 .head_dim = static_cast<std::size_t>(head_dim),
+                                 .capacity = past_key.size(2),
+                                 .position = static_cast<std::size_t>(filled)},
+                                run.threads());
+    }
+
+  private:
+    static void check_rows(const Tensor& indirection, std::int64_t filled) {
+        const auto* entry = indirection.as<std::int32_t>();
+        const std::int64_t beams = indirection.shape[1], capacity = indirection.shape[2];
+        std::int32_t lowest = 0, highest = 0;
+        for (std::int64_t row = 0; row < indirection.shape[0] * beams; ++row) {
+            for (std::int64_t t = 0; t < filled; ++t) {
+                const std::int32_t found = entry[row * capacity + t];
+                lowest = found < lowest ? found : lowest;
+                highest = found > highest ? found : highest;
+            }
+        }
+        if (lowest < 0 || highest >= beams)
+            throw OperatorError("indirection has a row " + std::to_string(lowest < 0 ? lowest : highest) +
+                                ", expected one below " + std::to_string(beams));
+    }
+
+    static float* same_memory(const Run& run, std::size_t output, const Tensor& past) {
+        auto* present = static_cast<float*>(run.output(output, past.shape));
+        if (present != past.data) {
+            std::size_t count = 1;
+            for (const std::int64_t size : past.shape) count *= static_cast<std::size_t>(size);
+            std::memcpy(present, past.data, count * sizeof(float));
+        }
+        return present;
+    }
+
+    std::int64_t heads_;
+};
+
+}  // namespace
+
+const OrtCustomOp& beam_attention_operator() {
+    static const Operator<BeamAttentionKernel> made;
+    return made;
+}
+
+}  // namespace pegasus

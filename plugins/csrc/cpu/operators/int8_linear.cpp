@@ -1,0 +1,107 @@
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "operators.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+#endif
+
+namespace pegasus {
+
+namespace {
+
+struct FreeAligned {
+    void operator()(std::int8_t* memory) const {
+        ::operator delete(memory, std::align_val_t{64});
+    }
+};
+
+// The system may take the pages of a mapped file back, as nobody reads them any more; what is not
+// a mapped file stays as it is.
+void let_go(const void* data, std::size_t bytes) {
+#if defined(__linux__)
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto start = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page;
+    const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / page * page;
+    if (end > start) madvise(reinterpret_cast<void*>(start), end - start, MADV_PAGEOUT);
+#else
+    (void)data, (void)bytes;
+#endif
+}
+
+// x [M, K], weight [K, N] int8 ([N, K] if transposed), scale [N], bias [N] or none -> [M, N].
+class Int8LinearKernel {
+  public:
+    static constexpr const char* name = "Int8Linear";
+    static constexpr Input inputs[] = {{kFloat}, {kInt8}, {kFloat}, {kFloat, true}};
+    static constexpr std::size_t outputs = 1;
+
+    explicit Int8LinearKernel(const NodeInfo& info)
+        : is_positive_(info.attribute_or("positive", 0) != 0),
+          rectify_(info.attribute_or("rectify", 0) != 0) {
+        const bool is_transposed = info.attribute_or("transposed", 0) != 0;
+        const Tensor weight = info.constant(1), scale = info.constant(2);
+        if (!weight.data || weight.shape.size() != 2)
+            throw OperatorError("weight is no constant matrix, expected an initializer [K, N]");
+        depth_ = weight.size(is_transposed ? 1 : 0);
+        columns_ = weight.size(is_transposed ? 0 : 1);
+        if (!scale.data) throw OperatorError("scale is no constant, expected an initializer [N]");
+        if (depth_ == 0 || columns_ == 0)
+            throw OperatorError("weight is " + text_of(weight.shape) + ", expected some numbers");
+        expect_shape(scale, {static_cast<std::int64_t>(columns_)}, "scale");
+        scale_.assign(scale.as<float>(), scale.as<float>() + columns_);
+        pack(weight, is_transposed);
+    }
+
+    void compute(const Run& run) const {
+        const Tensor x = run.input(0, 2, "x"), bias = run.input(3);
+        const auto columns = static_cast<std::int64_t>(columns_);
+        expect_shape(x, {x.shape[0], static_cast<std::int64_t>(depth_)}, "x");
+        if (bias) expect_shape(bias, {columns}, "bias");
+        const PackedInt8 packed{depth_, columns_, values_.get(),
+                                const_cast<std::int32_t*>(sums_.data())};
+        chosen().int8_linear({.input = x.as<float>(),
+                              .output = static_cast<float*>(run.output(0, {x.shape[0], columns})),
+                              .rows = x.size(0),
+                              .weight = packed,
+                              .scale = scale_.data(),
+                              .bias = bias.as<float>(),
+                              .is_positive = is_positive_,
+                              .rectify = rectify_},
+                             run.threads());
+    }
+
+  private:
+    void pack(const Tensor& weight, bool is_transposed) {
+        const std::size_t panels = (columns_ + kPanelColumns - 1) / kPanelColumns;
+        const std::size_t groups = (depth_ + kPanelDepth - 1) / kPanelDepth;
+        const std::size_t bytes = panels * groups * kPanelColumns * kPanelDepth;
+        values_.reset(static_cast<std::int8_t*>(::operator new(bytes, std::align_val_t{64})));
+        sums_.resize(panels * kPanelColumns);
+        chosen().pack_int8(weight.as<std::int8_t>(), is_transposed,
+                           {depth_, columns_, values_.get(), sums_.data()});
+        let_go(weight.data, depth_ * columns_);
+    }
+
+    bool is_positive_, rectify_;
+    std::size_t depth_ = 0, columns_ = 0;
+    std::unique_ptr<std::int8_t, FreeAligned> values_;
+    std::vector<std::int32_t> sums_;
+    std::vector<float> scale_;
+};
+
+}  // namespace
+
+const OrtCustomOp& int8_linear_operator() {
+    static const Operator<Int8LinearKernel> made;
+    return made;
+}
+
+}  // namespace pegasus

@@ -1,0 +1,138 @@
+// What an operator is written against: its inputs and outputs, attributes, threads and errors.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "../ort_abi.h"
+#include "../threads.h"
+
+namespace pegasus {
+
+// Becomes the message of a status: never crosses the library's border.
+class OperatorError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+enum ElementType { kFloat = 1, kInt8 = 3, kInt32 = 6, kInt64 = 7 };
+
+using Shape = std::vector<std::int64_t>;
+
+std::string text_of(const Shape& shape);
+
+// A tensor that is there, or null.
+struct Tensor {
+    const void* data = nullptr;
+    Shape shape;
+
+    explicit operator bool() const { return data != nullptr || !shape.empty(); }
+    template <class T>
+    const T* as() const {
+        return static_cast<const T*>(data);
+    }
+    std::size_t size(std::size_t axis) const { return static_cast<std::size_t>(shape[axis]); }
+};
+
+// Of a node, when its kernel is made.
+class NodeInfo {
+  public:
+    NodeInfo(const OrtApi* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+
+    // Throws OperatorError if there is no such attribute, or it is below `least`.
+    std::int64_t attribute(const char* name, std::int64_t least = 0) const;
+    std::int64_t attribute_or(const char* name, std::int64_t otherwise) const;
+    // Null where the input is no constant.
+    Tensor constant(std::size_t input) const;
+
+    const OrtApi* api() const { return api_; }
+
+  private:
+    const OrtApi* api_;
+    const OrtKernelInfo* info_;
+};
+
+// Of one run.
+class Run {
+  public:
+    Run(const OrtApi* api, OrtKernelContext* context) : api_(api), context_(context) {}
+
+    // Null where the input is left out.
+    Tensor input(std::size_t index) const;
+    // The same, of so many dimensions. Throws OperatorError.
+    Tensor input(std::size_t index, std::size_t rank, const char* name) const;
+    void* output(std::size_t index, const Shape& shape) const;
+    Threads threads() const;
+
+  private:
+    const OrtApi* api_;
+    OrtKernelContext* context_;
+};
+
+// Throws OperatorError: "name is [2, 3], expected [2, 4]".
+void expect_shape(const Tensor& tensor, const Shape& expected, const char* name);
+
+// Throws OperatorError where a status is one.
+void check(const OrtApi* api, OrtStatus* status);
+
+// One of an operator's inputs: its type, and whether it may be left out.
+struct Input {
+    ElementType type;
+    bool is_optional = false;
+};
+
+// How ONNX Runtime is told of an operator: a class with a constructor from NodeInfo, `void
+// compute(const Run&)`, and static `name`, `inputs` and `outputs` (floats).
+template <class Kernel>
+class Operator : public OrtCustomOp {
+  public:
+    Operator() : OrtCustomOp{} {
+        version = kOrtVersion;
+        OrtCustomOp::name = [](const OrtCustomOp*) -> const char* { return Kernel::name; };
+        provider = [](const OrtCustomOp*) -> const char* { return nullptr; };
+        input_type = [](const OrtCustomOp*, std::size_t i) -> int { return Kernel::inputs[i].type; };
+        input_count = [](const OrtCustomOp*) { return std::size(Kernel::inputs); };
+        output_type = [](const OrtCustomOp*, std::size_t) -> int { return kFloat; };
+        output_count = [](const OrtCustomOp*) { return Kernel::outputs; };
+        input_presence = [](const OrtCustomOp*, std::size_t i) -> int {
+            return Kernel::inputs[i].is_optional;
+        };
+        output_presence = [](const OrtCustomOp*, std::size_t) { return 0; };
+        input_memory = [](const OrtCustomOp*, std::size_t) { return 0; };
+        start_version = [](const OrtCustomOp*) { return 1; };
+        end_version = [](const OrtCustomOp*) { return 1; };
+        create_kernel_checked = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info,
+                                   void** kernel) {
+            *kernel = nullptr;
+            return guarded(api, [&] { *kernel = new Made{api, Kernel(NodeInfo(api, info))}; });
+        };
+        compute_checked = [](void* kernel, OrtKernelContext* context) {
+            auto* made = static_cast<Made*>(kernel);
+            return guarded(made->api, [&] { made->kernel.compute(Run(made->api, context)); });
+        };
+        destroy = [](void* kernel) { delete static_cast<Made*>(kernel); };
+    }
+
+  private:
+    struct Made {
+        const OrtApi* api;
+        Kernel kernel;
+    };
+
+    template <class Work>
+    static OrtStatus* guarded(const OrtApi* api, Work&& work) {
+        constexpr int kFail = 1, kInvalidArgument = 2;
+        const std::string where = std::string(Kernel::name) + ": ";
+        try {
+            work();
+            return nullptr;
+        } catch (const OperatorError& err) {
+            return OrtCreateStatus::call(api, kInvalidArgument, (where + err.what()).c_str());
+        } catch (const std::exception& err) {
+            return OrtCreateStatus::call(api, kFail, (where + err.what()).c_str());
+        }
+    }
+};
+
+}  // namespace pegasus
