@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import shlex
+import struct
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--compiler", help="a command, such as g++; default: zig's clang")
     arguments = parser.parse_args(argv)
     compiler = shlex.split(arguments.compiler or "")
-    build_library(arguments.output, target=arguments.target, compiler=compiler)
+    try:
+        build_library(arguments.output, target=arguments.target, compiler=compiler)
+    except subprocess.CalledProcessError as err:  # the compiler has said why
+        print(f"failed: {shlex.join(err.cmd)}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -86,15 +91,25 @@ def build_library(
             made = os.path.join(folder, unit.name)
             # A path of this machine in the library would be another on the next.
             own = [_ZIG_SPELLS.get(flag, flag) for flag in unit.flags] if is_zig else unit.flags
-            flags = [*_FLAGS, *_GCC, *_EXACT, *own, f"-ffile-prefix-map={sources}=."]
+            flags = [
+                *_FLAGS,
+                *(() if is_zig else _GCC),
+                *_EXACT,
+                *own,
+                f"-ffile-prefix-map={sources}=.",
+            ]
             subprocess.run([*command, *flags, "-c", str(unit.source), "-o", made], check=True)
             return made
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(compile_unit, _units(sources, _SETS[machine])))
         link = ["-shared", "-s", *_link_flags(target, Path(folder), is_zig=is_zig)]
+        if "-macos" in (target or ""):  # else it is the path that it was written to
+            link.append(f"-Wl,-install_name,@rpath/{output.name}")
         output.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([*command, *link, *objects, "-o", str(output)], check=True)
+    if "-windows" in (target or ""):
+        _forget_time(output)
 
 
 def _units(sources: Path, sets: Mapping[str, Sequence[str]]) -> Iterator[_Unit]:
@@ -114,8 +129,16 @@ def _link_flags(target: str | None, folder: Path, *, is_zig: bool) -> list[str]:
     if system.startswith("linux"):
         exports = folder / "exports.map"
         exports.write_text(_EXPORTS)
-        flags.append(f"-Wl,--version-script={exports}")
+        flags += [f"-Wl,--version-script={exports}", "-Wl,-z,defs"]  # nothing is left undefined
     return flags
+
+
+def _forget_time(library: Path) -> None:
+    """Zeros the time of linking, which is the only thing that differs from build to build."""
+    content = bytearray(library.read_bytes())
+    (header,) = struct.unpack_from("<I", content, 0x3C)
+    content[header + 8 : header + 12] = bytes(4)
+    library.write_bytes(content)
 
 
 if __name__ == "__main__":

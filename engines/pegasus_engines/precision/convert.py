@@ -18,6 +18,8 @@ from pegasus_engines.network import FINAL_BIAS
 from pegasus_engines.precision.fp16 import half_weights, to_half
 from pegasus_engines.precision.padded_weights import padded_weights
 from pegasus_engines.precision.passes.add_final_bias import add_final_bias
+from pegasus_engines.precision.passes.call_attention import call_attention
+from pegasus_engines.precision.passes.call_int8_linear import call_int8_linear
 from pegasus_engines.precision.passes.halve_graph import halve_graph
 from pegasus_engines.precision.passes.inline_functions import inline_functions
 from pegasus_engines.precision.passes.quantize_products import quantize_products
@@ -75,7 +77,13 @@ class ContribConversion:
 
     def passes(self, stored: Stored) -> Sequence[Pass]:
         """See `Conversion`."""
-        return [_in_each(rewrite_products, self.recipe, stored)]
+        if self.recipe.target == "onnx":
+            return [_in_each(rewrite_products, self.recipe, stored)]
+        return [
+            _in_each(rewrite_products, self.recipe, stored),
+            _in_each(call_int8_linear),
+            _in_each(call_attention, half=self.recipe.name != "fp32"),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.protocol import Decoding, StepScores
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder, OrtSource
+from pegasus_runtime.sessions.ort.halves import as_floats
 from pegasus_runtime.sessions.ort.prefill import OrtPrefill
 
 __all__ = ["check_candidates", "decode_reference", "score_pairs", "verify_ort"]
@@ -61,7 +62,9 @@ def _cross_pairs(
 ) -> list[tuple[Array, Expected]]:
     """What the encoder gives of the tokens, and what is expected."""
     names = bundle.manifest.architecture.cross_names
-    got = [expected.keys_of_tokens(source[name].array) for name in names]
+    head_dim = bundle.manifest.architecture.head_dim
+    arrays = [as_floats(source[name].array, head_dim) for name in names]
+    got = [expected.keys_of_tokens(array) for array in arrays]
     return list(zip(got, expected.cross_keys, strict=True))
 
 

@@ -2,17 +2,11 @@
 #include <cstring>
 
 #include "kernels.h"
-
-#if defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#ifndef HWCAP_ASIMDDP
-#define HWCAP_ASIMDDP (1 << 20)
-#endif
-#endif
+#include "processor.h"
 
 namespace pegasus {
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__x86_64__)
 namespace avx2 {
 extern const Kernels kernels;
 }
@@ -33,32 +27,16 @@ struct Choice {
 };
 
 // Best first.
-#if defined(__x86_64__) || defined(_M_X64)
 const Choice* choices(std::size_t& count) {
-    __builtin_cpu_init();
-    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                          __builtin_cpu_supports("f16c");
-    const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                            __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512vl") &&
-                            __builtin_cpu_supports("avx512dq") &&
-                            __builtin_cpu_supports("avx512vnni");
-    static const Choice found[] = {{&avx512::kernels, has_avx512}, {&avx2::kernels, has_avx2}};
-    count = 2;
-    return found;
-}
+#if defined(__x86_64__)
+    static const Choice found[] = {{&avx512::kernels, processor().has_avx512},
+                                   {&avx2::kernels, processor().has_avx2}};
 #elif defined(__aarch64__)
-const Choice* choices(std::size_t& count) {
-#if defined(__linux__)
-    const bool has_dot_products = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-#else
-    const bool has_dot_products = true;  // every processor of Apple's since the M1
+    static const Choice found[] = {{&neon::kernels, processor().has_dot_products}};
 #endif
-    static const Choice found[] = {{&neon::kernels, has_dot_products}};
-    count = 1;
+    count = sizeof(found) / sizeof(found[0]);
     return found;
 }
-#endif
 
 }  // namespace
 

@@ -3,10 +3,7 @@
 #include <string>
 
 #include "operators/operators.h"
-
-#if defined(__x86_64__) || defined(_M_X64)
-#include <cpuid.h>
-#endif
+#include "processor.h"
 
 #if defined(_WIN32)
 #define PEGASUS_EXPORT extern "C" __declspec(dllexport)
@@ -23,16 +20,6 @@ const Kernels* found() {
     return kernels;
 }
 
-// With tiles of its own (AMX), ONNX Runtime's product is faster than ours.
-bool has_amx() {
-#if defined(__x86_64__) || defined(_M_X64)
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 25 & 1) != 0;
-#else
-    return false;
-#endif
-}
-
 std::vector<const OrtCustomOp*> operators() {
     const Kernels* kernels = found();
     if (!kernels) return {};
@@ -40,7 +27,8 @@ std::vector<const OrtCustomOp*> operators() {
     const auto add = [&](bool is_here, const OrtCustomOp& known) {
         if (is_here) here.push_back(&known);
     };
-    add(kernels->int8_linear && !has_amx(), int8_linear_operator());
+    // With tiles of its own (AMX), ONNX Runtime's product is faster than ours.
+    add(kernels->int8_linear && !processor().has_amx_int8, int8_linear_operator());
     // Both or neither: what one keeps as halves, only the other reads.
     const bool has_source = kernels->keep_source && kernels->source_attention;
     add(has_source, keep_source_operator());

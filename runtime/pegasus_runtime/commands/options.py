@@ -180,7 +180,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=threads,
         metavar="N",
-        help=f"engine threads, up to {MAX_THREADS} (default: one per core)",
+        help=f"engine threads, up to {MAX_THREADS} (default: one per core of the process)",
     )
     parser.add_argument(
         "--check-hashes",

@@ -2,7 +2,7 @@
 
 glibc has a heap for each of many threads, and keeps what they free: after 16 threads, as much as
 they needed together. Here they share a few, of which the free pages are given back once nothing
-has run for a while. Other C libraries are left alone.
+has run for a while. So are `pages`. Other C libraries are left alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import platform
 import threading
 import time
 from collections.abc import Callable
+
+from pegasus_runtime.native.pages import PAGES
 
 __all__ = ["QuietTime", "limit_heaps", "note_run"]
 
@@ -74,6 +76,7 @@ def note_run() -> None:
 
 
 def _give_back() -> None:
+    PAGES.release()
     if library := _glibc():
         library.malloc_trim(0)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pegasus_runtime.errors import BundleError, EngineError
 from pegasus_runtime.native.child_python import child_python
+from pegasus_runtime.native.processors import usable_processors
 from pegasus_runtime.records.job import OnDone, Opener
 from pegasus_runtime.records.window import Answer
 
@@ -24,9 +25,7 @@ _END_S = 5.0
 
 def threads_each(workers: int, cores: int | None = None) -> int:
     """Engine threads of each of so many processes: the cores of this one, shared out."""
-    if cores is None and hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    return max(1, (cores or os.cpu_count() or 1) // workers)
+    return max(1, (cores or usable_processors() or os.cpu_count() or 1) // workers)
 
 
 class _Worker:

@@ -77,7 +77,7 @@ class FeatureExtractor(Closing[OrtFeatures]):
         """Loads a bundle that pegasus-export wrote for target `ort`.
 
         source, precision, revision: see `Summarizer.load`.
-        threads: of the engine; None for one per core. check_hashes: reads every file and compares
+        threads: of the engine; see `Summarizer.load`. check_hashes: reads every file and compares
         its SHA-256. manifest_sha256, max_unknown: see `Summarizer.load`. Raises: BundleError,
         EngineError, OptionsError for impossible threads or a max_unknown that is no share.
         """

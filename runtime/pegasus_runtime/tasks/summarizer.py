@@ -74,7 +74,8 @@ class Summarizer(Closing["Engine"]):
         revision: branch, tag or commit of the hub.
         provider: where to run. "auto" is TensorRT for targets trt and trt-rtx, and the CPU for ort,
         but for fp16 where ONNX Runtime has CUDA. "cpu", "cuda" and "tensorrt" insist.
-        threads: of the engine on the CPU; None for one per core.
+        threads: of the engine on the CPU; None for one per core that this process may use
+        (docs/speed.md, Threads).
         kernel_cache: a file that keeps what TensorRT for RTX compiles when a size first runs.
         check_hashes: reads every file and compares its SHA-256 (about a second per GB).
         manifest_sha256: of the one bundle that is wanted, known from elsewhere; checks hashes, too.

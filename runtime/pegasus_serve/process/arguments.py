@@ -160,7 +160,12 @@ def _add_batching(group: argparse._ArgumentGroup) -> None:
 
 def _add_loading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--threads", type=positive, metavar="N", help="of an engine (default: one per core)")
+    add(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="of an engine (default: one per core that the process may use)",
+    )
     add("--check-hashes", action="store_true", help="first compare every file's SHA-256 sum")
     add("--provider", choices=PROVIDERS, default="auto", help="where to run (default: auto)")
     add("--kernel-cache", type=Path, metavar="FILE", help="keeps what TensorRT for RTX compiles")

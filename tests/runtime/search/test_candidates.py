@@ -50,6 +50,21 @@ def test_the_top_is_that_of_a_stable_sort_with_ties_and_minus_infinity(count: in
         assert_same(select_top(scores, count), expected)
 
 
+@pytest.mark.parametrize("count", [1, 16, 24])
+@pytest.mark.parametrize("vocab_size", [2047, 3072, 3199])  # of 15, 24 and 24 groups of 128
+def test_the_top_of_many_tokens_is_that_of_a_stable_sort(vocab_size: int, count: int) -> None:
+    rng = np.random.default_rng(vocab_size)
+    scores = (rng.integers(-400, 0, (6, vocab_size)) / 8).astype(np.float32)
+    scores[1, rng.random(vocab_size) < 0.99] = -np.inf
+    scores[2] = -np.inf
+    scores[3, -40:] = 1  # the best are neighbours, and in no group
+    scores[4, 5 :: vocab_size // 128] = 1  # or all in one
+    scores[5, ::7] = np.nan  # which is never among the best
+    ids = np.argsort(np.where(np.isnan(scores), np.inf, -scores), axis=1, kind="stable")[:, :count]
+    expected = Candidates(scores=np.take_along_axis(scores, ids, axis=1), ids=ids)
+    assert_same(select_top(scores, count), expected)
+
+
 def test_what_was_selected_in_any_order_of_ties_is_put_in_order_or_is_not_enough() -> None:
     rng = np.random.default_rng(5)
     told = 0

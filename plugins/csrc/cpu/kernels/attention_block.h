@@ -31,19 +31,24 @@ inline void prefetch(const void* start, std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
 }
 
-// scores [Rows, kBlock] of kTile / Rows keys.
+// Keys whose scores are computed together: no more than there are registers for their addresses.
+template <std::size_t Rows>
+inline constexpr std::size_t kKeysOf = smaller(kTile / Rows, std::size_t{8});
+
+// scores [Rows, kBlock] of kKeysOf<Rows> keys.
 template <std::size_t Rows, class T>
 inline void score_tile(const float* query, const T* const* keys, std::size_t head_dim,
                        float* scores) {
-    constexpr std::size_t kKeys = kTile / Rows;
-    Floats tile[kTile];  // [Rows, kKeys]
+    constexpr std::size_t kKeys = kKeysOf<Rows>;
+    Floats tile[kTile];  // [Rows, kKeys], and zeros
     for (Floats& each : tile) each = Floats::zero();
     std::size_t d = 0;
     for (; d + Floats::kWidth <= head_dim; d += Floats::kWidth) {
         Floats key[kKeys];
         for (std::size_t k = 0; k < kKeys; ++k) key[k] = Floats::load(keys[k] + d);
         for (std::size_t r = 0; r < Rows; ++r) {
-            const Floats q = Floats::load(query + r * kStride + d);
+            Floats q = Floats::load(query + r * kStride + d);
+            keep_in_register(q);
             for (std::size_t k = 0; k < kKeys; ++k) {
                 tile[r * kKeys + k] = fused(q, key[k], tile[r * kKeys + k]);
             }
@@ -139,9 +144,9 @@ class Queries {
             block.values[i] = block.values[0];
         }
         each_tile([&]<std::size_t Rows>(std::size_t r) {
-            for (std::size_t i = 0; i < block.count; i += kTile / Rows) {
+            for (std::size_t i = 0; i < block.count; i += kKeysOf<Rows>) {
                 if (r == 0) {
-                    for (std::size_t k = i; k < i + kTile / Rows; ++k) {
+                    for (std::size_t k = i; k < i + kKeysOf<Rows>; ++k) {
                         prefetch(block.values[k], head_dim * sizeof(T));
                     }
                 }
@@ -166,7 +171,6 @@ class Queries {
     template <class Tile>
     void each_tile(Tile&& tile) const {
         std::size_t r = 0;
-        for (; r + 8 <= count; r += 8) tile.template operator()<8>(r);
         for (; r + 4 <= count; r += 4) tile.template operator()<4>(r);
         for (; r + 2 <= count; r += 2) tile.template operator()<2>(r);
         for (; r < count; ++r) tile.template operator()<1>(r);

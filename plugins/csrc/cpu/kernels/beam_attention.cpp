@@ -24,6 +24,7 @@ void attend_head(const BeamAttention& a, std::size_t document, std::size_t head)
         std::memcpy(a.key + start + own, a.new_key + from, a.head_dim * sizeof(float));
         std::memcpy(a.value + start + own, a.new_value + from, a.head_dim * sizeof(float));
         const std::int32_t* beams = a.indirection + row * a.capacity;
+        const std::int32_t* next = r + 1 < a.rows ? beams + a.capacity : beams;
         Queries queries(a.query + from, a.stride, 1, a.head_dim, scale);
         for (std::size_t t = 0; t <= a.position; t += kBlock) {
             KeyBlock<float> block;
@@ -32,6 +33,11 @@ void attend_head(const BeamAttention& a, std::size_t document, std::size_t head)
                 const std::size_t at = static_cast<std::size_t>(beams[i]) * row_floats +
                                        i * a.head_dim;
                 block.add(key + at, value + at);
+                if (next[i] == beams[i]) continue;
+                const std::size_t then = static_cast<std::size_t>(next[i]) * row_floats +
+                                         i * a.head_dim;
+                prefetch(key + then, a.head_dim * sizeof(float));
+                prefetch(value + then, a.head_dim * sizeof(float));
             }
             if (block.count < kBlock) block.add(key + own, value + own);
             queries.attend(block, nullptr);
@@ -44,7 +50,8 @@ void attend_head(const BeamAttention& a, std::size_t document, std::size_t head)
 
 void beam_attention(const BeamAttention& a, const Threads& threads) {
     const std::size_t pairs = a.batch * a.heads;
-    const std::size_t work = 2 * pairs * a.rows * (a.position + 8) * a.head_dim;
+    // Memory in many places, and few queries to each key, take four times the multiplications.
+    const std::size_t work = 8 * pairs * a.rows * (a.position + 8) * a.head_dim;
     each_run(threads, pairs, work, [&](std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) attend_head(a, i / a.heads, i % a.heads);
     });

@@ -106,6 +106,8 @@ inline Floats to_nearest(Floats a) {
 inline Floats scaled(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 // Accumulators that registers hold beside what is multiplied.
 inline constexpr std::size_t kTile = 16;
+// Else GCC loads again whatever it multiplies twice.
+inline void keep_in_register(Floats& a) { asm("" : "+v"(a.v)); }
 inline Floats sums_in_lanes(const Floats* x) {  // of four: each lane of 128 bits [x0, x1, x2, x3]
     const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(x[0].v, x[1].v),
                                    _mm512_unpackhi_ps(x[0].v, x[1].v));
@@ -194,6 +196,7 @@ inline Floats scaled(Floats a, Floats n) {  // n from -126 to 127
     return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)))};
 }
 inline constexpr std::size_t kTile = 8;
+inline void keep_in_register(Floats& a) { asm("" : "+x"(a.v)); }
 inline Floats sums(const Floats* x) {
     const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(x[0].v, x[1].v),
                                     _mm256_hadd_ps(x[2].v, x[3].v));
@@ -257,6 +260,7 @@ inline Floats scaled(Floats a, Floats n) {  // n from -126 to 127
     return {vmulq_f32(a.v, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)))};
 }
 inline constexpr std::size_t kTile = 16;
+inline void keep_in_register(Floats& a) { asm("" : "+w"(a.v)); }
 inline Floats sums(const Floats* x) {
     return {vpaddq_f32(vpaddq_f32(x[0].v, x[1].v), vpaddq_f32(x[2].v, x[3].v))};
 }

@@ -19,6 +19,7 @@ from pegasus_runtime.sessions.ort.encoder import OrtSource
 from pegasus_runtime.sessions.ort.graph import (
     SharedArray,
     Tables,
+    allocate,
     check_graph,
     load_graph,
     run_graph,
@@ -191,7 +192,7 @@ class OrtDecoding:
         scores = StepScores(
             top_scores=np.empty((rows, num_candidates), dtype=np.float32),
             top_ids=np.empty((rows, num_candidates), dtype=np.int64),
-            log_probs=np.empty((rows, vocab_size), dtype=np.float32) if full else None,
+            log_probs=allocate((rows, vocab_size)) if full else None,
             log_normalizer=np.empty((rows, 1), dtype=np.float32) if full else None,
         )
         outputs: dict[str, npt.NDArray[Any] | None] = {

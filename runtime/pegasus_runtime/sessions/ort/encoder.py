@@ -22,6 +22,7 @@ from pegasus_runtime.sessions.ort.graph import (
     run_graph,
     share,
 )
+from pegasus_runtime.sessions.ort.halves import head_words
 
 __all__ = [
     "OrtEncoder",
@@ -34,7 +35,8 @@ __all__ = [
 _CHUNK_TOKENS = 512
 
 OrtSource: TypeAlias = Mapping[str, SharedArray]
-"""attention_mask [B, S] int64, cross_key.{l} and cross_value.{l} [B, H, S, Dh] float32."""
+"""attention_mask [B, S] int64, cross_key.{l} and cross_value.{l} [B, H, S, Dh] float32, or
+words of halves: see `halves.py`."""
 
 
 class OrtEncoder:
@@ -56,6 +58,7 @@ class OrtEncoder:
         self.session = load_graph(bundle, "encoder", threads, tables)
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
+        self.head_words = head_words(self.session, self.output_names[0], self.head_dim)
 
     def encode(
         self,
@@ -78,7 +81,7 @@ class OrtEncoder:
         longest = max(widths)
         _, attention_mask = pad_sources(sources, self.pad_token_id, longest)
         # Ours rather than ONNX Runtime's, so that documents can be moved in them.
-        shape = (len(sources), self.num_heads, longest, self.head_dim)
+        shape = (len(sources), self.num_heads, longest, self.head_words)
         outputs = {name: share(allocate(shape)) for name in self.output_names}
         for rows in plan_chunks(lengths, self.longest_together):
             width = max(widths[row] for row in rows)
@@ -114,6 +117,7 @@ class OrtEncoder:
         for name, place in places.items():
             if results[name].array is not place:
                 place[:] = results[name].array
+            outputs[name].array[rows.start : rows.stop, :, width:] = 0  # not NaN, though masked
 
     def _in_blocks(self, length: int) -> int:
         """In whole blocks where attention is sparse, if there are positions for them."""

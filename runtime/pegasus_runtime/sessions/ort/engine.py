@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 from pegasus_runtime.bundle import Bundle
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.errors import OptionsError
+from pegasus_runtime.native.pages import PAGES
 from pegasus_runtime.sessions.ort.decoder import OrtDecoder, OrtDecoding
 from pegasus_runtime.sessions.ort.encoder import OrtEncoder
 from pegasus_runtime.sessions.ort.graph import describe_runtime, map_tables
@@ -36,7 +38,7 @@ class OrtEngine:
     ) -> None:
         """Loads the graphs.
 
-        threads: intra-op threads; None leaves the choice to ONNX Runtime (one per core).
+        threads: intra-op threads; None for one per core that this process may use.
         Raises: OptionsError if the provider or the threads are impossible; EngineError if
         onnxruntime is missing, or a graph cannot be loaded; BundleError if a graph is not the one
         that the manifest needs.
@@ -47,6 +49,7 @@ class OrtEngine:
                 f"use one of {', '.join(PROVIDERS)}"
             )
         self.description = describe_runtime()
+        weakref.finalize(self, PAGES.release)  # the next model may need the memory
         tables = map_tables(bundle)
         has_encoder = "encoder" in bundle.manifest.graphs
         self.encoder = OrtEncoder(bundle, threads=threads, tables=tables) if has_encoder else None

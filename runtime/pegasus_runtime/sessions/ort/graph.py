@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,6 +23,8 @@ from pegasus_runtime.errors import BundleError, EngineError, OptionsError
 from pegasus_runtime.native.heap import note_run
 from pegasus_runtime.native.kernels import find_kernels, look_for_kernels, register
 from pegasus_runtime.native.ort import check_process, import_onnxruntime, open_session
+from pegasus_runtime.native.pages import PAGES
+from pegasus_runtime.native.processors import usable_processors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -45,6 +45,12 @@ __all__ = [
 
 MAX_THREADS = 1024
 """More than any computer has cores for; ONNX Runtime starts as many as it is told."""
+
+_WAITING = {
+    "intra_op.allow_spinning": "1",
+    "intra_op.spin_duration_us": "30",  # which ONNX Runtime 1.23 does not know: as long as a run
+    "force_spinning_stop": "1",  # when a run ends
+}
 
 Tables: TypeAlias = "Mapping[str, SharedArray]"
 """Initialiser's name -> the array that all sessions read."""
@@ -75,20 +81,17 @@ _TYPES: Mapping[str, str] = {
     "int64": "tensor(int64)",
     "int8": "tensor(int8)",
 }
-# What is as large gets pages of its own, which the system has back when the array goes: batches
-# differ in size, and in the heap they leave holes that it keeps.
+# What is as large gets pages of its own: batches differ in size, and in the heap they leave holes.
 _OWN_PAGES_BYTES = 2**20
-_PRIVATE = {} if os.name == "nt" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Zeros. Raises: EngineError if there is not enough memory."""
+    """An array of any content. Raises: EngineError if there is not enough memory."""
     num_bytes = 4 * math.prod(shape)
     try:
         if num_bytes < _OWN_PAGES_BYTES:
-            return np.zeros(shape, dtype=np.float32)
-        pages = mmap.mmap(-1, num_bytes, **_PRIVATE)
-        return np.frombuffer(pages, dtype=np.float32).reshape(shape)
+            return np.empty(shape, dtype=np.float32)
+        return PAGES.empty(shape)
     except (MemoryError, OSError, OverflowError) as err:
         mib = num_bytes // 2**20
         raise EngineError(
@@ -136,10 +139,12 @@ def load_graph(
         )
     options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors are raised; it need not print them, too
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    # Threads that wait for the next step would take the time that search, and others, need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # 0 leaves it to ONNX Runtime, which would count the machine's cores, and pin threads to them.
+    options.intra_op_num_threads = threads or usable_processors() or 0
+    # Threads wait awake from one node to the next, but no longer: from step to step, and where
+    # others compute, they would take the time that search, and those, need.
+    for entry, value in _WAITING.items():
+        options.add_session_config_entry(f"session.{entry}", value)
     if not pack_weights:
         options.add_session_config_entry("session.disable_prepacking", "1")
     if name == "decoder_step":

@@ -19,9 +19,11 @@ import torch
 from pegasus_runtime.bundle import Bundle, open_bundle
 from pegasus_runtime.decoding.protocol import StepScores
 from pegasus_runtime.errors import BundleError, EngineError, OptionsError
+from pegasus_runtime.native.pages import PAGES
 from pegasus_runtime.sessions.ort.cache import CHUNK_TOKENS
 from pegasus_runtime.sessions.ort.decoder import OrtDecoding
 from pegasus_runtime.sessions.ort.engine import OrtEngine
+from pegasus_runtime.sessions.ort.graph import allocate
 
 SEQ2SEQ, CAUSAL = "PegasusForConditionalGeneration", "PegasusForCausalLM"
 START = 0
@@ -235,7 +237,8 @@ def test_the_cache_is_written_in_place(engine: OrtEngine, vocab_size: int) -> No
             assert cache.ctypes.data == addresses[name]
             np.testing.assert_array_equal(cache[:, :, :step], before[name][:, :, :step])
             assert np.abs(cache[:, :, step]).min(axis=(1, 2)).max() > 0
-            assert not cache[:, :, step + 1 :].any()
+            after = cache[:, :, step + 1 :]
+            np.testing.assert_array_equal(after, before[name][:, :, step + 1 :])
 
 
 def test_the_first_step_has_one_row_of_cache_per_document(engine: OrtEngine) -> None:
@@ -503,9 +506,20 @@ sys.exit(main(sys.argv[1:]))
     )
 
 
-def test_threads_do_not_spin_while_nothing_is_asked(bundle: Bundle) -> None:
+def test_threads_wait_awake_for_30_microseconds_and_within_a_run_only(bundle: Bundle) -> None:
     engine = OrtEngine(bundle, threads=2)
     assert engine.encoder is not None
     for session in (engine.encoder.session, engine.decoder.session):
         options = session.get_session_options()
-        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+        entry = options.get_session_config_entry
+        assert entry("session.intra_op.allow_spinning") == "1"
+        assert entry("session.intra_op.spin_duration_us") == "30"
+        assert entry("session.force_spinning_stop") == "1"
+
+
+def test_memory_kept_of_its_batches_goes_with_the_engine(bundle: Bundle) -> None:
+    engine = OrtEngine(bundle)
+    del (array := [allocate((2**20,))])[:]
+    assert PAGES.kept_bytes >= 2**22
+    del engine
+    assert (PAGES.kept_bytes, array) == (0, [])

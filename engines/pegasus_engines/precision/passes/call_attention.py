@@ -1,0 +1,98 @@
+"""Attention of the decoder as calls: see `kernel_functions.py`.
+
+    MultiHeadAttention over inputs cross_key.{l}   SourceAttention
+    DecoderMaskedMultiHeadAttention                BeamAttention
+    Reshape, Transpose to cross_key.{l}            KeepSource
+
+Where keys and values of the source are kept as halves, their last dimension is `head_words`: half
+of the head dim where kernels do so, and the head dim where none are.
+"""
+
+import onnx_ir as ir
+
+from pegasus_engines.precision.passes.kernel_functions import add_function, call
+
+__all__ = ["call_attention"]
+
+_WORDS = "head_words"
+_CROSS = ("cross_key.", "cross_value.")
+
+
+def call_attention(model: ir.Model, *, half: bool) -> bool:
+    """Changes the model in place, says whether there was any. half: how the source is kept."""
+    changed = False
+    for node in list(model.graph):
+        found = None
+        if node.op_type == "DecoderMaskedMultiHeadAttention":
+            found = _call_beams(node)
+        elif node.op_type == "MultiHeadAttention" and _is_cross(node.inputs[1]):
+            found = _call_source(node)
+        elif node.op_type == "Transpose" and _is_cross(node.outputs[0]):
+            found = _call_keep(node, half=half)
+        if found is not None:
+            _put(model, node, found)
+            changed = True
+    if half:
+        _free_words(model.graph)
+    return changed
+
+
+def _call_beams(node: ir.Node) -> ir.Node:
+    inputs = [*node.inputs[:3], *node.inputs[5:]]
+    heads = node.attributes["num_heads"].as_int()
+    return call("BeamAttention", inputs, {"num_heads": heads}, num_outputs=3)
+
+
+def _call_source(node: ir.Node) -> ir.Node:
+    mask = node.inputs[4]
+    assert mask is not None
+    cast = mask.producer()
+    assert cast is not None
+    heads = node.attributes["num_heads"].as_int()
+    return call("SourceAttention", [*node.inputs[:3], cast.inputs[0]], {"num_heads": heads})
+
+
+def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:
+    """Nothing where the Transpose does something else, or heads are odd, as no two make a word."""
+    source = node.inputs[0]
+    reshape = None if source is None else source.producer()
+    shape = node.outputs[0].shape
+    if reshape is None or reshape.op_type != "Reshape" or shape is None:
+        return None
+    heads, head_dim = shape[1], shape[3]
+    assert isinstance(heads, int)
+    assert isinstance(head_dim, int)
+    attributes = {"num_heads": heads} | ({"half": 1} if half and head_dim % 2 == 0 else {})
+    return call("KeepSource", [reshape.inputs[0]], attributes)
+
+
+def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:
+    graph = model.graph
+    graph.insert_before(old, new)
+    names = [value.name for value in old.outputs]
+    for former, value in zip(old.outputs, new.outputs, strict=True):
+        value.shape, value.type = former.shape, former.type
+        ir.convenience.replace_all_uses_with(former, value, replace_graph_outputs=True)
+    before = [value.producer() for value in old.inputs if value is not None]
+    graph.remove(old, safe=True)
+    for value, name in zip(new.outputs, names, strict=True):
+        value.name = name
+    for node in before:
+        is_used = node is None or any(
+            value.uses() or value.is_graph_output() for value in node.outputs
+        )
+        if not is_used and node.graph is graph:
+            graph.remove(node, safe=True)
+    add_function(model, new)
+
+
+def _is_cross(value: ir.Value | None) -> bool:
+    return value is not None and value.name is not None and value.name.startswith(_CROSS)
+
+
+def _free_words(graph: ir.Graph) -> None:
+    for value in (*graph.inputs, *graph.outputs):
+        if _is_cross(value) and value.shape is not None:
+            head_dim = value.shape[3]
+            if isinstance(head_dim, int) and head_dim % 2 == 0:
+                value.shape = ir.Shape([*value.shape[:3], _WORDS])

@@ -1,0 +1,149 @@
+"""Functions that the graphs of target ort call where kernels for CPUs may stand in for them.
+
+A call names an operator of domain `pegasus_edge`. ONNX Runtime takes the operator where a library
+has registered it (plugins/csrc/cpu/operators), and else inlines the function that the model has of
+the same name: what is here, in operators of its own. Attributes tell an operator what a function
+says by being another one, its overload.
+
+Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
+H heads, Dh head dim, D model dim, T positions there is room for.
+Source: onnxruntime docs/ContribOperators.md.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.tape import Tape
+
+__all__ = ["DOMAIN", "add_function", "call"]
+
+DOMAIN = "pegasus_edge"
+_MICROSOFT = "com.microsoft"
+_LOWEST = float(np.finfo(np.float32).min)
+_OPSET = 18
+
+_Attributes = Mapping[str, int]
+_Body = Callable[[Tape, list[ir.Value], _Attributes], list[ir.Value]]
+
+
+def call(
+    operator: str, inputs: list[ir.Value | None], attributes: _Attributes, *, num_outputs: int = 1
+) -> ir.Node:
+    """A node that calls the function; `add_function` has to give it to the model."""
+    return ir.node(
+        operator,
+        inputs,
+        dict(attributes),
+        domain=DOMAIN,
+        overload=_overload(operator, attributes, inputs),
+        num_outputs=num_outputs,
+    )
+
+
+def add_function(model: ir.Model, node: ir.Node) -> None:
+    """Gives the model what the node calls, if it has it not yet."""
+    if node.op_identifier() in model.functions:
+        return
+    attributes = {name: value.as_int() for name, value in node.attributes.items()}
+    inputs = [ir.Value(name=f"input.{place}") for place, _ in enumerate(node.inputs)]
+    tape = Tape()
+    outputs = _BODIES[node.op_type](tape, inputs, attributes)
+    for number, each in enumerate(tape.nodes):
+        for place, value in enumerate(each.outputs):
+            value.name = f"{each.op_type}.{number}.{place}"
+    opsets = {"": _OPSET, _MICROSOFT: 1}
+    graph = ir.Graph(inputs, outputs, nodes=tape.nodes, opset_imports=opsets, name=node.op_type)
+    function = ir.Function(
+        DOMAIN,
+        node.op_type,
+        node.overload,
+        graph=graph,
+        attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in attributes],
+    )
+    model.functions[function.identifier()] = function
+    for domain, version in {**opsets, DOMAIN: 1}.items():
+        model.opset_imports.setdefault(domain, version)
+
+
+def _overload(operator: str, attributes: _Attributes, inputs: list[ir.Value | None]) -> str:
+    """One for each body that there is."""
+    parts = [f"{name}{value}" for name, value in sorted(attributes.items()) if value]
+    if operator == "Int8Linear" and len(inputs) > _BIAS:
+        parts.append("bias")
+    return "_".join(parts)
+
+
+_BIAS = 3
+
+
+def _int8_linear(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
+    """x [M, K] float32, weight [K, N] int8 ([N, K] if transposed), scale [N], bias [N] -> [M, N].
+
+    Rows are rounded as in `round_rows.py`.
+    """
+    x, weight, scale, *bias = inputs
+    positive, transposed = attributes.get("positive", 0), attributes.get("transposed", 0)
+    step = _constant(tape, np.float32(1 / 255 if positive else 1 / 127))
+    zero = _constant(tape, np.uint8(0 if positive else 128))
+    size = x if positive else tape.op("Abs", [x])
+    last = _constant(tape, np.array([-1], np.int64))
+    largest = tape.op("ReduceMax", [size, last], {"keepdims": 1})
+    rounded = tape.op("QuantizeLinear", [tape.op("Div", [x, largest]), step, zero])
+    if transposed:
+        # No zero points: those of int8 are zeros where none are given.
+        given = [rounded, step, zero, weight, scale, _zero_points(tape, scale)]
+        product = tape.op("QGemm", given, {"transB": 1}, domain=_MICROSOFT)
+    else:
+        given = [rounded, weight, step, scale, zero]
+        product = tape.op("MatMulIntegerToFloat", given, domain=_MICROSOFT)
+    y = tape.op("Mul", [product, largest])
+    if bias:
+        y = tape.op("Add", [y, bias[0]])
+    return [tape.op("Relu", [y]) if attributes.get("rectify") else y]
+
+
+def _zero_points(tape: Tape, scale: ir.Value) -> ir.Value:
+    """Zeros [N] int8; ONNX Runtime works them out when it loads the graph."""
+    zero = ir.tensor(np.zeros(1, np.int8))
+    return tape.op("ConstantOfShape", [tape.op("Shape", [scale])], {"value": zero})
+
+
+def _source_attention(
+    tape: Tape, inputs: list[ir.Value], attributes: _Attributes
+) -> list[ir.Value]:
+    """query [B, R, D], key and value [B, H, S, Dh], mask [B, S] int64 -> [B, R, D]."""
+    query, key, value, mask = inputs
+    whole = tape.op("Cast", [mask], {"to": ir.DataType.INT32.value})
+    heads = {"num_heads": attributes["num_heads"], "mask_filter_value": _LOWEST}
+    given = [query, key, value, None, whole]
+    return [tape.op("MultiHeadAttention", given, heads, domain=_MICROSOFT)]
+
+
+def _beam_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
+    """query, key, value [B*R, 1, D], the past's [B*R, H, T, Dh], position [1], beam_width [1],
+    indirection [B, R, T] -> [B*R, 1, D], and the past with the new keys and values."""
+    given = [*inputs[:3], None, None, *inputs[3:]]
+    heads = {"num_heads": attributes["num_heads"], "past_present_share_buffer": 1}
+    name = "DecoderMaskedMultiHeadAttention"
+    return list(tape.op_multi_out(name, given, heads, domain=_MICROSOFT, num_outputs=3))
+
+
+def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
+    """[B, S, D] -> [B, H, S, Dh]; where `half` is 1, kernels give [B, H, S, Dh / 2] words of two
+    IEEE halves each."""
+    heads = _constant(tape, np.array([0, 0, attributes["num_heads"], -1], np.int64))
+    split = tape.op("Reshape", [inputs[0], heads])
+    return [tape.op("Transpose", [split], {"perm": [0, 2, 1, 3]})]
+
+
+_BODIES: Mapping[str, _Body] = {
+    "Int8Linear": _int8_linear,
+    "SourceAttention": _source_attention,
+    "BeamAttention": _beam_attention,
+    "KeepSource": _keep_source,
+}
+
+
+def _constant(tape: Tape, array: np.generic | np.ndarray) -> ir.Value:  # type: ignore[type-arg]
+    return tape.op("Constant", [], {"value": ir.tensor(array)})

@@ -1,0 +1,35 @@
+"""Keys and values of the source as IEEE halves, two in each word, where kernels keep them so.
+
+The graphs of int8 and int4 bundles leave open how many words a head has: as many as its numbers in
+ONNX Runtime's own operators, half as many where KeepSource and SourceAttention are registered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pegasus_runtime.native.kernels import find_kernels
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["as_floats", "head_words"]
+
+_OPERATORS = {"KeepSource", "SourceAttention"}
+
+
+def head_words(session: onnxruntime.InferenceSession, name: str, head_dim: int) -> int:
+    """How many words the last dimension of an output has, in a session that was just loaded."""
+    (output,) = (each for each in session.get_outputs() if each.name == name)
+    if isinstance(output.shape[-1], int):
+        return head_dim
+    kernels = find_kernels()
+    return head_dim // 2 if kernels and kernels.operators >= _OPERATORS else head_dim
+
+
+def as_floats(array: npt.NDArray[np.float32], head_dim: int) -> npt.NDArray[np.float32]:
+    """[..., words] -> [..., Dh]: the numbers that are kept."""
+    return array if array.shape[-1] == head_dim else array.view(np.float16).astype(np.float32)
