@@ -14,15 +14,20 @@ from harness.workers.hugging_face_worker import prepare_generate
 
 
 def import_engine() -> protocol.Load:
+    if "ONEDNN_MAX_CPU_ISA" in os.environ:
+        # It takes what the processor has for what oneDNN has: products in bfloat16 or with rows
+        # in 8 bits then fail, or compute nothing, and others go on in AVX-512.
+        sys.exit("OpenVINO cannot be held to older instructions than the processor has")
     import torch
     from optimum.intel import OVModelForSeq2SeqLM
 
     def load(settings: protocol.WorkerSettings) -> protocol.Prepare:
-        torch.set_num_threads(settings.threads)
+        # Beam search's own work is small, and more threads of torch get in the way of OpenVINO's,
+        # which do not sleep between steps: one document took ten times as long with two.
+        torch.set_num_threads(1)
         config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         config["INFERENCE_NUM_THREADS"] = str(settings.threads)
-        # Held to AVX2, oneDNN has no products in bfloat16, but OpenVINO would still ask for them.
-        if settings.compute_type == "f32" or "ONEDNN_MAX_CPU_ISA" in os.environ:
+        if settings.compute_type == "f32":
             config["INFERENCE_PRECISION_HINT"] = "f32"
         model = OVModelForSeq2SeqLM.from_pretrained(settings.folder, device="CPU", ov_config=config)
         return prepare_generate(model, settings.device)
