@@ -7,19 +7,22 @@ after a warm-up. An engine that is not installed, or fails, is listed with the r
 
 - per step: the difference between summaries of 64 and of 2 tokens, over 62, of the first batch.
 - x ours: a call's time over that of the fastest of ours whose weights are stored alike.
-- of bandwidth: the least bytes that a step must read (weights of the decoder and the head, as the
-  engine stores them, and the caches; see step_bytes.py), over the rate that memory was measured to
+- of bandwidth: the least bytes that a step must read (weights of the decoder and the head, and the
+  caches, as the engine stores them; see step_bytes.py), over the rate that memory was measured to
   be read at (on a GPU: copied within, read and written bytes both counted), and that over the step.
+  OpenVINO has no such figure, as it chooses itself how it stores caches.
+- stock operators: ours without its kernels for CPUs; which they are, the caption says.
 - tokens agree: with transformers in fp32 on the same device, place by place; the last token is left
   out, as some engines force it to be EOS. Weights are random, so that near ties are common, and
   after one the rest of a summary differs.
 
-Eight documents are one call. On CPUs they take transformers and Optimum minutes a run, so only the
-engines of --batched-engines are given more than one. All engines are loaded at the same time: on
-CPUs the default six need about 16 GB of memory and 20 GB of disk, on a GPU 16 GB of its memory.
+Eight documents are one call. On CPUs they take transformers and Optimum minutes a run, so those are
+given one. All engines are loaded at the same time: on CPUs the default nine need about 22 GB of
+memory and 25 GB of disk, on a GPU 16 GB of its memory.
 
     python benchmarks/latency.py --json docs/figures/latency.json            # as published
     python benchmarks/latency.py --device cuda --json docs/figures/latency_gpu.json
+    python benchmarks/latency.py --instructions avx2 --json docs/figures/latency_avx2.json
     python benchmarks/latency.py --engines pegasus-edge-int8,ctranslate2-int8
     python benchmarks/latency.py --layers 2 --d-model 64 --rounds 1           # does it work?
 """
@@ -32,20 +35,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from harness import bench
-from harness.engines import ENGINES, Engine
+from harness.engines import BATCHED, ENGINES, USUAL_ON_CPU, Engine
 from harness.gpu import copy_bytes_per_second, find_gpu, read_bytes_per_second
 from harness.prepare import PlanSizes, prepare_engines
 from harness.protocol import Request, Tokens
 from harness.rounds import SETTLE_S, Job, Timings, measure_rounds, start_workers
 from harness.shapes import write_checkpoint
-from harness.step_bytes import step_bytes
+from harness.step_bytes import Storage, step_bytes
 from harness.table import Cell, Column, Table, columns_of, ratio
 
 REFERENCE = "transformers-fp32"
 SHORT_TOKENS = 2
-CPU_ENGINES = ",".join(name for name in ENGINES["cpu"] if name != "pegasus-edge-int4")
 GPU_ENGINES = ",".join(name for name in ENGINES["cuda"] if name != REFERENCE)
-BATCHED = ("pegasus-edge", "ctranslate2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,29 @@ class Measured:
         if long_s is None or short_s is None:
             return None
         return (long_s - short_s) / (self.settings.work.new_tokens - SHORT_TOKENS)
+
+    def storage(self, engine: Engine) -> Storage | None:
+        """Our kernels keep the source's keys and values as halves, where weights are in int8."""
+        ready = self.timings.workers.get(engine.name)
+        runs = ready.engine if ready else ""
+        has_kernels = bool(runs) and "stock operators" not in runs
+        if engine.storage is None or not (has_kernels and engine.kind == "int8"):
+            return engine.storage
+        return replace(engine.storage, source=2)
+
+    def must_read(self, engine: Engine, batch: int) -> float | None:
+        """Bytes of a step, in the mean of those that are timed."""
+        storage, work = self.storage(engine), self.settings.work
+        if storage is None:
+            return None
+        return step_bytes(
+            self.settings.shape,
+            storage,
+            batch=batch,
+            beams=work.beams,
+            source_tokens=work.source_tokens,
+            target_tokens=(SHORT_TOKENS + 1 + work.new_tokens) / 2,
+        )
 
     def ratio_to_ours(self, engine: Engine, batch: int) -> float | None:
         ours = [each for each in self.settings.engines if each.is_ours]
@@ -127,17 +151,11 @@ DETAIL = columns_of(
 
 
 def _detail(measured: Measured, engine: Engine, batch: int) -> tuple[Cell, ...]:
-    work, job = measured.settings.work, _job_name(batch, measured.settings.work.new_tokens)
+    job = _job_name(batch, measured.settings.work.new_tokens)
     rounds_s = measured.timings.seconds[job][engine.name]
     step_s, short_s = measured.step_s(engine, batch), measured.median_s(engine, batch, SHORT_TOKENS)
-    must_read = step_bytes(
-        measured.settings.shape,
-        engine.storage,
-        batch=batch,
-        beams=work.beams,
-        source_tokens=work.source_tokens,
-        target_tokens=(SHORT_TOKENS + 1 + work.new_tokens) / 2,  # mean of the steps between
-    )
+    must_read = measured.must_read(engine, batch)
+    least_s = _times(1 / measured.bytes_per_s, must_read)
     agree = None
     if job in measured.expected:
         found = agreeing_tokens(measured.timings.tokens[job][engine.name], measured.expected[job])
@@ -149,8 +167,8 @@ def _detail(measured: Measured, engine: Engine, batch: int) -> tuple[Cell, ...]:
         1000 * percentile(rounds_s, 95) / batch,
         None if short_s is None or step_s is None else 1000 * (short_s - step_s),
         _times(1000, step_s),
-        must_read / 1e6,
-        _times(100, ratio(must_read / measured.bytes_per_s, step_s)),
+        _times(1e-6, must_read),
+        _times(100, ratio(least_s, step_s)),
         agree,
     )
 
@@ -210,7 +228,7 @@ def _times(factor: float, value: float | None) -> float | None:
 def run(argv: Sequence[str] | None) -> None:
     names = "\n\nengines: " + "; ".join(f"{x}: {', '.join(known)}" for x, known in ENGINES.items())
     parser = bench.make_parser(__doc__, epilog=names)
-    bench.add_engine_arguments(parser, engines=CPU_ENGINES, rounds=3, on_gpu=True)
+    bench.add_engine_arguments(parser, engines=USUAL_ON_CPU, rounds=3, on_gpu=True)
     parser.add_argument("--batch", type=bench.parse_numbers, default=(1, 8), help="default: 1,8")
     bench.add_summary_arguments(parser)
     arguments = parser.parse_args(argv)

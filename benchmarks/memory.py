@@ -3,9 +3,10 @@
 Every round starts each engine in a fresh process, in turns; load times are medians over the
 rounds, after one unmeasured round that brings the files into the disk cache. Loading is from the
 folder to an engine that takes requests; importing packages is counted apart. Peak memory is the
-high-water mark of the process after the last round's process has summarised one document of 512
-tokens in 64, with 8 beams; "of it in files" is what is mapped from files then, which the system
-can take back. The folder is the one that the engine loads.
+high-water mark of the last round's process after it has summarised one document of 512 tokens in
+64, with 8 beams, and then eight of them in one call; "of it in files" is what is mapped from files
+after the one, which the system can take back. The folder is the one that the engine loads. As in
+latency.py, some peers are given one document only.
 
     python benchmarks/memory.py --json docs/figures/memory.json        # the published figures
     python benchmarks/memory.py --engines pegasus-edge-int8,ctranslate2-int8
@@ -17,11 +18,11 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness import bench
-from harness.engines import ENGINES, worker_command
+from harness.engines import BATCHED, ENGINES, USUAL_ON_CPU, worker_command
 from harness.measure_command import folder_bytes
 from harness.prepare import prepare_engines
 from harness.protocol import Ready, Reply, Request
@@ -32,8 +33,8 @@ from harness.worker_process import WorkerProcess
 
 MB = 1e6
 COLUMNS = columns_of(
-    *("load, and one document", "folder|MB", "load|s|2", "peak memory|MB", "of it in files|MB"),
-    *("loaded, at rest|MB", "import|s|2"),
+    *("load, and one document", "folder|MB", "load|s|2", "peak memory|MB", "eight documents|MB"),
+    *("of it in files|MB", "loaded, at rest|MB", "import|s|2"),
 )
 
 
@@ -45,7 +46,9 @@ class Footprint:
     starts: list[Ready] = field(default_factory=list)
     """Of every round."""
     reply: Reply | None = None
-    """Of the last."""
+    """Of the last, to one document."""
+    batch_peak_bytes: int | None = None
+    """After eight more, of engines that are given them."""
 
 
 def make_table(footprints: Mapping[str, Footprint]) -> Table:
@@ -57,10 +60,16 @@ def make_table(footprints: Mapping[str, Footprint]) -> Table:
             for figure in ("load_s", "import_s", "peak_rss_bytes")
         )
         assert found.reply is not None
-        peaks = (found.reply.peak_rss_bytes / MB, found.reply.file_bytes / MB, loaded_bytes / MB)
+        batch = None if found.batch_peak_bytes is None else found.batch_peak_bytes / MB
+        peaks = (found.reply.peak_rss_bytes / MB, batch, found.reply.file_bytes / MB)
         name = ENGINES["cpu"][name].title
-        rows.append((name, found.disk_bytes / MB, load_s, *peaks, import_s))
+        rows.append((name, found.disk_bytes / MB, load_s, *peaks, loaded_bytes / MB, import_s))
     return Table(columns=COLUMNS, rows=tuple(rows))
+
+
+def eight_of(request: Request) -> Request:
+    """The same work for eight documents at once."""
+    return replace(request, sources=list(request.sources) * 8)
 
 
 def measure_footprints(
@@ -77,18 +86,22 @@ def measure_footprints(
             print(f"{label}: {engine.name}", file=sys.stderr, flush=True)
             command = worker_command(engine, folders[engine.name], threads=settings.threads)
             log = settings.log_dir / f"{engine.name}.log"
-            with WorkerProcess(engine.name, command, log=log) as worker:
+            with WorkerProcess(
+                engine.name, command, log=log, environment=engine.environment
+            ) as worker:
                 if number:
                     footprints[engine.name].starts.append(worker.ready)
                 if number == settings.rounds:
                     footprints[engine.name].reply = worker.generate(request)
+                    if engine.family in BATCHED:
+                        reply = worker.generate(eight_of(request))
+                        footprints[engine.name].batch_peak_bytes = reply.peak_rss_bytes
     return footprints
 
 
 def run(argv: Sequence[str] | None) -> None:
-    names = ",".join(name for name in ENGINES["cpu"] if name != "pegasus-edge-int4")
     parser = bench.make_parser(__doc__)
-    bench.add_engine_arguments(parser, engines=names, rounds=5)
+    bench.add_engine_arguments(parser, engines=USUAL_ON_CPU, rounds=5)
     bench.add_summary_arguments(parser)
     arguments = parser.parse_args(argv)
     settings = bench.settings_from_arguments(parser, arguments)

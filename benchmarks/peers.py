@@ -24,6 +24,8 @@ class Peer:
 
     venv: Path
     constraints: Path
+    with_dependencies: bool = True
+    """Whether pip adds what a package asks for, should the constraints lack it."""
 
     @property
     def bin(self) -> Path:
@@ -55,6 +57,11 @@ PEERS = {
         venv=REPOSITORY / ".venv-litserve",
         constraints=REPOSITORY / "benchmarks" / "constraints-litserve.txt",
     ),
+    "openvino": Peer(
+        venv=REPOSITORY / ".venv-openvino",
+        constraints=REPOSITORY / "benchmarks" / "constraints-openvino.txt",
+        with_dependencies=False,
+    ),
 }
 
 
@@ -79,6 +86,7 @@ def _set_up(peer: Peer) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(peer.venv)], check=True)
     # Modules are compiled at their first import: most of what pip would compile is never imported.
     install = [str(peer.python), "-m", "pip", "install", "--quiet", "--no-compile"]
+    install += [] if peer.with_dependencies else ["--no-deps"]
     # torch goes first and alone, so that a build found here is not traded for a larger one.
     lines = peer.constraints.read_text().splitlines()
     torch = [[line] for line in lines if line.startswith("torch==")]

@@ -3,7 +3,8 @@
 Documents of 100 to 512 random tokens (seeded), summaries forced to 64 tokens, 8 beams, int8, on a
 checkpoint of google/pegasus-xsum's shape with random weights.
 
-Ours is one Summarizer, given all documents in one call; it chooses its batches itself.
+Ours is one Summarizer, given all documents in one call; it chooses its batches itself. It runs
+once with its kernels for CPUs, as far as they are installed, and once with stock operators.
 CTranslate2's best setting depends on the machine, so a part of the documents is first run under
 each of several: batches of 1 to 16 documents or of 1024 to 4096 tokens, and all threads on one
 batch or each thread on a batch of its own. The fastest setting then runs all documents, in turns
@@ -19,6 +20,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from harness.shapes import random_lengths, write_checkpoint
 from harness.table import Cell, Table, columns_of, ratio
 from harness.worker_process import WorkerError, WorkerProcess
 
+ENGINES = "pegasus-edge-int8,pegasus-edge-int8-stock-operators,ctranslate2-int8"
 SHORTEST_TOKENS, LONGEST_TOKENS = 100, 512
 ALL = "all documents"
 
@@ -91,7 +94,8 @@ def start(
     parallel = settings.threads if per_thread else 1
     threads = settings.threads // parallel
     command = worker_command(engine, folder, threads=threads, parallel_batches=parallel)
-    return WorkerProcess(engine.name, command, log=settings.log_dir / f"{engine.name}.log")
+    log = settings.log_dir / f"{engine.name}.log"
+    return WorkerProcess(engine.name, command, log=log, environment=engine.environment)
 
 
 def make_tables(
@@ -119,7 +123,7 @@ def make_tables(
 
 def run(argv: Sequence[str] | None) -> None:
     parser = bench.make_parser(__doc__)
-    bench.add_engine_arguments(parser, engines="pegasus-edge-int8,ctranslate2-int8", rounds=1)
+    bench.add_engine_arguments(parser, engines=ENGINES, rounds=1)
     add = parser.add_argument
     add("--documents", type=int, default=200, help="default: 200")
     add("--tuning-documents", type=int, default=24, help="of them, to choose by; default: 24")
@@ -127,9 +131,9 @@ def run(argv: Sequence[str] | None) -> None:
     add("--beams", type=int, default=8, help="default: 8")
     arguments = parser.parse_args(argv)
     settings, timings = bench.settings_from_arguments(parser, arguments), Timings()
-    if [each.family for each in settings.engines] != ["pegasus-edge", "ctranslate2"]:
-        parser.error("--engines: expected one pegasus-edge-… and one ctranslate2-…, in this order")
-    ours, peer = settings.engines
+    *ours, peer = settings.engines
+    if not ours or not all(each.is_ours for each in ours) or peer.family != "ctranslate2":
+        parser.error("--engines: expected pegasus-edge-…, one or more, and last a ctranslate2-…")
     shape = settings.shape
     lengths = random_lengths(
         arguments.documents, shortest=SHORTEST_TOKENS, longest=LONGEST_TOKENS, seed=shape.seed
@@ -143,13 +147,15 @@ def run(argv: Sequence[str] | None) -> None:
         raise WorkerError("; ".join(f"{name}: {why}" for name, why in timings.missing.items()))
     tuning_s = tune_peer(peer, folders[peer.name], settings, part)
     best = fastest_setting(tuning_s)
-    per_thread = best.one_batch_per_thread
-    with (
-        start(ours, folders[ours.name], settings) as our_worker,
-        start(peer, folders[peer.name], settings, per_thread=per_thread) as peer_worker,
-    ):
-        workers = {ours.name: our_worker, peer.name: peer_worker}
-        job = Job(name=ALL, request=request, engines=[ours.name], warm_up=part)
+    with ExitStack() as stack:
+        workers = {}
+        for engine in settings.engines:
+            per_thread = engine is peer and best.one_batch_per_thread
+            worker = start(engine, folders[engine.name], settings, per_thread=per_thread)
+            workers[engine.name] = stack.enter_context(worker)
+            timings.workers[engine.name] = worker.ready
+        names = [engine.name for engine in ours]
+        job = Job(name=ALL, request=request, engines=names, warm_up=part)
         theirs = replace(
             job, request=best.applied(request), engines=[peer.name], warm_up=best.applied(part)
         )

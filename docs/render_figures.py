@@ -98,7 +98,8 @@ def _source(report: Mapping[str, Any]) -> str:
     origin = made.get("recorded_from")
     recorded = f"recorded from {origin}, " if origin else ""
     when = f"{recorded}commit {made['commit']}, {made['date']}"
-    return f"`{made['command']}`; {', '.join(where)}; {when}."
+    notes = "".join(f"; {note}" for note in report.get("notes", ()))
+    return f"`{made['command']}`; {', '.join(where)}{notes}; {when}."
 
 
 def main(argv: Sequence[str] | None = None) -> int:

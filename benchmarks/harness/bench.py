@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from harness import shapes
 from harness.engines import ENGINES, Engine, find_engines
 from harness.gpu import NO_GPU_STATUS, NoGpuError
+from harness.instructions import INSTRUCTIONS, NOT_HELD
 from harness.machine import REPOSITORY, describe_machine, made_by
 from harness.measure_command import CommandError
 from harness.protocol import Tokens
@@ -44,6 +45,8 @@ class Settings:
     rounds: int
     work_dir: Path
     work: SummaryWork = SummaryWork()
+    instructions: str | None = None
+    """That engines are held to; None leaves them all that the processor has."""
 
     @property
     def log_dir(self) -> Path:
@@ -86,6 +89,8 @@ def add_engine_arguments(
     if on_gpu:
         add("--device", choices=tuple(ENGINES), default="cpu", help="default: %(default)s")
     add("--threads", type=int, default=THREADS, help="of each engine, on CPUs; default: 2")
+    help_held = "hold the engines' libraries to these instructions, of those that the CPU has"
+    add("--instructions", choices=tuple(INSTRUCTIONS), help=help_held)
     shapes.add_shape_arguments(parser)
     parser.set_defaults(usual_engines=engines, usual_rounds=rounds)
 
@@ -119,6 +124,9 @@ def settings_from_arguments(
         )
     except argparse.ArgumentTypeError as err:
         parser.error(f"--engines: {err}")
+    if held := arguments.instructions:
+        forced = INSTRUCTIONS[held]
+        engines = tuple(replace(x, environment={**x.environment, **forced}) for x in engines)
     names = [each.name for each in fields(SummaryWork) if hasattr(arguments, each.name)]
     return Settings(
         work=SummaryWork(**{name: getattr(arguments, name) for name in names}),
@@ -128,6 +136,7 @@ def settings_from_arguments(
         threads=arguments.threads if device == "cpu" else 0,
         rounds=rounds,
         work_dir=arguments.work_dir.resolve(),
+        instructions=held,
     )
 
 
@@ -181,6 +190,7 @@ def report(
     content = {
         "question": arguments.question,
         "made": made_by(" ".join([f"python benchmarks/{script}", *sys.argv[1:]])),
+        "notes": _notes(settings, timings),
         "machine": describe_machine() | ({} if gpu is None else {"gpu": str(gpu)}),
         "tables": {name: table.to_json() for name, table in tables.items()},
         "missing": missing,
@@ -191,6 +201,14 @@ def report(
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
     arguments.json.write_text(text + "\n", "utf-8")
+
+
+def _notes(settings: Settings | None, timings: Timings) -> list[str]:
+    """What runs the engines, and with which instructions, as a caption has it."""
+    ran = {name: ready.engine for name, ready in timings.workers.items() if ready.engine}
+    held = settings and settings.instructions
+    told = [f"{name}: {engine}" for name, engine in ran.items()]
+    return told + ([f"libraries held to {held.upper()}; {NOT_HELD}"] if held else [])
 
 
 def _without_paths(settings: dict[str, object]) -> dict[str, object]:

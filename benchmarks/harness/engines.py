@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness.protocol import WorkerSettings
@@ -16,13 +16,18 @@ from peers import ensure_peer
 WORKERS = {
     "pegasus-edge": "harness.workers.pegasus_edge_worker",
     "ctranslate2": "harness.workers.ctranslate2_worker",
+    "openvino": "harness.workers.openvino_worker",
     "optimum": "harness.workers.hugging_face_worker",
     "transformers": "harness.workers.hugging_face_worker",
 }
-TITLES = {"ctranslate2": "CTranslate2", "optimum": "Optimum"}
+TITLES = {"ctranslate2": "CTranslate2", "openvino": "OpenVINO", "optimum": "Optimum"}
+BATCHED = ("pegasus-edge", "ctranslate2", "openvino")
+"""Families that eight documents do not take minutes; others are given one, on CPUs."""
+WITH_VENVS = ("openvino", "optimum")
+"""Families that run in an environment of their own; see peers.py."""
 PLAN_MODULES = {"trt-rtx": "tensorrt_rtx", "trt": "tensorrt"}
 """Targets whose bundles hold plans -> the module that runs them."""
-FP16, FP32 = Storage(), Storage(linear=4, head=4, cache=4)
+FP16, FP32 = Storage(), Storage(linear=4, head=4, source=4, cache=4)
 INT8, INT4 = replace(FP32, linear=1, head=1), replace(FP32, linear=0.625, head=1)
 GPU_INT8 = replace(FP16, linear=1)
 
@@ -39,9 +44,14 @@ class Engine:
     compute_type: str
     device: str = "cpu"
     target: str | None = None
-    storage: Storage = FP32
+    storage: Storage | None = FP32
+    """None where the engine chooses it as it runs."""
     variant: str = ""
     """What else tells it from others in the same table."""
+    model: str = ""
+    """The name of the engine whose folder it loads, where that is not its own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its worker."""
 
     @property
     def name(self) -> str:
@@ -71,7 +81,7 @@ class Engine:
         return self.family == "pegasus-edge"
 
 
-def _engine(device: str, family: str, precision: str, how: str, storage: Storage) -> Engine:
+def _engine(device: str, family: str, precision: str, how: str, storage: Storage | None) -> Engine:
     """how: the target of ours, or the compute type of a peer."""
     is_ours = family == "pegasus-edge"
     provider = "cpu" if device == "cpu" else "cuda" if how == "ort" else "tensorrt"
@@ -85,11 +95,24 @@ def _engine(device: str, family: str, precision: str, how: str, storage: Storage
     )
 
 
+def _with_stock_operators(engine: Engine) -> Engine:
+    """Ours without kernels of its own, of the same bundle."""
+    return replace(
+        engine,
+        variant="stock operators",
+        model=engine.name,
+        environment={"PEGASUS_EDGE_KERNELS": "0"},
+    )
+
+
 _KNOWN = (
     _engine("cpu", "pegasus-edge", "int8", "ort", INT8),
+    _with_stock_operators(_engine("cpu", "pegasus-edge", "int8", "ort", INT8)),
     _engine("cpu", "ctranslate2", "int8", "int8", INT8),
     _engine("cpu", "pegasus-edge", "fp32", "ort", FP32),
     _engine("cpu", "ctranslate2", "fp32", "float32", FP32),
+    _engine("cpu", "openvino", "int8", "auto", None),
+    _engine("cpu", "openvino", "fp32", "f32", None),
     _engine("cpu", "optimum", "fp32", "onnxruntime", FP32),
     _engine("cpu", "transformers", "fp32", "float32", FP32),
     _engine("cpu", "pegasus-edge", "int4", "ort", INT4),
@@ -110,6 +133,8 @@ ENGINES = {
     for device in ("cpu", "cuda")
 }
 """device -> name -> engine."""
+USUAL_ON_CPU = ",".join(name for name in ENGINES["cpu"] if name != "pegasus-edge-int4")
+"""What is compared unless a command line says otherwise."""
 
 
 def find_engines(text: str, known: Mapping[str, Engine]) -> tuple[Engine, ...]:
@@ -139,7 +164,8 @@ def worker_command(
     """
     if parallel_batches != 1 and engine.family != "ctranslate2":
         raise ValueError(f"{engine.name} runs one batch at a time, not {parallel_batches}")
-    python = ensure_peer("optimum").python if engine.family == "optimum" else sys.executable
+    is_apart = engine.family in WITH_VENVS
+    python = ensure_peer(engine.family).python if is_apart else sys.executable
     settings = WorkerSettings(
         folder=str(folder.resolve()),
         threads=threads,

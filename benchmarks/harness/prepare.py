@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from harness.engines import PLAN_MODULES, Engine
+from harness.engines import PLAN_MODULES, WITH_VENVS, Engine
 from harness.machine import REPOSITORY
 from harness.measure_command import CommandError, measure_command
 from harness.rounds import Timings
@@ -120,7 +120,7 @@ def graphs_folder(engine: Engine, checkpoint: Path, work_dir: Path) -> Path:
 
 
 def _folder_of(engine: Engine, checkpoint: Path, work_dir: Path) -> Path:
-    return work_dir / f"{checkpoint.name}-for-{engine.device}-{engine.name}"
+    return work_dir / f"{checkpoint.name}-for-{engine.device}-{engine.model or engine.name}"
 
 
 def _mark_file(folder: Path) -> Path:
@@ -145,6 +145,8 @@ def make_command(
     """Of ours with plans: for the GPU that is here, and for just the sizes that are measured."""
     if engine.family == "optimum":
         return optimum_export(checkpoint, output)
+    if engine.family == "openvino":
+        return openvino_export(checkpoint, output, engine.precision)
     if engine.family == "ctranslate2":
         # On a GPU, weights in fp32 are converted when they are loaded.
         quantization = engine.compute_type if engine.device == "cpu" else "float32"
@@ -165,18 +167,26 @@ def optimum_export(checkpoint: Path, output: Path) -> list[str | Path]:
     return [cli, "export", "onnx", "--model", checkpoint, "--task", task, output]
 
 
+def openvino_export(checkpoint: Path, output: Path, precision: str) -> list[str | Path]:
+    """precision: of weights; in int8 each row has a scale and a zero point, and no data is used."""
+    cli = ensure_peer("openvino").bin / "optimum-cli"
+    task = "text2text-generation-with-past"
+    command: list[str | Path] = [cli, "export", "openvino", "--model", checkpoint, "--task", task]
+    return [*command, "--weight-format", precision, output]
+
+
 def made_from(engine: Engine, checkpoint: Path, sizes: PlanSizes) -> str:
     """What a folder's mark says."""
     shape = json.loads((checkpoint / "shape.json").read_text())
-    content: dict[str, object] = {"engine": engine.name, "shape": shape}
+    content: dict[str, object] = {"engine": engine.model or engine.name, "shape": shape}
     content["made_with"] = _made_with(engine)
     content |= {"sizes": asdict(sizes)} if engine.target in PLAN_MODULES else {}
     return json.dumps(content, indent=2) + "\n"
 
 
 def _made_with(engine: Engine) -> str:
-    if engine.family == "optimum":
-        return PEERS["optimum"].fingerprint()
+    if engine.family in WITH_VENVS:
+        return PEERS[engine.family].fingerprint()
     if engine.family == "ctranslate2":
         return f"ctranslate2 {metadata.version('ctranslate2')}"
     digest = hashlib.sha256()

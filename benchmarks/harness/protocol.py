@@ -68,6 +68,8 @@ class Ready:
     """From the folder on disk to an engine that takes requests, packages imported already."""
     peak_rss_bytes: int
     versions: dict[str, str]
+    engine: str = ""
+    """What runs the model, where packages alone do not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,15 @@ has finished on the device when it returns."""
 Load = Callable[[WorkerSettings], Prepare]
 
 
-def run_worker(import_engine: Callable[[], Load], packages: Sequence[str]) -> int:
-    """The whole life of a worker; ``packages``: whose versions it reports, if they are there."""
+def run_worker(
+    import_engine: Callable[[], Load],
+    packages: Sequence[str],
+    describe: Callable[[WorkerSettings], str] = lambda settings: "",
+) -> int:
+    """The whole life of a worker.
+
+    packages: whose versions it reports, if they are there. describe: the `Ready.engine`.
+    """
     settings = WorkerSettings(**json.loads(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others write to stdout goes to stderr from now on
@@ -103,6 +112,7 @@ def run_worker(import_engine: Callable[[], Load], packages: Sequence[str]) -> in
         load_s=loaded - imported,
         peak_rss_bytes=_status_bytes("VmHWM"),
         versions=_versions(packages),
+        engine=describe(settings),
     )
     print(json.dumps(asdict(ready)), file=replies, flush=True)
     for line in sys.stdin:

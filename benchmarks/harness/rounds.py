@@ -98,7 +98,10 @@ def start_workers(
                 engine, folders[engine.name], threads=threads, encoder_only=encoder_only
             )
             try:
-                worker = WorkerProcess(engine.name, command, log=log_dir / f"{engine.name}.log")
+                log = log_dir / f"{engine.name}.log"
+                worker = WorkerProcess(
+                    engine.name, command, log=log, environment=engine.environment
+                )
             except WorkerError as err:
                 timings.drop(engine.name, str(err))
                 continue

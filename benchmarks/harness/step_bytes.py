@@ -24,7 +24,10 @@ class Storage:
 
     linear: float = 2
     head: float = 2
+    source: float = 2
+    """Keys and values of the source."""
     cache: float = 2
+    """Those of the target so far."""
 
 
 def step_bytes(
@@ -39,7 +42,8 @@ def step_bytes(
     """target_tokens: that self-attention reads; of several steps, their mean."""
     products = SELF_ATTENTION_PRODUCTS + CROSS_ATTENTION_PRODUCTS
     per_layer = products * shape.d_model**2 + 2 * shape.d_model * shape.ffn_dim
-    per_token = 2 * shape.decoder_layers * shape.d_model * storage.cache  # its keys and values
+    per_token = 2 * shape.decoder_layers * shape.d_model  # its keys and values
     linear = shape.decoder_layers * per_layer * storage.linear
     head = shape.vocabulary * shape.d_model * storage.head
-    return linear + head + batch * (source_tokens + beams * target_tokens) * per_token
+    source, target = source_tokens * storage.source, beams * target_tokens * storage.cache
+    return linear + head + batch * (source + target) * per_token

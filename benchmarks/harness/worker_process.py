@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,17 @@ class WorkerError(RuntimeError):
 class WorkerProcess:
     """A running worker with its engine loaded; close it, or use it in a ``with`` block."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], *, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Starts the worker and waits until its engine is loaded.
 
-        log: a file for all that the worker prints.
+        log: a file for all that the worker prints. environment: variables beside those there are.
         Raises: WorkerError if it ends before that.
         """
         self.name = name
@@ -46,6 +54,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 cwd=BENCHMARKS,
+                env={**os.environ, **(environment or {})},
                 text=True,
             )
         try:

@@ -8,7 +8,7 @@ or "onnxruntime" for Optimum's ORTModelForSeq2SeqLM, which runs in Optimum's own
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness import protocol
@@ -35,34 +35,40 @@ def import_engine() -> protocol.Load:
             model.forward = torch.compile(model.forward)
             static = {"cache_implementation": "static"}
 
-        def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
-            protocol.refuse_batch_settings(request)
-            rows, row_masks = pad_sources(request.sources)
-            ids = torch.tensor(rows, device=settings.device)
-            mask = torch.tensor(row_masks, device=settings.device)
-            if settings.encoder_only:
-                return lambda: _encode(model, ids, mask)
-
-            def generate() -> protocol.Tokens:
-                with torch.inference_mode():
-                    found = model.generate(
-                        input_ids=ids,
-                        attention_mask=mask,
-                        num_beams=request.beams,
-                        min_new_tokens=request.new_tokens,
-                        max_new_tokens=request.new_tokens,
-                        length_penalty=protocol.LENGTH_PENALTY,
-                        do_sample=False,
-                        **static,
-                    )
-                rows = found.tolist()  # waits for the device
-                return [row[1 : 1 + count_new_tokens(row)] for row in rows]
-
-            return generate
-
-        return prepare
+        if settings.encoder_only:
+            return _prepare_encode(model, settings.device)
+        return prepare_generate(model, settings.device, static)
 
     return load
+
+
+def prepare_generate(
+    model: Any, device: str, options: Mapping[str, str] | None = None
+) -> protocol.Prepare:
+    """Beam search of transformers. options: what else its ``generate`` takes."""
+    import torch
+
+    def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
+        ids, mask = _take(request, device)
+
+        def generate() -> protocol.Tokens:
+            with torch.inference_mode():
+                found = model.generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    num_beams=request.beams,
+                    min_new_tokens=request.new_tokens,
+                    max_new_tokens=request.new_tokens,
+                    length_penalty=protocol.LENGTH_PENALTY,
+                    do_sample=False,
+                    **(options or {}),
+                )
+            rows = found.tolist()  # waits for the device
+            return [row[1 : 1 + count_new_tokens(row)] for row in rows]
+
+        return generate
+
+    return prepare
 
 
 def _load(settings: protocol.WorkerSettings) -> Any:
@@ -84,15 +90,32 @@ def _load_optimum(settings: protocol.WorkerSettings) -> Any:
     return ORTModelForSeq2SeqLM.from_pretrained(settings.folder, **how)
 
 
-def _encode(model: Any, ids: Any, mask: Any) -> protocol.Tokens:
+def _prepare_encode(model: Any, device: str) -> protocol.Prepare:
     import torch
 
-    encoder = model.get_encoder()
-    if hasattr(encoder, "set_attention_type"):
-        encoder.set_attention_type("block_sparse")  # after a short document it stays full
-    with torch.inference_mode():
-        encoder(input_ids=ids, attention_mask=mask)
-    return [()] * len(ids)
+    def prepare(request: protocol.Request) -> Callable[[], protocol.Tokens]:
+        ids, mask = _take(request, device)
+
+        def encode() -> protocol.Tokens:
+            encoder = model.get_encoder()
+            if hasattr(encoder, "set_attention_type"):
+                encoder.set_attention_type("block_sparse")  # after a short document it stays full
+            with torch.inference_mode():
+                encoder(input_ids=ids, attention_mask=mask)
+            return [()] * len(ids)
+
+        return encode
+
+    return prepare
+
+
+def _take(request: protocol.Request, device: str) -> tuple[Any, Any]:
+    """Its ids and mask, as tensors. Raises: ValueError for batch settings."""
+    import torch
+
+    protocol.refuse_batch_settings(request)
+    ids, mask = pad_sources(request.sources)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
 def pad_sources(sources: protocol.Tokens) -> tuple[list[list[int]], list[list[int]]]:

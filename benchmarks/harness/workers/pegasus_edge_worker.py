@@ -59,7 +59,15 @@ def _load_encoder(settings: protocol.WorkerSettings) -> protocol.Prepare:
     return prepare
 
 
+def describe(settings: protocol.WorkerSettings) -> str:
+    """ONNX Runtime on the CPU, and whether it has our kernels."""
+    from pegasus_runtime.sessions.ort.graph import describe_runtime
+
+    return describe_runtime() if settings.device == "cpu" else ""
+
+
 if __name__ == "__main__":
     tensorrts = (f"tensorrt-{library}cu{cuda}" for library in ("", "rtx-") for cuda in (12, 13))
     libraries = ("onnxruntime", "onnxruntime-gpu", "tensorrt", *tensorrts, "cuda-bindings")
-    sys.exit(protocol.run_worker(import_engine, ("pegasus-edge", "numpy", *libraries)))
+    packages = ("pegasus-edge", "pegasus-edge-kernels", "numpy", *libraries)
+    sys.exit(protocol.run_worker(import_engine, packages, describe))

@@ -1,8 +1,8 @@
 """Products of rounded rows as calls of Int8Linear: see `kernel_functions.py`.
 
-    [Abs] ReduceMax Div QuantizeLinear    a call for each product; what several products read is
-    MatMulIntegerToFloat or QGemm         rounded by each of them
-    Mul [Add of a bias] [Relu]
+[Abs] ReduceMax Div QuantizeLinear    a call for each product; what several products read is
+MatMulIntegerToFloat or QGemm         rounded by each of them
+Mul [Add of a bias] [Relu]
 """
 
 import onnx_ir as ir

@@ -1,4 +1,4 @@
-// Tiles of an int8 product: rows of 8-bit activations by a panel of 32 columns.
+// Vectors of 32-bit sums of products of bytes, in the instructions that a file is compiled for.
 #pragma once
 
 #include "simd.h"
@@ -13,112 +13,81 @@ inline std::int32_t four_bytes(const Byte* p) {
     return word;
 }
 
-// sums[r][n] = sum over k of rows[r][k] * panel[k][n], k < 4 * groups; `stride` bytes from a row to
-// the next. Exact: nothing overflows or saturates.
+#if defined(__AVX512F__)
 
-#if defined(__AVX512VNNI__)
+using Integers = __m512i;
 
-template <int kRows>
-inline void multiply_tile(const Byte* rows, std::size_t stride, const std::int8_t* panel,
-                          std::size_t groups, std::int32_t sums[][kPanelColumns]) {
-    __m512i left[kRows], right[kRows];
-    for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_si512();
-    for (std::size_t group = 0; group < groups; ++group) {
-        const __m512i a = _mm512_load_si512(panel), b = _mm512_load_si512(panel + 64);
-        panel += 128;
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-            const __m512i x = _mm512_set1_epi32(four_bytes(rows + r * stride + group * 4));
-            left[r] = _mm512_dpbusd_epi32(left[r], x, a);
-            right[r] = _mm512_dpbusd_epi32(right[r], x, b);
-        }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-        _mm512_storeu_si512(sums[r], left[r]);
-        _mm512_storeu_si512(sums[r] + 16, right[r]);
-    }
+inline constexpr int kTileRows = 12;   // 24 registers of sums, 2 of columns, 1 of a row
+inline constexpr int kByteOffset = 0;  // what `dot` takes from a row's bytes
+
+inline Integers load_integers(const void* p) { return _mm512_loadu_si512(p); }
+inline Integers fill_integers(std::int32_t x) { return _mm512_set1_epi32(x); }
+inline Integers multiply(Integers a, Integers b) { return _mm512_mullo_epi32(a, b); }
+inline Floats to_floats(Integers a) { return {_mm512_cvtepi32_ps(a)}; }
+// Four bytes of a row in each lane.
+inline Integers fill_bytes(const Byte* p) { return _mm512_set1_epi32(four_bytes(p)); }
+// sum + the four products in each lane. Exact.
+inline Integers dot(Integers sum, Integers row, Integers columns) {
+    return _mm512_dpbusd_epi32(sum, row, columns);
 }
-
-inline constexpr int kTileRows = 12;
+// The bits of the larger magnitude; NaN is larger than infinity.
+inline Integers larger_bits(Integers a, Floats b) {
+    return _mm512_max_epi32(a, _mm512_castps_si512(magnitude(b).v));
+}
+inline std::int32_t largest(Integers a) { return _mm512_reduce_max_epi32(a); }
 
 #elif defined(__AVX2__)
 
-// Two columns of vectors at a time: 8 sums are as many as there are registers for.
-template <int kRows>
-inline void multiply_half(const Byte* rows, std::size_t stride, const std::int8_t* panel,
-                          std::size_t groups, std::int32_t* sums) {
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256i left[kRows], right[kRows];
-    for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm256_setzero_si256();
-    for (std::size_t group = 0; group < groups; ++group) {
-        const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel));
-        const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel + 32));
-        panel += 128;
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-            const __m256i x = _mm256_set1_epi32(four_bytes(rows + r * stride + group * 4));
-            const __m256i pa = _mm256_madd_epi16(_mm256_maddubs_epi16(x, a), ones);
-            const __m256i pb = _mm256_madd_epi16(_mm256_maddubs_epi16(x, b), ones);
-            left[r] = _mm256_add_epi32(left[r], pa);
-            right[r] = _mm256_add_epi32(right[r], pb);
-        }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kPanelColumns), left[r]);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kPanelColumns + 8), right[r]);
-    }
-}
+using Integers = __m256i;
 
-template <int kRows>
-inline void multiply_tile(const Byte* rows, std::size_t stride, const std::int8_t* panel,
-                          std::size_t groups, std::int32_t sums[][kPanelColumns]) {
-    multiply_half<kRows>(rows, stride, panel, groups, sums[0]);
-    multiply_half<kRows>(rows, stride, panel + 64, groups, sums[0] + 16);
-}
+inline constexpr int kTileRows = 3;  // 12 registers of sums, 1 of ones, 1 of a row, 2 at work
+inline constexpr int kByteOffset = 0;
 
-inline constexpr int kTileRows = 4;
+inline Integers load_integers(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+inline Integers fill_integers(std::int32_t x) { return _mm256_set1_epi32(x); }
+inline Integers multiply(Integers a, Integers b) { return _mm256_mullo_epi32(a, b); }
+inline Floats to_floats(Integers a) { return {_mm256_cvtepi32_ps(a)}; }
+inline Integers fill_bytes(const Byte* p) { return _mm256_set1_epi32(four_bytes(p)); }
+// Two neighbours' products fit 16 bits: engines/pegasus_engines/precision/int8.py.
+inline Integers dot(Integers sum, Integers row, Integers columns) {
+    const Integers pairs = _mm256_maddubs_epi16(row, columns);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline Integers larger_bits(Integers a, Floats b) {
+    return _mm256_max_epi32(a, _mm256_castps_si256(magnitude(b).v));
+}
+inline std::int32_t largest(Integers a) {
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
+}
 
 #elif defined(__ARM_NEON)
 
-// Products of signed bytes: 128 is taken from the activations here, and given back by the caller's
-// correction, which is told so by kIsSigned.
-template <int kRows>
-inline void multiply_half(const Byte* rows, std::size_t stride, const std::int8_t* panel,
-                          std::size_t groups, std::int32_t* sums) {
-    int32x4_t found[kRows][4];
-    for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < 4; ++v) found[r][v] = vdupq_n_s32(0);
-    for (std::size_t group = 0; group < groups; ++group, panel += 128) {
-        int8x16_t columns[4];
-        for (int v = 0; v < 4; ++v) columns[v] = vld1q_s8(panel + v * 16);
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-            const std::int32_t word = four_bytes(rows + r * stride + group * 4);
-            const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(word ^ 0x80808080));
-            for (int v = 0; v < 4; ++v) found[r][v] = vdotq_s32(found[r][v], x, columns[v]);
-        }
-    }
-    for (int r = 0; r < kRows; ++r)
-        for (int v = 0; v < 4; ++v) vst1q_s32(sums + r * kPanelColumns + v * 4, found[r][v]);
+using Integers = int32x4_t;
+
+inline constexpr int kTileRows = 3;      // 24 registers of sums, 8 at work
+inline constexpr int kByteOffset = 128;  // the instruction multiplies signed bytes only
+
+inline Integers load_integers(const void* p) {
+    return vld1q_s32(static_cast<const std::int32_t*>(p));
 }
-
-template <int kRows>
-inline void multiply_tile(const Byte* rows, std::size_t stride, const std::int8_t* panel,
-                          std::size_t groups, std::int32_t sums[][kPanelColumns]) {
-    multiply_half<kRows>(rows, stride, panel, groups, sums[0]);
-    multiply_half<kRows>(rows, stride, panel + 64, groups, sums[0] + 16);
+inline Integers fill_integers(std::int32_t x) { return vdupq_n_s32(x); }
+inline Integers multiply(Integers a, Integers b) { return vmulq_s32(a, b); }
+inline Floats to_floats(Integers a) { return {vcvtq_f32_s32(a)}; }
+inline Integers fill_bytes(const Byte* p) {
+    return vdupq_n_s32(four_bytes(p) ^ static_cast<std::int32_t>(0x80808080));
 }
+inline Integers dot(Integers sum, Integers row, Integers columns) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(row), vreinterpretq_s8_s32(columns));
+}
+inline Integers larger_bits(Integers a, Floats b) {
+    return vmaxq_s32(a, vreinterpretq_s32_f32(magnitude(b).v));
+}
+inline std::int32_t largest(Integers a) { return vmaxvq_s32(a); }
 
-inline constexpr int kTileRows = 4;
-
-#endif
-
-#if defined(__AVX2__)
-inline constexpr bool kIsSigned = false;
-#else
-inline constexpr bool kIsSigned = true;
 #endif
 
 }  // namespace pegasus::PEGASUS_SET

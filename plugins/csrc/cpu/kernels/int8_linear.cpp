@@ -1,122 +1,235 @@
-#include "round_rows.h"
+// Products of rows rounded to bytes and packed int8, exact in integers.
+//
+// Rows are rounded first, into scratch memory: by the calling thread where there are few. Then each
+// task takes some panels of columns, and for each panel a tile of rows after the other. A panel
+// streams from memory once for all rows; what rows there are stays in the second cache.
+#include "dot_products.h"
+#include "functions.h"
 
 namespace pegasus::PEGASUS_SET {
 
 namespace {
 
-// Rows that are rounded, and multiplied, before the next are looked at: with up to 4096 inner
-// positions, they fit into half of a second-level cache.
-constexpr std::size_t kBlockBytes = 512 * 1024;
-constexpr std::size_t kFewRows = 16;  // rounded by the calling thread: quicker than to share it
-constexpr std::size_t kTaskProducts = 1 << 20;  // at least so many of a task, some 5 us
+constexpr std::size_t kLine = 64;               // bytes
+constexpr std::size_t kScratchBytes = 2 << 20;  // of rounded rows at a time
+constexpr std::size_t kBlockBytes = 512 << 10;  // of them, what the second cache keeps
+constexpr std::size_t kRoundedAtOnce = 64 << 10;  // floats: some 20 us
+constexpr std::size_t kProductsAtOnce = 3 << 20;  // of bytes: some 20 us
+constexpr std::size_t kStreamedAtOnce = 128 << 10;  // bytes of weights: some 10 us
+constexpr std::size_t kPanelVectors = kPanelColumns / Floats::kWidth;
 
-struct Rounded {
-    Byte* values;    // [rows, stride]
-    float* largest;  // [rows]
-    std::size_t stride;
-};
-
-// What one thread works in; it grows to what the largest product of the process needs.
+// Of one thread that calls; it grows to kScratchBytes or one row, and stays.
 class Scratch {
   public:
-    ~Scratch() { ::operator delete(memory_, std::align_val_t{64}); }
+    ~Scratch() { release(); }
 
-    Byte* of(std::size_t bytes) {
-        if (bytes > bytes_) {
-            ::operator delete(memory_, std::align_val_t{64});
-            memory_ = nullptr;
-            bytes_ = 0;
-            memory_ = static_cast<Byte*>(::operator new(bytes, std::align_val_t{64}));
-            bytes_ = bytes;
+    Byte* take(std::size_t size) {
+        if (size > size_) {
+            release();
+            data_ = ::operator new(size, std::align_val_t(kLine));
+            size_ = size;
         }
-        return memory_;
+        return static_cast<Byte*>(data_);
     }
 
   private:
-    Byte* memory_ = nullptr;
-    std::size_t bytes_ = 0;
+    void release() {
+        if (data_) ::operator delete(data_, std::align_val_t(kLine));
+        data_ = nullptr;
+        size_ = 0;
+    }
+
+    void* data_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 thread_local Scratch scratch;
 
-// One row of a tile: from integers to floats, in the order in which the stock spelling rounds.
-void finish_row(const Int8Linear& linear, const std::int32_t* sums, float largest, std::size_t first,
-                float* output) {
-    const float step = linear.is_positive ? 1.0f / 255.0f : 1.0f / 127.0f;
-    const std::int32_t zero = (linear.is_positive ? 0 : 128) - (kIsSigned ? 128 : 0);
-    const std::int32_t* totals = linear.weight.sums + first;
-    const std::size_t columns = smaller<std::size_t>(linear.weight.columns - first, kPanelColumns);
-    const float* scale = linear.scale + first;
-    const float* bias = linear.bias ? linear.bias + first : nullptr;
-    for (std::size_t n = 0; n < columns; ++n) {
-        const float sum = static_cast<float>(sums[n] - zero * totals[n]);
-        float y = sum * (step * scale[n]) * largest;
-        if (bias) y += bias[n];
-        if (linear.rectify) y = y < 0.0f ? 0.0f : y;
-        output[n] = y;
+// Some rows of the input, rounded.
+struct Rows {
+    const Int8Linear& linear;
+    std::size_t first;   // of the input's rows
+    std::size_t count;
+    std::size_t stride;  // bytes
+    Byte* bytes;
+    float* largest;      // magnitude of each
+    int zero;
+    float step;
+};
+
+float largest_magnitude(const float* row, std::size_t depth) {
+    Integers most = fill_integers(0);
+    std::size_t k = 0;
+    for (; k + Floats::kWidth <= depth; k += Floats::kWidth) {
+        most = larger_bits(most, Floats::load(row + k));
     }
+    if (k < depth) most = larger_bits(most, Floats::load_some(row + k, depth - k));
+    const std::int32_t bits = largest(most);
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
-template <int kRows>
-void multiply_rows(const Int8Linear& linear, const Rounded& rounded, std::size_t row,
-                   std::size_t panel, float* output) {
-    alignas(64) std::int32_t sums[kRows][kPanelColumns];
-    const std::size_t groups = divide_up(linear.weight.depth, kPanelDepth);
-    const std::size_t first = panel * kPanelColumns;
-    const std::int8_t* weights = linear.weight.values + panel * groups * kPanelColumns * kPanelDepth;
-    multiply_tile<kRows>(rounded.values + row * rounded.stride, rounded.stride, weights, groups,
-                         sums);
-    for (int r = 0; r < kRows; ++r) {
-        float* place = output + (row + r) * linear.weight.columns + first;
-        finish_row(linear, sums[r], rounded.largest[row + r], first, place);
-    }
-}
-
-using MultiplyRows = void (*)(const Int8Linear&, const Rounded&, std::size_t, std::size_t, float*);
-
-template <int... kRows>
-MultiplyRows choose_tile(std::size_t rows, Numbers<kRows...>) {
-    static constexpr MultiplyRows tiles[] = {multiply_rows<kRows + 1>...};
-    return tiles[rows - 1];
-}
-
-void multiply_panel(const Int8Linear& linear, const Rounded& rounded, std::size_t rows,
-                    std::size_t panel, float* output) {
-    // Tiles of nearly the same height: the last of 64 rows in twelves would be of four.
-    const std::size_t tiles = divide_up(rows, kTileRows);
-    std::size_t row = 0;
-    for (std::size_t tile = 0; tile < tiles; ++tile) {
-        const std::size_t height = divide_up(rows - row, tiles - tile);
-        choose_tile(height, CountTo<kTileRows>{})(linear, rounded, row, panel, output);
-        row += height;
-    }
-}
-
-void multiply_block(const Int8Linear& linear, std::size_t first_row, std::size_t rows,
-                    const Rounded& rounded, const Threads& threads) {
-    const std::size_t depth = linear.weight.depth;
-    const auto round = [&](std::size_t row) {
-        rounded.largest[row] = round_row(linear.input + (first_row + row) * depth, depth,
-                                         linear.is_positive, rounded.values + row * rounded.stride);
+// Divides twice, as the stock spelling does: a product with the inverse rounds otherwise. Of a row
+// of zeros, 0 / 0 becomes the lowest byte.
+void round_row(const Rows& rows, std::size_t m) {
+    const std::size_t depth = rows.linear.weight.depth;
+    const float* row = rows.linear.input + (rows.first + m) * depth;
+    Byte* bytes = rows.bytes + m * rows.stride;
+    const float most = largest_magnitude(row, depth);
+    rows.largest[m] = most;
+    const Floats size = Floats::fill(most), step = Floats::fill(rows.step);
+    const Floats zero = Floats::fill(static_cast<float>(rows.zero));
+    const Floats low = Floats::zero() - zero, high = Floats::fill(255.0f) - zero;
+    const auto round = [&](Floats x) {
+        return to_nearest(smaller(larger(x / size / step, low), high)) + zero;
     };
-    if (rows <= kFewRows) {
-        for (std::size_t row = 0; row < rows; ++row) round(row);
-    } else {
-        threads.each(divide_up(rows, kFewRows), [&](std::size_t part) {
-            const std::size_t end = smaller(rows, (part + 1) * kFewRows);
-            for (std::size_t row = part * kFewRows; row < end; ++row) round(row);
-        });
+    std::size_t k = 0;
+    for (; k + Floats::kWidth <= depth; k += Floats::kWidth) {
+        round(Floats::load(row + k)).store_bytes(bytes + k);
     }
-    const std::size_t panels = divide_up(linear.weight.columns, kPanelColumns);
-    const std::size_t products = rows * depth * kPanelColumns;
-    const std::size_t least = divide_up(kTaskProducts, products);
-    const std::size_t fair = divide_up(panels, static_cast<std::size_t>(threads.width) * 8);
-    const std::size_t together = larger(least, fair);
-    float* output = linear.output + first_row * linear.weight.columns;
-    threads.each(divide_up(panels, together), [&](std::size_t part) {
-        const std::size_t end = smaller(panels, (part + 1) * together);
-        for (std::size_t panel = part * together; panel < end; ++panel)
-            multiply_panel(linear, rounded, rows, panel, output);
+    if (k < depth) round(Floats::load_some(row + k, depth - k)).store_bytes(bytes + k);
+}
+
+void round_rows(const Rows& rows, const Threads& threads) {
+    const std::size_t at_once = divide_up(kRoundedAtOnce, rows.linear.weight.depth);
+    threads.each(divide_up(rows.count, at_once), [&](std::size_t task) {
+        const std::size_t end = smaller(rows.count, (task + 1) * at_once);
+        for (std::size_t m = task * at_once; m < end; ++m) round_row(rows, m);
+    });
+}
+
+// One panel of columns.
+struct Panel {
+    const std::int8_t* values;  // [ceil(K / 4), 32, 4]
+    std::size_t bytes;
+    std::size_t first;  // column
+    std::size_t width;  // columns
+    Integers start[kPanelVectors];  // what the sums begin with
+    Floats scale[kPanelVectors];    // step * scale
+    Floats bias[kPanelVectors];
+};
+
+Floats load_columns(const float* values, const Panel& panel, std::size_t i) {
+    const std::size_t column = i * Floats::kWidth;
+    if (column >= panel.width) return Floats::zero();
+    const float* from = values + panel.first + column;
+    const std::size_t count = panel.width - column;
+    return count < Floats::kWidth ? Floats::load_some(from, count) : Floats::load(from);
+}
+
+Panel make_panel(const Rows& rows, std::size_t index) {
+    const PackedInt8& weight = rows.linear.weight;
+    Panel panel;
+    panel.bytes = divide_up(weight.depth, kPanelDepth) * kPanelDepth * kPanelColumns;
+    panel.values = weight.values + index * panel.bytes;
+    panel.first = index * kPanelColumns;
+    panel.width = smaller<std::size_t>(kPanelColumns, weight.columns - panel.first);
+    const Integers zero = fill_integers(kByteOffset - rows.zero);
+    for (std::size_t i = 0; i < kPanelVectors; ++i) {
+        const std::int32_t* sums = weight.sums + panel.first + i * Floats::kWidth;
+        panel.start[i] = multiply(zero, load_integers(sums));
+        panel.scale[i] = Floats::fill(rows.step) * load_columns(rows.linear.scale, panel, i);
+        if (rows.linear.bias) panel.bias[i] = load_columns(rows.linear.bias, panel, i);
+    }
+    return panel;
+}
+
+// Integers -> what the stock spelling makes of them, in its order.
+void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integers* sums) {
+    const Int8Linear& linear = rows.linear;
+    float* output = linear.output + (rows.first + m) * linear.weight.columns + panel.first;
+    const Floats size = Floats::fill(rows.largest[m]);
+    for (std::size_t i = 0; i < kPanelVectors; ++i) {
+        const std::size_t column = i * Floats::kWidth;
+        if (column >= panel.width) return;
+        Floats y = to_floats(sums[i]) * panel.scale[i] * size;
+        if (linear.bias) y = y + panel.bias[i];
+        if (linear.rectify) y = larger(Floats::zero(), y);  // the second where it is NaN
+        const std::size_t count = panel.width - column;
+        if (count < Floats::kWidth) {
+            y.store_some(output + column, count);
+        } else {
+            y.store(output + column);
+        }
+    }
+}
+
+// kRows rows from m on. Nothing is fetched ahead: the processor does so by itself, and better.
+// Where g++ does not unroll loops early, it leaves the sums in memory.
+template <int kRows>
+void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m) {
+    Integers sums[kRows][kPanelVectors];
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kPanelVectors; ++i) sums[r][i] = panel.start[i];
+    }
+    const std::size_t stride = rows.stride;
+    const Byte* thirds[(kRows + 2) / 3];  // the addresses of three rows need one register
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; r += 3) thirds[r / 3] = rows.bytes + (m + r) * stride;
+    const std::int8_t* values = panel.values;
+    const std::int8_t* end = values + panel.bytes;
+    for (; values < end; values += kPanelColumns * kPanelDepth) {
+#pragma GCC unroll 12
+        for (int r = 0; r < kRows; ++r) {
+            const Integers bytes = fill_bytes(thirds[r / 3] + r % 3 * stride);
+#pragma GCC unroll 8
+            for (std::size_t i = 0; i < kPanelVectors; ++i) {
+                const Integers column = load_integers(values + i * sizeof(Integers));
+                sums[r][i] = dot(sums[r][i], bytes, column);
+            }
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; r += 3) thirds[r / 3] += kPanelDepth;
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+        Integers row_sums[kPanelVectors];  // not `sums` itself, which has to stay in registers
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kPanelVectors; ++i) row_sums[i] = sums[r][i];
+        finish_row(rows, panel, m + r, row_sums);
+    }
+}
+
+using Tile = void (*)(const Rows&, const Panel&, std::size_t);
+
+template <int... kNumbers>
+Tile choose_tile(std::size_t height, Numbers<kNumbers...>) {
+    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1>...};
+    return tiles[height - 1];
+}
+
+// Rows from `first` to `end` in tiles of about one height.
+void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std::size_t end) {
+    std::size_t tiles = divide_up(end - first, kTileRows);
+    for (std::size_t m = first; m < end; --tiles) {
+        const std::size_t height = divide_up(end - m, tiles);
+        choose_tile(height, CountTo<kTileRows>{})(rows, panel, m);
+        m += height;
+    }
+}
+
+void multiply_rows(const Rows& rows, const Threads& threads) {
+    const PackedInt8& weight = rows.linear.weight;
+    const std::size_t panels = divide_up(weight.columns, kPanelColumns);
+    const std::size_t blocks = divide_up(rows.count * rows.stride, kBlockBytes);
+    const std::size_t height = divide_up(rows.count, blocks);
+    const std::size_t panel_bytes = weight.depth * kPanelColumns;
+    const std::size_t by_products = divide_up(kProductsAtOnce, panel_bytes * height);
+    const std::size_t by_bytes = divide_up(kStreamedAtOnce, panel_bytes);
+    const std::size_t at_once = smaller(by_products, by_bytes);
+    const std::size_t groups = divide_up(panels, at_once);
+    threads.each(groups * blocks, [&](std::size_t task) {
+        const std::size_t first = task / groups * height;
+        const std::size_t end = smaller(rows.count, first + height);
+        if (first >= end) return;
+        const std::size_t group = task % groups;
+        const std::size_t last = smaller(panels, (group + 1) * at_once);
+        for (std::size_t panel = group * at_once; panel < last; ++panel) {
+            multiply_panel(rows, make_panel(rows, panel), first, end);
+        }
     });
 }
 
@@ -124,14 +237,18 @@ void multiply_block(const Int8Linear& linear, std::size_t first_row, std::size_t
 
 void int8_linear(const Int8Linear& linear, const Threads& threads) {
     if (linear.rows == 0 || linear.weight.columns == 0) return;
-    const std::size_t stride = divide_up(linear.weight.depth, 64) * 64;
-    const std::size_t most = larger<std::size_t>(kTileRows, kBlockBytes / stride);
-    const std::size_t blocks = divide_up(linear.rows, most);
-    const std::size_t height = divide_up(linear.rows, blocks);
-    Byte* memory = scratch.of(height * (stride + sizeof(float)));
-    const Rounded rounded{memory, reinterpret_cast<float*>(memory + height * stride), stride};
-    for (std::size_t row = 0; row < linear.rows; row += height)
-        multiply_block(linear, row, smaller(height, linear.rows - row), rounded, threads);
+    // A line more than the row, lest rows of 4096 bytes fall on one another in the first cache.
+    const std::size_t stride = divide_up(linear.weight.depth, kLine) * kLine + kLine;
+    const std::size_t at_once = larger<std::size_t>(kScratchBytes / stride, 1);
+    const std::size_t count = smaller(linear.rows, at_once);
+    Byte* bytes = scratch.take(count * (stride + sizeof(float)));
+    Rows rows{linear, 0, 0, stride, bytes, reinterpret_cast<float*>(bytes + count * stride),
+              linear.is_positive ? 0 : 128, 1.0f / (linear.is_positive ? 255.0f : 127.0f)};
+    for (; rows.first < linear.rows; rows.first += rows.count) {
+        rows.count = smaller(at_once, linear.rows - rows.first);
+        round_rows(rows, threads);
+        multiply_rows(rows, threads);
+    }
 }
 
 }  // namespace pegasus::PEGASUS_SET
