@@ -8,7 +8,7 @@ namespace pegasus::PEGASUS_SET {
 
 extern const Kernels kernels = {
     PEGASUS_NAME(PEGASUS_SET), pack_int8,        int8_linear, keep_source,
-    source_attention,          beam_attention,   nullptr,
+    source_attention,          beam_attention,   block_sparse_attention,
 };
 
 }  // namespace pegasus::PEGASUS_SET
