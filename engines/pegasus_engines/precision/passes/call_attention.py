@@ -86,10 +86,9 @@ def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:
     for value, name in zip(new.outputs, names, strict=True):
         value.name = name
     for node in before:
-        is_used = node is None or any(
-            value.uses() or value.is_graph_output() for value in node.outputs
-        )
-        if not is_used and node.graph is graph:
+        if node is None or node.graph is not graph:
+            continue
+        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
             graph.remove(node, safe=True)
     add_function(model, new)
 
