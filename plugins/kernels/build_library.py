@@ -55,11 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--output", type=Path, required=True, help="the library")
     add("--target", help="as zig calls it, such as aarch64-linux-gnu.2.17; default: this machine")
-    add("--compiler", help="a command, such as g++; default: zig's clang")
+    add("--compiler", help="a command, such as 'g++ -g'; default: zig's clang")
+    add("--program", type=Path, nargs="+", help="sources of a program to build with all this instead")
     arguments = parser.parse_args(argv)
     compiler = shlex.split(arguments.compiler or "")
     try:
-        build_library(arguments.output, target=arguments.target, compiler=compiler)
+        build_library(
+            arguments.output,
+            target=arguments.target,
+            compiler=compiler,
+            more=arguments.program or [],
+            is_program=bool(arguments.program),
+        )
     except subprocess.CalledProcessError as err:  # the compiler has said why
         print(f"failed: {shlex.join(err.cmd)}", file=sys.stderr)
         return 1
@@ -72,8 +79,11 @@ def build_library(
     target: str | None = None,
     compiler: Sequence[str] = (),
     sources: Path = SOURCES,
+    more: Sequence[Path] = (),
+    is_program: bool = False,
 ) -> None:
     """target: as zig calls it; None for this machine. compiler: a command, none for zig's clang.
+    more: sources besides these, as tests have them; of a program, what has its main.
 
     Raises: ValueError for a processor that there are no kernels for; CalledProcessError if it does
     not compile, after what the compiler said.
@@ -102,8 +112,9 @@ def build_library(
             return made
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(compile_unit, _units(sources, _SETS[machine])))
-        link = ["-shared", "-s", *_link_flags(target, Path(folder), is_zig=is_zig)]
+            objects = list(pool.map(compile_unit, _units(sources, more, _SETS[machine])))
+        shared = ["-shared", "-s", *_link_flags(target, Path(folder), is_zig=is_zig)]
+        link = ["-pthread"] if is_program else shared
         if "-macos" in (target or ""):  # else it is the path that it was written to
             link.append(f"-Wl,-install_name,@rpath/{output.name}")
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -112,8 +123,10 @@ def build_library(
         _forget_time(output)
 
 
-def _units(sources: Path, sets: Mapping[str, Sequence[str]]) -> Iterator[_Unit]:
-    for source in sorted([*sources.glob("*.cpp"), *sources.glob("operators/*.cpp")]):
+def _units(
+    sources: Path, more: Sequence[Path], sets: Mapping[str, Sequence[str]]
+) -> Iterator[_Unit]:
+    for source in [*sorted([*sources.glob("*.cpp"), *sources.glob("operators/*.cpp")]), *more]:
         yield _Unit(source=source, name=f"{source.parent.name}.{source.stem}.o", flags=())
     for name, flags in sets.items():
         for source in sorted((sources / "kernels").glob("*.cpp")):

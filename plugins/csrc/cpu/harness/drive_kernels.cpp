@@ -1,0 +1,261 @@
+// Calls every kernel of every set of instructions that the processor has with random shapes, and
+// compares it with plain loops. Every buffer ends where its data ends: built with a sanitizer, as
+// `make kernels-check` does, a read beyond it is the end of the program, as is a race.
+//
+//     drive_kernels [rounds [seed]]
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "plain_kernels.h"
+#include "plain_threads.h"
+
+namespace pegasus {
+
+namespace {
+
+std::mt19937 random_bits;
+int failures = 0;
+
+std::size_t pick(std::size_t least, std::size_t most) {
+    return least + random_bits() % (most - least + 1);
+}
+bool toss() { return pick(0, 1) == 1; }
+float normal() { return std::normal_distribution<float>()(random_bits); }
+
+std::vector<float> floats(std::size_t count) {
+    std::vector<float> made(count);
+    for (float& x : made) x = normal();
+    return made;
+}
+
+// From about 2^-5 to 2, of both signs.
+std::vector<Half> halves(std::size_t count) {
+    std::vector<Half> made(count);
+    for (Half& x : made)
+        x = static_cast<Half>(pick(0, 1) << 15 | pick(10, 15) << 10 | pick(0, 1023));
+    return made;
+}
+
+// Padding at the end, holes, or nothing but padding.
+std::vector<std::int64_t> masks(std::size_t batch, std::size_t length) {
+    std::vector<std::int64_t> made(batch * length);
+    for (std::size_t b = 0; b < batch; ++b) {
+        const std::size_t kind = pick(0, 7), end = kind ? pick(1, length) : 0;
+        for (std::size_t s = 0; s < end; ++s) made[b * length + s] = kind > 1 || toss();
+    }
+    return made;
+}
+
+void compare(const std::vector<float>& found, const std::vector<float>& expected, float tolerance,
+             const std::string& what) {
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        if (std::fabs(found[i] - expected[i]) <= tolerance) continue;
+        std::printf("FAILED %s: value %zu is %.9g, expected %.9g\n", what.c_str(), i,
+                    static_cast<double>(found[i]), static_cast<double>(expected[i]));
+        ++failures;
+        return;
+    }
+}
+
+// Of values of about unit size.
+constexpr float kTolerance = 2e-5f;
+
+std::string text(const char* kernel, const Kernels& kernels, std::vector<std::size_t> sizes) {
+    std::string made = std::string(kernel) + " of " + kernels.instructions + ", sizes";
+    for (const std::size_t size : sizes) made += " " + std::to_string(size);
+    return made;
+}
+
+struct FreeAligned {
+    void operator()(std::int8_t* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+};
+
+void drive_int8_linear(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.int8_linear) return;
+    const std::size_t rows = pick(0, toss() ? 20 : 300), depth = pick(1, 400);
+    const std::size_t columns = pick(1, 200);
+    const bool is_transposed = toss(), is_positive = toss();
+    std::vector<std::int8_t> weight(depth * columns);
+    for (std::int8_t& w : weight) w = static_cast<std::int8_t>(pick(0, 255));
+    std::vector<float> x = floats(rows * depth);
+    for (float& each : x) each = is_positive ? std::fabs(each) : each;
+    const std::vector<float> scale = floats(columns), bias = floats(columns);
+
+    const std::size_t panels = (columns + kPanelColumns - 1) / kPanelColumns;
+    const std::size_t bytes = panels * kPanelColumns * ((depth + 3) / kPanelDepth * kPanelDepth);
+    const std::unique_ptr<std::int8_t, FreeAligned> values(
+        static_cast<std::int8_t*>(::operator new(bytes, std::align_val_t{64})));
+    std::vector<std::int32_t> sums(panels * kPanelColumns);
+    std::vector<float> found(rows * columns, 7), expected(rows * columns);
+    Int8Linear a{.input = x.data(),
+                 .output = found.data(),
+                 .rows = rows,
+                 .weight = {depth, columns, values.get(), sums.data()},
+                 .scale = scale.data(),
+                 .bias = toss() ? bias.data() : nullptr,
+                 .is_positive = is_positive,
+                 .rectify = toss()};
+    kernels.pack_int8(weight.data(), is_transposed, a.weight);
+    kernels.int8_linear(a, threads);
+    a.output = expected.data();
+    plain::int8_linear(a, weight.data(), is_transposed);
+    compare(found, expected, 0, text("int8_linear", kernels, {rows, depth, columns}));
+}
+
+void drive_keep_source(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.keep_source) return;
+    const std::size_t batch = pick(0, 3), length = pick(0, 90), heads = pick(1, 5);
+    const std::size_t head_dim = pick(1, 70), count = batch * length * heads * head_dim;
+    const std::vector<float> x = floats(count);
+    std::vector<float> found(count, 7), expected(count);
+    std::vector<Half> kept(count);
+    const bool is_half = toss();
+    void* output = is_half ? static_cast<void*>(kept.data()) : found.data();
+    kernels.keep_source({x.data(), output, batch, length, heads, head_dim, is_half}, threads);
+    for (std::size_t i = 0; is_half && i < count; ++i) found[i] = plain::from_half(kept[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t d = i % head_dim, s = i / head_dim % length;
+        const std::size_t h = i / head_dim / length % heads, b = i / head_dim / length / heads;
+        const float from = x[((b * length + s) * heads + h) * head_dim + d];
+        expected[i] = is_half ? plain::rounded_to_half(from) : from;
+    }
+    compare(found, expected, 0, text("keep_source", kernels, {batch, length, heads, head_dim}));
+}
+
+void drive_source_attention(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.source_attention) return;
+    const std::size_t batch = pick(1, 3), rows = pick(0, 17), heads = pick(1, 5);
+    const std::size_t head_dim = toss() ? 64 : pick(1, 100), length = pick(1, 300);
+    const std::size_t kept = batch * heads * length * head_dim;
+    const std::size_t count = batch * rows * heads * head_dim;
+    const std::vector<float> query = floats(count), keys = floats(kept), values = floats(kept);
+    const std::vector<Half> half_keys = halves(kept), half_values = halves(kept);
+    const std::vector<std::int64_t> mask = masks(batch, length);
+    std::vector<float> found(count, 7), expected(count);
+    const bool is_half = toss();
+    const void* key = is_half ? static_cast<const void*>(half_keys.data()) : keys.data();
+    const void* value = is_half ? static_cast<const void*>(half_values.data()) : values.data();
+    SourceAttention a{.query = query.data(),
+                      .key = key,
+                      .value = value,
+                      .mask = mask.data(),
+                      .output = found.data(),
+                      .batch = batch,
+                      .rows = rows,
+                      .heads = heads,
+                      .head_dim = head_dim,
+                      .length = length,
+                      .is_half = is_half};
+    kernels.source_attention(a, threads);
+    a.output = expected.data();
+    plain::source_attention(a);
+    compare(found, expected, kTolerance,
+            text("source_attention", kernels, {batch, rows, heads, head_dim, length, is_half}));
+}
+
+void drive_beam_attention(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.beam_attention) return;
+    const std::size_t batch = pick(1, 3), rows = pick(1, 9), heads = pick(1, 5);
+    const std::size_t head_dim = toss() ? 64 : pick(1, 100), capacity = pick(1, 150);
+    const std::size_t position = pick(0, capacity - 1), width = heads * head_dim;
+    const std::size_t stride = toss() ? width : 3 * width;
+    const std::vector<float> query = floats(batch * rows * stride), key = floats(query.size());
+    const std::vector<float> value = floats(query.size());
+    std::vector<float> keys = floats(batch * rows * width * capacity), values = floats(keys.size());
+    std::vector<float> same_keys = keys, same_values = values;
+    std::vector<std::int32_t> indirection(batch * rows * capacity);
+    for (std::size_t i = 0; i < indirection.size(); ++i) {
+        const bool is_past = i % capacity < position;  // nobody reads what is to come
+        indirection[i] = is_past ? static_cast<std::int32_t>(pick(0, rows - 1)) : -9;
+    }
+    std::vector<float> found(batch * rows * width, 7), expected(found.size());
+    BeamAttention a{.query = query.data(),
+                    .new_key = key.data(),
+                    .new_value = value.data(),
+                    .stride = stride,
+                    .key = keys.data(),
+                    .value = values.data(),
+                    .indirection = indirection.data(),
+                    .output = found.data(),
+                    .batch = batch,
+                    .rows = rows,
+                    .heads = heads,
+                    .head_dim = head_dim,
+                    .capacity = capacity,
+                    .position = position};
+    kernels.beam_attention(a, threads);
+    a.output = expected.data(), a.key = same_keys.data(), a.value = same_values.data();
+    plain::beam_attention(a);
+    const std::string what =
+        text("beam_attention", kernels, {batch, rows, heads, head_dim, capacity, position});
+    compare(found, expected, kTolerance, what);
+    compare(keys, same_keys, 0, what + ": keys");
+    compare(values, same_values, 0, what + ": values");
+}
+
+void drive_block_sparse_attention(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.block_sparse_attention) return;
+    const std::size_t batch = pick(1, 2), heads = pick(1, 3), head_dim = toss() ? 64 : pick(1, 100);
+    const std::size_t block_size = pick(1, 40), length = pick(4 * block_size + 1, 12 * block_size);
+    const std::size_t blocks = (length + block_size - 1) / block_size;
+    const std::size_t count = batch * length * heads;
+    const std::size_t num_random = pick(0, 3), table_rows = blocks - 2 + pick(0, 2);
+    const std::vector<float> query = floats(count * head_dim), key = floats(query.size());
+    const std::vector<float> value = floats(query.size());
+    const std::vector<std::int64_t> mask = masks(batch, length);
+    std::vector<std::int64_t> table(heads * table_rows * num_random);
+    for (std::int64_t& block : table) block = static_cast<std::int64_t>(pick(1, blocks + 2));
+    std::vector<float> found(query.size(), 7), expected(query.size());
+    BlockSparseAttention a{.query = query.data(),
+                           .key = key.data(),
+                           .value = value.data(),
+                           .mask = mask.data(),
+                           .random_blocks = toss() ? table.data() : nullptr,
+                           .output = found.data(),
+                           .batch = batch,
+                           .length = length,
+                           .heads = heads,
+                           .head_dim = head_dim,
+                           .block_size = block_size,
+                           .num_random = num_random,
+                           .longest_full = toss() ? length : length - 1,
+                           .table_rows = table_rows};
+    kernels.block_sparse_attention(a, threads);
+    a.output = expected.data();
+    plain::block_sparse_attention(a);
+    compare(found, expected, kTolerance,
+            text("block_sparse_attention", kernels,
+                 {batch, length, heads, head_dim, block_size, num_random, a.longest_full}));
+}
+
+void drive(const Kernels& kernels, int rounds) {
+    for (int round = 0; round < rounds; ++round) {
+        PlainThreads pool(static_cast<std::size_t>(round) % 3 + 1);
+        const Threads threads = pool.threads();
+        drive_int8_linear(kernels, threads);
+        drive_keep_source(kernels, threads);
+        drive_source_attention(kernels, threads);
+        drive_beam_attention(kernels, threads);
+        drive_block_sparse_attention(kernels, threads);
+    }
+    std::printf("%s: %d rounds\n", kernels.instructions, rounds);
+}
+
+}  // namespace
+
+}  // namespace pegasus
+
+int main(int count, char** arguments) {
+    const int rounds = count > 1 ? std::atoi(arguments[1]) : 30;
+    pegasus::random_bits.seed(count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 0u);
+    for (const char* set : {"avx512", "avx2", "neon"})
+        if (const pegasus::Kernels* kernels = pegasus::find_kernels(set))
+            pegasus::drive(*kernels, rounds);
+    return pegasus::failures ? 1 : 0;
+}

@@ -1,0 +1,18 @@
+// What each kernel computes, in plain loops: attention in double, products bit for bit.
+#pragma once
+
+#include "../kernels.h"
+
+namespace pegasus::plain {
+
+float from_half(Half half);
+// As a half holds it: to nearest, ties to even; infinite beyond.
+float rounded_to_half(float x);
+
+// weight [K, N], or [N, K] if transposed; arguments.weight.values is not read.
+void int8_linear(const Int8Linear& arguments, const std::int8_t* weight, bool is_transposed);
+void source_attention(const SourceAttention& arguments);
+void beam_attention(const BeamAttention& arguments);
+void block_sparse_attention(const BlockSparseAttention& arguments);
+
+}  // namespace pegasus::plain
