@@ -30,8 +30,13 @@ def define_sparse_attention(model: ir.Model, attention: SparseAttention) -> bool
     [M, K] where they are given; of a seeded pattern last_random [1], if it is given, and the table
     [H, M, r]. Its output is [B, S, D].
     """
-    if not any(_is_call(node) for node in model.graph):
+    calls = [node for node in model.graph if _is_call(node)]
+    if not calls:
         return False
+    numbers = _numbers(attention)
+    for node in calls:
+        for name, number in numbers.items():
+            node.attributes[name] = ir.AttrInt64(name, number)
     opset = model.opset_imports[""]
     values = {name: ir.Value(name=name) for name in _input_names(attention)}
     inputs = _attention_inputs(values)
@@ -44,11 +49,31 @@ def define_sparse_attention(model: ir.Model, attention: SparseAttention) -> bool
         attended = attend_any_length(nodes, inputs, heads, pattern, dialect, opset)
     graph = nodes.graph(FUNCTION_NAME, list(values.values()), [attended], opset)
     name_values(graph)
-    function = ir.Function(FUNCTION_DOMAIN, FUNCTION_NAME, graph=graph, attributes=[])
+    function = ir.Function(
+        FUNCTION_DOMAIN,
+        FUNCTION_NAME,
+        graph=graph,
+        attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in numbers],
+    )
     model.functions[function.identifier()] = function
     for domain, version in {**graph.opset_imports, FUNCTION_DOMAIN: 1}.items():
         model.opset_imports.setdefault(domain, version)
     return True
+
+
+def _numbers(attention: SparseAttention) -> dict[str, int]:
+    """What a kernel that stands in for the function has to know: the body was written for it.
+
+    None where blocks are given: kernels find them from the length.
+    """
+    if attention.form == "given":
+        return {}
+    return {
+        "num_heads": attention.heads.count,
+        "block_size": attention.pattern.block_size,
+        "num_random_blocks": attention.pattern.num_random_blocks,
+        "longest_full": attention.pattern.longest_full,
+    }
 
 
 def _input_names(attention: SparseAttention) -> list[str]:

@@ -12,8 +12,8 @@ _PER_LAYER = re.compile(r"(?:(?:past|present)_)?(self|cross)_(?:key|value)\.(\d+
 _PADDING = 8  # a plan's vocabulary is rounded up to whole words
 
 HEAD_WORDS = "head_words"
-"""The last dimension of cross_key.{l} and cross_value.{l} where it is the head dim, or half of it: see
-`sessions/ort/halves.py`."""
+"""The last dimension of cross_key.{l} and cross_value.{l} where it is the head dim, or half of it:
+see `sessions/ort/halves.py`."""
 
 
 def check_sizes(manifest: Manifest) -> None:

@@ -16,10 +16,18 @@ __all__ = ["call_attention"]
 
 _WORDS = "head_words"
 _CROSS = ("cross_key.", "cross_value.")
+_CACHES = (*_CROSS, "past_self_key.", "past_self_value.")
+_MOST_NUMBERS = (
+    512  # of a head that kernels have room for: kMaxHeadDim in plugins/csrc/cpu/kernels.h
+)
 
 
 def call_attention(model: ir.Model, *, half: bool) -> bool:
     """Changes the model in place, says whether there was any. half: how the source is kept."""
+    if any(
+        _head_dim(value) > _MOST_NUMBERS for value in (*model.graph.inputs, *model.graph.outputs)
+    ):
+        return False
     changed = False
     for node in list(model.graph):
         found = None
@@ -78,12 +86,19 @@ def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:
     for value, name in zip(new.outputs, names, strict=True):
         value.name = name
     for node in before:
-        is_used = node is None or any(
-            value.uses() or value.is_graph_output() for value in node.outputs
-        )
-        if not is_used and node.graph is graph:
+        if node is None or node.graph is not graph:
+            continue
+        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
             graph.remove(node, safe=True)
     add_function(model, new)
+
+
+def _head_dim(value: ir.Value) -> int:
+    """0 of what has no heads."""
+    if value.name is None or value.shape is None or not value.name.startswith(_CACHES):
+        return 0
+    size = value.shape[3]
+    return size if isinstance(size, int) else 0
 
 
 def _is_cross(value: ir.Value | None) -> bool:

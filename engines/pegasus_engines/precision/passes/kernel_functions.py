@@ -13,6 +13,7 @@ Source: onnxruntime docs/ContribOperators.md.
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
@@ -145,5 +146,5 @@ _BODIES: Mapping[str, _Body] = {
 }
 
 
-def _constant(tape: Tape, array: np.generic | np.ndarray) -> ir.Value:  # type: ignore[type-arg]
+def _constant(tape: Tape, array: np.generic | npt.NDArray[np.generic]) -> ir.Value:
     return tape.op("Constant", [], {"value": ir.tensor(array)})

@@ -26,6 +26,7 @@ class BeamAttentionKernel {
         const Tensor indirection = run.input(7, 3, "indirection");
         const std::int64_t rows = q.shape[0], head_dim = q.shape[2] / heads_;
         const std::int64_t capacity = past_key.shape[2];
+        check_head_dim(head_dim);
         expect_shape(q, {rows, 1, heads_ * head_dim}, "query");
         expect_shape(k, q.shape, "key");
         expect_shape(v, q.shape, "value");

@@ -17,4 +17,7 @@ const OrtCustomOp& block_sparse_attention_operator();
 // registered.
 const Kernels& chosen();
 
+// Throws OperatorError for heads that are larger than what kernels have room for, or empty.
+void check_head_dim(std::int64_t head_dim);
+
 }  // namespace pegasus

@@ -58,6 +58,7 @@ class SourceAttentionKernel {
         expect_shape(key, {batch, heads_, length, words}, "key");
         expect_shape(value, key.shape, "value");
         expect_shape(mask, {batch, length}, "mask");
+        check_head_dim(head_dim);
         if (length == 0) throw OperatorError("key has no tokens, expected one or more");
         chosen().source_attention({.query = q.as<float>(),
                                    .key = key.data,
@@ -78,6 +79,12 @@ class SourceAttentionKernel {
 };
 
 }  // namespace
+
+void check_head_dim(std::int64_t head_dim) {
+    if (head_dim < 1 || head_dim > static_cast<std::int64_t>(kMaxHeadDim))
+        throw OperatorError("heads have " + std::to_string(head_dim) + " numbers, expected 1 to " +
+                            std::to_string(kMaxHeadDim));
+}
 
 const OrtCustomOp& keep_source_operator() {
     static const Operator<KeepSourceKernel> made;
