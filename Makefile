@@ -31,6 +31,7 @@ BUNDLES ?= 5000
 ATTACK ?=
 GATE ?=
 REPORTS ?= 50
+ROUNDS ?= 100
 
 # pip would compile every module it installs, most of which are never imported: the first import
 # compiles instead, which must then be allowed to keep what it compiled.
@@ -40,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel kernels kernel-wheels aarch64 desktop desktop-test desktop-app desktop-screenshots clients web-test serve-test serve-screenshots clean
+.PHONY: help venv test test-fast demo lint format parity pipelines sharp attack bench gpu-prepare gpu-gate gpu-gate-mutations gpu-figures docs house figures wheel kernels kernel-wheels kernels-check aarch64 desktop desktop-test desktop-app desktop-screenshots clients web-test serve-test serve-screenshots clean
 
 help:  ## list the targets
 	@awk -F ":.*## " "/^[a-z0-9-]+:.*## / { printf \"%-18s %s\\n\", \$$1, \$$2 }" Makefile
@@ -141,6 +142,16 @@ kernels: $(KERNELS_READY)  ## the wheel of pegasus-edge-kernels for this machine
 
 kernel-wheels: $(KERNELS_READY)  ## the same for Linux on x86-64 and aarch64, Windows and macOS (5 min)
 	$(BUILD_KERNELS) --output $(DIST) --all
+
+# What a sanitizer finds ends the program.
+KERNELS_DRIVER = $(addprefix plugins/csrc/cpu/harness/,drive_kernels.cpp plain_kernels.cpp)
+
+kernels-check:  ## the kernels with random shapes, under g++'s sanitizers of memory, of what is undefined, of threads (4 min)
+	for sanitizer in address,undefined thread; do \
+		$(PYTHON) plugins/kernels/build_library.py --output build/kernels-check/$$sanitizer \
+			--compiler "g++ -g -fsanitize=$$sanitizer -fno-sanitize-recover=all" \
+			--program $(KERNELS_DRIVER) && build/kernels-check/$$sanitizer $(ROUNDS) || exit 1; \
+	done
 
 aarch64: $(KERNELS_READY) $(TEST_READY)  ## tokens of an emulated aarch64, with and without kernels, are those of here (5 min)
 	rm -rf $(KERNELS_ARM)
