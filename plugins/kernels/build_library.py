@@ -56,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--output", type=Path, required=True, help="the library")
     add("--target", help="as zig calls it, such as aarch64-linux-gnu.2.17; default: this machine")
     add("--compiler", help="a command, such as 'g++ -g'; default: zig's clang")
-    add("--program", type=Path, nargs="+", help="sources of a program to build with all this instead")
+    add(
+        "--program",
+        type=Path,
+        nargs="+",
+        help="sources of a program to build with all this instead",
+    )
     arguments = parser.parse_args(argv)
     compiler = shlex.split(arguments.compiler or "")
     try:

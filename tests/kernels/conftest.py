@@ -1,20 +1,24 @@
-"""The attention kernels, of each set of instructions and on one and two threads."""
+"""The kernels, of each set of instructions and on one and two threads."""
 
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import pytest
 
-from kernels.attention_library import SETS, AttentionKernels, compile_library
+from kernels.library import SETS, Kernels, compile_library, find_compiler
+from made_once import MadeOnce
 
 
 @pytest.fixture(scope="session")
-def attention_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return ctypes.CDLL(str(compile_library(tmp_path_factory.mktemp("attention"))))
+def library(made_once: MadeOnce) -> Path:
+    """What is distributed, and calls of its kernels; of sources as they are now."""
+    find_compiler()
+    return made_once.folder("kernels", compile_library) / "library.so"
 
 
 @pytest.fixture(params=[(name, threads) for name in SETS for threads in (1, 2)], ids=str)
-def kernels(attention_library: ctypes.CDLL, request: pytest.FixtureRequest) -> AttentionKernels:
+def kernels(library: Path, request: pytest.FixtureRequest) -> Kernels:
     name, threads = request.param
-    return AttentionKernels(library=attention_library, instructions=name, threads=threads)
+    return Kernels(library=ctypes.CDLL(str(library)), instructions=name, threads=threads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernels.attention_library import Array, AttentionKernels, softmax
+from kernels.library import Array, Kernels, softmax
 
 TOLERANCE = 2e-6
 """Of values of about unit size."""
@@ -18,7 +18,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_is_softmax_attention_over_the_beams_own_past(
-    kernels: AttentionKernels, case: tuple[int, ...]
+    kernels: Kernels, case: tuple[int, ...]
 ) -> None:
     """Neither what lies beyond the position nor the indirection there is read."""
     steps, key, value, indirection = _make(case)
@@ -29,7 +29,7 @@ def test_is_softmax_attention_over_the_beams_own_past(
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_only_the_new_tokens_key_and_value_are_written(
-    kernels: AttentionKernels, case: tuple[int, ...]
+    kernels: Kernels, case: tuple[int, ...]
 ) -> None:
     steps, key, value, indirection = _make(case)
     position, before = case[5], (key.copy(), value.copy())
@@ -41,9 +41,7 @@ def test_only_the_new_tokens_key_and_value_are_written(
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("which", range(3))
-def test_what_is_not_finite_is_not_hidden(
-    kernels: AttentionKernels, which: int, bad: float
-) -> None:
+def test_what_is_not_finite_is_not_hidden(kernels: Kernels, which: int, bad: float) -> None:
     steps, key, value, indirection = _make((1, 8, 1, 64, 16, 5))
     steps[3, which, 5] = bad
     found = kernels.beam_attention(steps, key, value, indirection, 5)

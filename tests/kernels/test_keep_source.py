@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernels.attention_library import Array, AttentionKernels
+from kernels.library import Array, Kernels
 
 CASES = ((1, 1, 1, 1), (2, 33, 3, 24), (1, 512, 16, 64), (2, 40, 2, 7), (1, 20, 4, 80))
 """B, S, H, Dh."""
@@ -14,7 +14,7 @@ CASES = ((1, 1, 1, 1), (2, 33, 3, 24), (1, 512, 16, 64), (2, 40, 2, 7), (1, 20, 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_heads_are_put_together_and_rounded_to_nearest(
-    kernels: AttentionKernels, case: tuple[int, ...], dtype: type
+    kernels: Kernels, case: tuple[int, ...], dtype: type
 ) -> None:
     batch, length, heads, head_dim = case
     generator = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def test_heads_are_put_together_and_rounded_to_nearest(
     assert np.array_equal(kernels.keep_source(x, heads, dtype), _keep(x, heads, dtype))
 
 
-def test_what_a_half_cannot_hold_becomes_an_infinity(kernels: AttentionKernels) -> None:
+def test_what_a_half_cannot_hold_becomes_an_infinity(kernels: Kernels) -> None:
     x = np.float32([[[65504, 65519, 65520, -70000, 1e-8, np.nan, np.inf, -0.0]]])
     found = kernels.keep_source(x, 1, np.float16)[0, 0, 0]
     with np.errstate(over="ignore"):

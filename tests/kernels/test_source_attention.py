@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernels.attention_library import Array, AttentionKernels, softmax
+from kernels.library import Array, Kernels, softmax
 
 TOLERANCE = 4e-6
 """Of the largest value; scores reach 30 or so, and their rounding shows in the weights."""
@@ -22,7 +22,7 @@ MASKS = ("none", "right", "holes", "all of one document")
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_is_softmax_attention(
-    kernels: AttentionKernels, case: tuple[int, ...], dtype: type, mask: str
+    kernels: Kernels, case: tuple[int, ...], dtype: type, mask: str
 ) -> None:
     query, key, value = _make(case, dtype)
     unmasked = _make_mask(mask, case[0], case[4])
@@ -32,7 +32,7 @@ def test_is_softmax_attention(
 
 
 def test_a_document_that_is_all_padding_gives_the_mean_of_its_values(
-    kernels: AttentionKernels,
+    kernels: Kernels,
 ) -> None:
     query, key, value = _make((1, 8, 2, 64, 70), np.float32)
     found = kernels.source_attention(query, key, value, np.zeros((1, 70), np.int64))
@@ -40,7 +40,7 @@ def test_a_document_that_is_all_padding_gives_the_mean_of_its_values(
     assert np.allclose(found, np.broadcast_to(mean, found.shape), atol=1e-6)
 
 
-def test_padding_on_the_right_is_never_read(kernels: AttentionKernels) -> None:
+def test_padding_on_the_right_is_never_read(kernels: Kernels) -> None:
     query, key, value = _make((1, 8, 2, 64, 100), np.float32)
     key[:, :, 41:], value[:, :, 41:] = np.nan, np.nan
     mask = (np.arange(100) < 41).astype(np.int64)[None]
@@ -51,7 +51,7 @@ def test_padding_on_the_right_is_never_read(kernels: AttentionKernels) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("which", ["query", "key", "value"])
 def test_what_is_not_finite_is_not_hidden(
-    kernels: AttentionKernels, which: str, bad: float, dtype: type
+    kernels: Kernels, which: str, bad: float, dtype: type
 ) -> None:
     """Of an infinite key, either sign of the score: the row of zero weight is not silent."""
     query, key, value = _make((1, 8, 1, 64, 70), dtype)

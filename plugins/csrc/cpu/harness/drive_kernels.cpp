@@ -68,7 +68,7 @@ constexpr float kTolerance = 2e-5f;
 
 std::string text(const char* kernel, const Kernels& kernels, std::vector<std::size_t> sizes) {
     std::string made = std::string(kernel) + " of " + kernels.instructions + ", sizes";
-    for (const std::size_t size : sizes) made += " " + std::to_string(size);
+    for (const std::size_t size : sizes) made.append(" ").append(std::to_string(size));
     return made;
 }
 
@@ -82,7 +82,7 @@ void drive_int8_linear(const Kernels& kernels, const Threads& threads) {
     const std::size_t columns = pick(1, 200);
     const bool is_transposed = toss(), is_positive = toss();
     std::vector<std::int8_t> weight(depth * columns);
-    for (std::int8_t& w : weight) w = static_cast<std::int8_t>(pick(0, 255));
+    for (std::int8_t& w : weight) w = static_cast<std::int8_t>(static_cast<int>(pick(0, 128)) - 64);
     std::vector<float> x = floats(rows * depth);
     for (float& each : x) each = is_positive ? std::fabs(each) : each;
     const std::vector<float> scale = floats(columns), bias = floats(columns);

@@ -1,0 +1,212 @@
+"""The library of kernels for CPUs, compiled once a run, and its kernels called on NumPy's arrays.
+
+Dimensions: B documents, R beams or samples of each, N = B*R rows, H heads, Dh head dim, S source,
+T capacity of the cache; of a product M rows, K input channels, N output channels.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import runpy
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+Array = npt.NDArray[Any]
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCES = REPOSITORY / "plugins" / "csrc" / "cpu"
+SETS = ("neon",) if platform.machine() in ("aarch64", "arm64") else ("avx2", "avx512")
+_PANEL_COLUMNS, _PANEL_DEPTH, _ALIGNMENT = 32, 4, 64
+
+
+def find_compiler() -> str:
+    """Skips where there is none."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("no C++ compiler: install g++")
+    return compiler
+
+
+def compile_library(folder: Path) -> None:
+    """What is distributed, and functions that call each kernel by itself, as library.so."""
+    build = runpy.run_path(str(REPOSITORY / "plugins" / "kernels" / "build_library.py"))
+    build["build_library"](
+        folder / "library.so",
+        compiler=[find_compiler()],
+        more=[SOURCES / "harness" / "call_kernels.cpp"],
+    )
+
+
+class _PackedInt8(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_size_t) for name in ("depth", "columns")),
+        *((name, ctypes.c_void_p) for name in ("values", "sums")),
+    ]
+
+
+class _Int8Linear(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("input", "output")),
+        ("rows", ctypes.c_size_t),
+        ("weight", _PackedInt8),
+        *((name, ctypes.c_void_p) for name in ("scale", "bias")),
+        *((name, ctypes.c_bool) for name in ("is_positive", "rectify")),
+    ]
+
+
+class _KeepSource(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("input", "output")),
+        *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
+        ("is_half", ctypes.c_bool),
+    ]
+
+
+class _SourceAttention(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "mask", "output")),
+        *((name, ctypes.c_size_t) for name in ("batch", "rows", "heads", "head_dim", "length")),
+        ("is_half", ctypes.c_bool),
+    ]
+
+
+class _BeamAttention(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("query", "new_key", "new_value")),
+        ("stride", ctypes.c_size_t),
+        *((name, ctypes.c_void_p) for name in ("key", "value", "indirection", "output")),
+        *((name, ctypes.c_size_t) for name in ("batch", "rows", "heads", "head_dim")),
+        *((name, ctypes.c_size_t) for name in ("capacity", "position")),
+    ]
+
+
+class _BlockSparseAttention(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "mask")),
+        *((name, ctypes.c_void_p) for name in ("random_blocks", "output")),
+        *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
+        *((name, ctypes.c_size_t) for name in ("block_size", "num_random", "longest_full")),
+        ("table_rows", ctypes.c_size_t),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """The kernels of one set of instructions, on some threads."""
+
+    library: ctypes.CDLL
+    instructions: str
+    threads: int
+
+    def keep_source(self, x: Array, heads: int, dtype: npt.DTypeLike) -> Array:
+        """x [B, S, H*Dh] float32 -> [B, H, S, Dh] float32 or float16."""
+        batch, length, width = x.shape
+        output = np.empty((batch, heads, length, width // heads), dtype)
+        sizes = (batch, length, heads, width // heads)
+        self._call("keep_source", _KeepSource(*_at(x, output), *sizes, dtype == np.float16))
+        return output
+
+    def source_attention(self, query: Array, key: Array, value: Array, mask: Array) -> Array:
+        """query [B, R, H*Dh], key and value [B, H, S, Dh] float32 or float16, mask [B, S]."""
+        batch, rows, _ = query.shape
+        _, heads, length, head_dim = key.shape
+        output = np.full_like(query, 7)
+        sizes = (batch, rows, heads, head_dim, length)
+        pointers = _at(query, key, value, mask, output)
+        half = key.dtype == np.float16
+        self._call("source_attention", _SourceAttention(*pointers, *sizes, half))
+        return output
+
+    def beam_attention(
+        self, steps: Array, key: Array, value: Array, indirection: Array, position: int
+    ) -> Array:
+        """steps [N, 3, H*Dh]: query, key and value side by side; key and value [N, H, T, Dh] are
+        written; indirection [B, R, T] int32 -> [N, H*Dh]."""
+        _, heads, capacity, head_dim = key.shape
+        batch, rows, _ = indirection.shape
+        output = np.full_like(steps[:, 0], 7)
+        sizes = (batch, rows, heads, head_dim, capacity, position)
+        new = _at(steps[:, 0], steps[:, 1], steps[:, 2])
+        pointers = (*new, steps.strides[0] // 4, *_at(key, value, indirection, output))
+        self._call("beam_attention", _BeamAttention(*pointers, *sizes))
+        return output
+
+    def int8_linear(
+        self,
+        x: Array,
+        weight: Array,
+        scale: Array,
+        bias: Array | None = None,
+        *,
+        transposed: bool = False,
+        positive: bool = False,
+        rectify: bool = False,
+    ) -> Array:
+        """x [M, K], weight [K, N] int8, or [N, K], scale [N], bias [N] or none -> [M, N]."""
+        depth, columns = weight.shape[::-1] if transposed else weight.shape
+        panels, groups = -(-columns // _PANEL_COLUMNS), -(-depth // _PANEL_DEPTH)
+        values = _aligned(panels * groups * _PANEL_COLUMNS * _PANEL_DEPTH)
+        sums = np.empty(panels * _PANEL_COLUMNS, np.int32)
+        packed = _PackedInt8(depth, columns, *_at(values, sums))
+        pack = self.library["pegasus_edge_kernels_call_pack_int8"]
+        at, name = ctypes.c_void_p(weight.ctypes.data), self.instructions.encode()
+        if not pack(name, at, ctypes.c_bool(transposed), ctypes.byref(packed)):
+            pytest.skip(f"this processor has no {self.instructions}")
+        output = np.full((len(x), columns), 7, np.float32)
+        pointers = (*_at(scale), None if bias is None else bias.ctypes.data)
+        linear = _Int8Linear(*_at(x, output), len(x), packed, *pointers, positive, rectify)
+        self._call("int8_linear", linear)
+        return output
+
+    def block_sparse_attention(
+        self,
+        qkv: tuple[Array, Array, Array],
+        mask: Array,
+        heads: int,
+        *,
+        block_size: int,
+        longest_full: int,
+        num_random: int = 0,
+        random_blocks: Array | None = None,
+    ) -> Array:
+        """query, key, value [B, S, H*Dh], mask [B, S] int64, random_blocks [H, rows, r] int64 or
+        None for pattern hf-eval -> [B, S, H*Dh]."""
+        batch, length, width = qkv[0].shape
+        output = np.full_like(qkv[0], 7)
+        rows = 0
+        if random_blocks is not None:
+            _, rows, num_random = random_blocks.shape
+        table = None if random_blocks is None else random_blocks.ctypes.data
+        sizes = (batch, length, heads, width // heads, block_size, num_random, longest_full, rows)
+        pointers = (*_at(*qkv, mask), table, *_at(output))
+        self._call("block_sparse_attention", _BlockSparseAttention(*pointers, *sizes))
+        return output
+
+    def _call(self, kernel: str, arguments: ctypes.Structure) -> None:
+        function = self.library[f"pegasus_edge_kernels_call_{kernel}"]
+        name, width = self.instructions.encode(), ctypes.c_size_t(self.threads)
+        if not function(name, width, ctypes.byref(arguments)):
+            pytest.skip(f"this processor has no {self.instructions}")
+
+
+def _at(*arrays: Array) -> tuple[int, ...]:
+    return tuple(array.ctypes.data for array in arrays)
+
+
+def _aligned(size: int) -> Array:
+    """[size] int8, where vectors may be loaded at once."""
+    memory = np.empty(size + _ALIGNMENT, np.int8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size]
+
+
+def softmax(scores: Array) -> Array:
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.asarray(weights / weights.sum(-1, keepdims=True))
