@@ -1,4 +1,4 @@
-"""The attention kernels for CPUs, compiled once a run, and called on NumPy's arrays.
+"""The attention kernels for CPUs, called on NumPy's arrays.
 
 Dimensions: B documents, R beams or samples of each, N = B*R rows, H heads, Dh head dim, S source,
 T capacity of the cache.
@@ -7,12 +7,7 @@ T capacity of the cache.
 from __future__ import annotations
 
 import ctypes
-import platform
-import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,44 +16,7 @@ import pytest
 
 Array = npt.NDArray[Any]
 
-SOURCES = Path(__file__).parents[2] / "plugins" / "csrc" / "cpu"
 KERNELS = ("keep_source", "source_attention", "beam_attention")
-X86_FLAGS = ("-mavx2", "-mfma", "-mf16c")
-FLAGS = {
-    "avx2": X86_FLAGS,
-    "avx512": (
-        *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"),
-        *X86_FLAGS,
-    ),
-    "neon": ("-march=armv8.2-a+dotprod",),
-}
-SETS = ("neon",) if platform.machine() == "aarch64" else ("avx2", "avx512")
-
-
-def compile_library(folder: Path) -> Path:
-    """Skips where there is no compiler."""
-    compiler = shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("no C++ compiler: install g++ or clang++")
-    usual = ["-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
-    harness = folder / "harness.o"
-    commands = [[*usual, "-c", str(SOURCES / "harness" / "call_attention.cpp"), "-o", str(harness)]]
-    for kernel in KERNELS:
-        for name in SETS:
-            here = [*FLAGS[name], f"-DPEGASUS_SET={name}", "-c"]
-            path = folder / f"{kernel}.{name}.o"
-            here += [str(SOURCES / "kernels" / f"{kernel}.cpp"), "-o", str(path)]
-            commands.append([*usual, *here])
-
-    def compile_one(command: list[str]) -> None:
-        subprocess.run([compiler, *command], check=True)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(compile_one, commands))
-    library = folder / "attention.so"
-    objects = [command[-1] for command in commands]
-    compile_one(["-shared", "-pthread", *objects, "-o", str(library)])
-    return library
 
 
 class _KeepSource(ctypes.Structure):
