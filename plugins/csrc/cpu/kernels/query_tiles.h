@@ -49,6 +49,7 @@ class QueryTiles {
         tile.output = output;
         tile.stride = stride;
         tile.count = count;
+        for (std::size_t q = 0; q < count; ++q) fetch_row<0>(query + q * stride);
         const std::size_t floats = kTileQueries * head_dim_;
         if (count < kTileQueries) std::memset(tile.queries, 0, floats * sizeof(float));
         for (std::size_t q = 0; q < count; q += kPanel) {
@@ -168,15 +169,26 @@ class QueryTiles {
         }
     }
 
-    // A few of the rows that come next.
+    // A few of the rows that come next: keys and values, or what is written at the end.
     void fetch() {
-        const std::size_t end = smaller(fetched_ + kTileRows, listed_);
+        const std::size_t all = listed_ > 0 ? listed_ : count_ * kTileQueries;
+        const std::size_t end = smaller(fetched_ + kTileRows, all);
         for (; fetched_ < end; ++fetched_) {
-            for (std::size_t d = 0; d < head_dim_; d += 16) {
-                __builtin_prefetch(list_[fetched_].key + d, 0, 2);
-                __builtin_prefetch(list_[fetched_].value + d, 0, 2);
+            if (listed_ > 0) {
+                fetch_row<0>(list_[fetched_].key);
+                fetch_row<0>(list_[fetched_].value);
+                continue;
             }
+            const Tile& tile = tiles_[fetched_ / kTileQueries];
+            const std::size_t q = fetched_ % kTileQueries;
+            if (q < tile.count) fetch_row<1>(tile.output + q * tile.stride);
         }
+    }
+
+    template <int kToWrite>
+    void fetch_row(const float* row) const {
+        constexpr std::size_t kLine = 64 / sizeof(float);
+        for (std::size_t d = 0; d < head_dim_; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
     }
 
     // Scores become weights, and sums their sums; kept_ is what is left of earlier weights.
