@@ -22,7 +22,7 @@ import pytest
 Array = npt.NDArray[Any]
 
 SOURCES = Path(__file__).parents[2] / "plugins" / "csrc" / "cpu"
-KERNELS = ("keep_source", "source_attention", "beam_attention")
+KERNELS = ("keep_source", "source_attention", "beam_attention", "block_sparse_attention")
 X86_FLAGS = ("-mavx2", "-mfma", "-mf16c")
 FLAGS = {
     "avx2": X86_FLAGS,
@@ -87,6 +87,28 @@ class _BeamAttention(ctypes.Structure):
     ]
 
 
+class _BlockSparseAttention(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "mask")),
+        *((name, ctypes.c_void_p) for name in ("random_blocks", "output")),
+        *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
+        *((name, ctypes.c_size_t) for name in ("block_size", "num_random", "longest_full")),
+        ("table_rows", ctypes.c_size_t),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparseBlocks:
+    """What of BlockSparseAttention is no tensor of the source's."""
+
+    heads: int
+    block_size: int
+    num_random: int
+    longest_full: int
+    random_blocks: Array | None = None
+    """[H, rows, r] int64."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionKernels:
     """The kernels of one set of instructions, on some threads."""
@@ -126,6 +148,20 @@ class AttentionKernels:
         new = _at(steps[:, 0], steps[:, 1], steps[:, 2])
         pointers = (*new, steps.strides[0] // 4, *_at(key, value, indirection, output))
         self._call("beam_attention", _BeamAttention(*pointers, *sizes))
+        return output
+
+    def block_sparse_attention(
+        self, query: Array, key: Array, value: Array, mask: Array, blocks: SparseBlocks
+    ) -> Array:
+        """query, key, value [B, S, H*Dh] float32, mask [B, S] int64 -> [B, S, H*Dh]."""
+        batch, length, width = query.shape
+        output, table = np.full_like(query, 7), blocks.random_blocks
+        pointers = (*_at(query, key, value, mask), *([None] if table is None else _at(table)))
+        sizes = (batch, length, blocks.heads, width // blocks.heads)
+        pattern = (blocks.block_size, blocks.num_random, blocks.longest_full)
+        rows = 0 if table is None else table.shape[1]
+        arguments = _BlockSparseAttention(*pointers, *_at(output), *sizes, *pattern, rows)
+        self._call("block_sparse_attention", arguments)
         return output
 
     def _call(self, kernel: str, arguments: ctypes.Structure) -> None:

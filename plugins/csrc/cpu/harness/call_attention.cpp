@@ -11,11 +11,12 @@
 
 namespace pegasus {
 
-#define PEGASUS_DECLARE(set)                                        \
-    namespace set {                                                 \
-    void keep_source(const KeepSource&, const Threads&);            \
-    void source_attention(const SourceAttention&, const Threads&);  \
-    void beam_attention(const BeamAttention&, const Threads&);      \
+#define PEGASUS_DECLARE(set)                                                    \
+    namespace set {                                                             \
+    void keep_source(const KeepSource&, const Threads&);                        \
+    void source_attention(const SourceAttention&, const Threads&);              \
+    void beam_attention(const BeamAttention&, const Threads&);                  \
+    void block_sparse_attention(const BlockSparseAttention&, const Threads&);   \
     }
 #if defined(__aarch64__)
 PEGASUS_DECLARE(neon)
@@ -73,5 +74,6 @@ void run_on_threads(void* pool, std::size_t count, void (*task)(void*, std::size
 PEGASUS_DEFINE(keep_source, KeepSource)
 PEGASUS_DEFINE(source_attention, SourceAttention)
 PEGASUS_DEFINE(beam_attention, BeamAttention)
+PEGASUS_DEFINE(block_sparse_attention, BlockSparseAttention)
 
 }  // namespace pegasus
