@@ -8,6 +8,7 @@ TORCH_READY := $(VENV)/.installed-torch
 READY := $(VENV)/.installed
 TEST_READY := $(VENV)/.installed-test
 OPTIMUM_READY := .venv-optimum/.installed
+OPENVINO_READY := .venv-openvino/.installed
 BUILD_VENV := .venv-build
 BUILD_READY := $(BUILD_VENV)/.installed
 KERNELS_READY := .venv-kernels/.installed
@@ -94,11 +95,12 @@ attack: $(TEST_READY)  ## try to break it (2 h): BUNDLES=5000 mutated ones; ATTA
 	PYTHONPATH=tests:benchmarks $(BIN)/python -m attack --bundles $(BUNDLES) \
 		--json build/attack/outcomes.json $(ATTACK)
 
-bench: $(TEST_READY) $(OPTIMUM_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
+bench: $(TEST_READY) $(OPTIMUM_READY) $(OPENVINO_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
 	for question in export_cost latency throughput scaling memory long_documents local_documents \
 			precision_quality streaming long_chunks ray_dataset serving; do \
 		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
 	done
+	-$(BIN)/python benchmarks/cpu_kernels.py --json build/benchmarks/cpu_kernels.json
 	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
 	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
 		--json build/benchmarks/precision_plans.json
@@ -239,6 +241,9 @@ $(SERVE_BUNDLE): | $(READY)
 
 $(OPTIMUM_READY): benchmarks/constraints-optimum.txt
 	$(PYTHON) benchmarks/peers.py optimum
+
+$(OPENVINO_READY): benchmarks/constraints-openvino.txt
+	$(PYTHON) benchmarks/peers.py openvino
 
 $(DOCS_READY): docs/requirements.txt
 	$(PYTHON) -m venv .venv-docs

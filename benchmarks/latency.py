@@ -70,11 +70,11 @@ class Measured:
         return (long_s - short_s) / (self.settings.work.new_tokens - SHORT_TOKENS)
 
     def storage(self, engine: Engine) -> Storage | None:
-        """Our kernels keep the source's keys and values as halves, where weights are in int8."""
+        """Our kernels keep the source's keys and values as halves, where weights are integers."""
         ready = self.timings.workers.get(engine.name)
         runs = ready.engine if ready else ""
         has_kernels = bool(runs) and "stock operators" not in runs
-        if engine.storage is None or not (has_kernels and engine.kind == "int8"):
+        if engine.storage is None or not has_kernels or engine.kind == "fp32":
             return engine.storage
         return replace(engine.storage, source=2)
 

@@ -112,6 +112,13 @@ def test_a_page_that_asks_for_what_is_not_there_is_refused(
         render_page(page, figures)
 
 
+def test_the_line_below_a_table_tells_what_ran(figures: Path) -> None:
+    notes = ["ours: kernels 0.1.0 (avx512)", "libraries held to AVX2"]
+    (figures / "latency.json").write_text(json.dumps({**REPORT, "notes": notes}))
+    page = render_page("<!-- figures: latency -->\n<!-- /figures -->", figures)
+    assert "A CPU, 2 cores; ours: kernels 0.1.0 (avx512); libraries held to AVX2; commit" in page
+
+
 def test_a_page_that_is_old_is_named_and_mended(
     figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

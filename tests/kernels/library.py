@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = REPOSITORY / "plugins" / "csrc" / "cpu"
 SETS = ("neon",) if platform.machine() in ("aarch64", "arm64") else ("avx2", "avx512")
-_PANEL_COLUMNS, _PANEL_DEPTH, _ALIGNMENT = 32, 4, 64
+PANEL_COLUMNS, PANEL_DEPTH, _ALIGNMENT = 32, 4, 64
 
 
 def find_compiler() -> str:
@@ -150,20 +150,27 @@ class Kernels:
         rectify: bool = False,
     ) -> Array:
         """x [M, K], weight [K, N] int8, or [N, K], scale [N], bias [N] or none -> [M, N]."""
+        values, sums = self.pack_int8(weight, transposed=transposed)
+        packed = _PackedInt8(x.shape[1], len(scale), *_at(values, sums))
+        output = np.full((len(x), len(scale)), 7, np.float32)
+        pointers = (*_at(scale), None if bias is None else bias.ctypes.data)
+        linear = _Int8Linear(*_at(x, output), len(x), packed, *pointers, positive, rectify)
+        self._call("int8_linear", linear)
+        return output
+
+    def pack_int8(self, weight: Array, *, transposed: bool = False) -> tuple[Array, Array]:
+        """weight [K, N] int8, or [N, K] -> values [N / 32, K / 4, 32, 4] int8, rounded up, and the
+        sum of each column, int32."""
         depth, columns = weight.shape[::-1] if transposed else weight.shape
-        panels, groups = -(-columns // _PANEL_COLUMNS), -(-depth // _PANEL_DEPTH)
-        values = _aligned(panels * groups * _PANEL_COLUMNS * _PANEL_DEPTH)
-        sums = np.empty(panels * _PANEL_COLUMNS, np.int32)
+        panels, groups = -(-columns // PANEL_COLUMNS), -(-depth // PANEL_DEPTH)
+        values = _aligned(panels * groups * PANEL_COLUMNS * PANEL_DEPTH)
+        sums = np.empty(panels * PANEL_COLUMNS, np.int32)
         packed = _PackedInt8(depth, columns, *_at(values, sums))
         pack = self.library["pegasus_edge_kernels_call_pack_int8"]
         at, name = ctypes.c_void_p(weight.ctypes.data), self.instructions.encode()
         if not pack(name, at, ctypes.c_bool(transposed), ctypes.byref(packed)):
             pytest.skip(f"this processor has no {self.instructions}")
-        output = np.full((len(x), columns), 7, np.float32)
-        pointers = (*_at(scale), None if bias is None else bias.ctypes.data)
-        linear = _Int8Linear(*_at(x, output), len(x), packed, *pointers, positive, rectify)
-        self._call("int8_linear", linear)
-        return output
+        return values.reshape(panels, groups, PANEL_COLUMNS, PANEL_DEPTH), sums
 
     def block_sparse_attention(
         self,

@@ -39,6 +39,7 @@ Stored: TypeAlias = Mapping[str, ir.ExternalTensor]
 """What was stored, by name, as it lies in its file."""
 Pass: TypeAlias = Callable[[Mapping[str, ir.Model]], bool]
 """Changes the graphs of a bundle in place, and says whether it changed any."""
+_OUR_GRAPHS = ("encoder", "decoder_step", "prefill", "model")
 _Given = ParamSpec("_Given")
 _STORED_BYTES: Mapping[Format, float] = {"fp32": 4, "fp16": 2, "int8": 1, "int4": 0.5 + 2 / 64}
 """Of one weight of a plan."""
@@ -81,8 +82,8 @@ class ContribConversion:
             return [_in_each(rewrite_products, self.recipe, stored)]
         return [
             _in_each(rewrite_products, self.recipe, stored),
-            _in_each(call_int8_linear),
-            _in_each(call_attention, half=self.recipe.name != "fp32"),
+            _in_ours(call_int8_linear),
+            _in_ours(call_attention, half=self.recipe.name != "fp32"),
         ]
 
 
@@ -175,6 +176,20 @@ def _in_each(
     def run(models: Mapping[str, ir.Model]) -> bool:
         changed = [change(model, *arguments, **options) for model in models.values()]
         return any(changed)
+
+    return run
+
+
+def _in_ours(
+    change: Callable[Concatenate[ir.Model, _Given], bool],
+    *arguments: _Given.args,
+    **options: _Given.kwargs,
+) -> Pass:
+    """The same over the graphs that our runtime runs; what others run stays in stock operators."""
+
+    def run(models: Mapping[str, ir.Model]) -> bool:
+        ours = {name: model for name, model in models.items() if name in _OUR_GRAPHS}
+        return _in_each(change, *arguments, **options)(ours)
 
     return run
 

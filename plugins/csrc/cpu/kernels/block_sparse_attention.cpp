@@ -152,7 +152,7 @@ class Attention {
     void show_middle() {
         const std::size_t last = plan_.blocks - 1;
         const float times = a_.random_blocks ? 1.0f : 1.0f + static_cast<float>(a_.num_random);
-        show_block(0, count_, 0, std::log2(times));
+        show_block(0, count_, 0, std::log(times));
         show_block(0, count_, last, 0.0f);
         // A neighbour that is the first or the last block is not seen twice.
         std::size_t first = 0, end = 0;  // tiles that see the block

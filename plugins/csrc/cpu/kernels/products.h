@@ -89,11 +89,8 @@ template <std::size_t kVectors>
 inline void multiply_values(const float* values, std::size_t stride, std::size_t keys,
                             const float* weights, const float* kept, float* attended) {
     Floats sums[kTileRows][kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) {
-        const Floats factor = Floats::load(kept + v * Floats::kWidth);
-        for (std::size_t r = 0; r < kTileRows; ++r) {
-            sums[r][v] = factor * Floats::load(attended + r * kPanel + v * Floats::kWidth);
-        }
+    for (std::size_t r = 0; r < kTileRows; ++r) {
+        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = Floats::zero();
     }
     for (std::size_t k = 0; k < keys; ++k) {
         Floats weight[kVectors];
@@ -107,9 +104,11 @@ inline void multiply_values(const float* values, std::size_t stride, std::size_t
             }
         }
     }
-    for (std::size_t r = 0; r < kTileRows; ++r) {
-        for (std::size_t v = 0; v < kVectors; ++v) {
-            sums[r][v].store(attended + r * kPanel + v * Floats::kWidth);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+        const Floats factor = Floats::load(kept + v * Floats::kWidth);
+        for (std::size_t r = 0; r < kTileRows; ++r) {
+            float* at = attended + r * kPanel + v * Floats::kWidth;
+            fused(factor, Floats::load(at), sums[r][v]).store(at);
         }
     }
 }

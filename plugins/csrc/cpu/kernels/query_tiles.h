@@ -49,14 +49,14 @@ class QueryTiles {
         tile.output = output;
         tile.stride = stride;
         tile.count = count;
+        for (std::size_t q = 0; q < count; ++q) fetch_row<0>(query + q * stride);
         const std::size_t floats = kTileQueries * head_dim_;
         if (count < kTileQueries) std::memset(tile.queries, 0, floats * sizeof(float));
         for (std::size_t q = 0; q < count; q += kPanel) {
             transpose(query + q * stride, stride, smaller(kPanel, count - q), head_dim_,
                       tile.queries + q * head_dim_, kPanel);
         }
-        // The softmax is one of powers of two.
-        const Floats factor = Floats::fill(scale * 1.44269504088896341f);
+        const Floats factor = Floats::fill(scale);
         for (std::size_t i = 0; i < floats; i += Floats::kWidth) {
             (factor * Floats::load(tile.queries + i)).store(tile.queries + i);
         }
@@ -73,7 +73,7 @@ class QueryTiles {
         listed_for_ = {first, end};
     }
 
-    // One more key and value, with what is added to its scores in units of log 2.
+    // One more key and value, with what is added to its scores.
     void see(const float* key, const float* value, float bias) {
         list_[listed_] = {key, value, bias};
         if (++listed_ == kChunk) advance();
@@ -168,36 +168,51 @@ class QueryTiles {
         }
     }
 
-    // A few of the rows that come next.
+    // A few of the rows that come next: keys and values, or what is written at the end.
     void fetch() {
-        const std::size_t end = smaller(fetched_ + kTileRows, listed_);
+        const std::size_t all = listed_ > 0 ? listed_ : count_ * kTileQueries;
+        const std::size_t end = smaller(fetched_ + kTileRows, all);
         for (; fetched_ < end; ++fetched_) {
-            for (std::size_t d = 0; d < head_dim_; d += 16) {
-                __builtin_prefetch(list_[fetched_].key + d, 0, 2);
-                __builtin_prefetch(list_[fetched_].value + d, 0, 2);
+            if (listed_ > 0) {
+                fetch_row<0>(list_[fetched_].key);
+                fetch_row<0>(list_[fetched_].value);
+                continue;
             }
+            const Tile& tile = tiles_[fetched_ / kTileQueries];
+            const std::size_t q = fetched_ % kTileQueries;
+            if (q < tile.count) fetch_row<1>(tile.output + q * tile.stride);
         }
     }
 
-    // Scores become weights, and sums their sums; kept_ is what is left of earlier weights.
+    template <int kToWrite>
+    void fetch_row(const float* row) const {
+        constexpr std::size_t kLine = 64 / sizeof(float);
+        for (std::size_t d = 0; d < head_dim_; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
+    }
+
+    // Scores become weights, and sums grow by theirs; kept_ is what is left of earlier weights.
     template <std::size_t kVectors>
     void weigh(const Floats* before, const float* largest, float* sums) {
+        const Floats log2_e = Floats::fill(1.44269504088896341f);
         Floats most[kVectors], sum[kVectors];
         for (std::size_t v = 0; v < kVectors; ++v) {
             most[v] = Floats::load(largest + v * Floats::kWidth);
-            const Floats kept = power_of_two(before[v] - most[v]);
-            kept.store(kept_ + v * Floats::kWidth);
-            sum[v] = kept * Floats::load(sums + v * Floats::kWidth);
+            sum[v] = Floats::zero();
         }
         for (std::size_t k = 0; k < copied_; ++k) {
             for (std::size_t v = 0; v < kVectors; ++v) {
                 float* score = scores_ + k * kPanel + v * Floats::kWidth;
-                const Floats weight = power_of_two(Floats::load(score) - most[v]);
+                const Floats weight = power_of_two((Floats::load(score) - most[v]) * log2_e);
                 weight.store(score);
                 sum[v] = sum[v] + weight;
             }
         }
-        for (std::size_t v = 0; v < kVectors; ++v) sum[v].store(sums + v * Floats::kWidth);
+        for (std::size_t v = 0; v < kVectors; ++v) {
+            float* at = sums + v * Floats::kWidth;
+            const Floats kept = power_of_two((before[v] - most[v]) * log2_e);
+            kept.store(kept_ + v * Floats::kWidth);
+            fused(kept, Floats::load(at), sum[v]).store(at);
+        }
     }
 
     void write(const Tile& tile) const {

@@ -1,0 +1,98 @@
+"""Attention of the decoder becomes calls; the source's words are left open where halves may be."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import onnx_ir as ir
+import pytest
+
+from engines.precision.products import graph_input, model_of
+from pegasus_engines.precision.passes.call_attention import call_attention
+
+HEADS = 2
+
+
+def decoder(head_dim: int = 4) -> ir.Model:
+    """One layer's attention of a decoder step."""
+    dim = HEADS * head_dim
+    floats, whole = ir.DataType.FLOAT, ir.DataType.INT32
+    query = graph_input("query", floats, ("rows", 1, dim))
+    past = [
+        graph_input(f"past_self_{kind}.0", floats, ("rows", HEADS, "time", head_dim))
+        for kind in ("key", "value")
+    ]
+    cross = [
+        graph_input(f"cross_{kind}.0", floats, ("batch", HEADS, "source", head_dim))
+        for kind in ("key", "value")
+    ]
+    position, beams = (graph_input(name, whole, (1,)) for name in ("position", "beams"))
+    indirection = graph_input("indirection", whole, ("batch", "beams", "time"))
+    mask = graph_input("attention_mask", ir.DataType.INT64, ("batch", "source"))
+    given = [query, query, query, None, None, *past, position, beams, indirection]
+    own = _contrib("DecoderMaskedMultiHeadAttention", given, 3)
+    for value, kind in zip(own.outputs[1:], ("key", "value"), strict=True):
+        value.name = f"present_self_{kind}.0"
+    cast = ir.node("Cast", [mask], {"to": whole.value})
+    over = _contrib("MultiHeadAttention", [own.outputs[0], *cross, None, cast.outputs[0]], 1)
+    over.outputs[0].name = "attended"
+    inputs = [query, *past, *cross, position, beams, indirection, mask]
+    return model_of(inputs, [*over.outputs, *own.outputs[1:]], [own, cast, over], [])
+
+
+def encoder() -> ir.Model:
+    """What the encoder gives of one layer's keys."""
+    hidden = graph_input("hidden", ir.DataType.FLOAT, ("batch", "source", 8))
+    shape = ir.Value(name="shape", const_value=ir.tensor([0, 0, HEADS, 4], name="shape"))
+    split = ir.node("Reshape", [hidden, shape])
+    keys = ir.node("Transpose", split.outputs, {"perm": [0, 2, 1, 3]})
+    keys.outputs[0].name = "cross_key.0"
+    keys.outputs[0].shape = ir.Shape(["batch", HEADS, "source", 4])
+    return model_of([hidden], list(keys.outputs), [split, keys], [shape])
+
+
+def _contrib(name: str, inputs: Sequence[ir.Value | None], outputs: int) -> ir.Node:
+    attributes = {"num_heads": HEADS}
+    return ir.node(name, inputs, attributes, domain="com.microsoft", num_outputs=outputs)
+
+
+def test_a_step_calls_both_attentions_and_casts_no_mask() -> None:
+    model = decoder()
+    assert call_attention(model, half=False)
+    operators = Counter(node.op_type for node in model.graph)
+    assert operators == {"BeamAttention": 1, "SourceAttention": 1}
+    assert {name for _, name, _ in model.functions} == set(operators)
+    names = [value.name for value in model.graph.outputs]
+    assert names == ["attended", "present_self_key.0", "present_self_value.0"]
+
+
+@pytest.mark.parametrize(("half", "words"), [(False, 4), (True, "head_words")])
+def test_words_of_the_source_are_open_where_it_is_kept_in_halves(
+    half: bool, words: int | str
+) -> None:
+    graphs = [decoder(), encoder()]
+    for model in graphs:
+        call_attention(model, half=half)
+    cross = [
+        value
+        for model in graphs
+        for value in (*model.graph.inputs, *model.graph.outputs)
+        if str(value.name).startswith("cross_")
+    ]
+    assert len(cross) == 3
+    for value in cross:
+        assert value.shape is not None
+        assert value.shape[3] == words
+    (keep,) = graphs[1].graph
+    assert (keep.op_type, "half" in keep.attributes) == ("KeepSource", half)
+
+
+def test_heads_that_kernels_have_no_room_for_stay_in_stock_operators() -> None:
+    model = decoder(head_dim=514)
+    assert not call_attention(model, half=True)
+    assert not model.functions
+
+
+def test_a_second_time_there_is_nothing_to_call() -> None:
+    model = decoder()
+    call_attention(model, half=True)
+    assert not call_attention(model, half=True)

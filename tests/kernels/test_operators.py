@@ -1,0 +1,228 @@
+"""Operators of the library give what functions of their names do; wrong inputs are refused."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import onnxruntime
+import pytest
+
+from pegasus_engines.precision.passes.kernel_functions import add_function, call
+
+Array = npt.NDArray[Any]
+RNG = np.random.default_rng(22)
+BATCH, BEAMS, HEADS, HEAD_DIM, SOURCE, TIME, POSITION = 2, 3, 2, 8, 11, 6, 4
+D_MODEL = HEADS * HEAD_DIM
+
+
+def floats(*shape: int) -> Array:
+    return RNG.standard_normal(shape, dtype=np.float32)
+
+
+def session(
+    folder: Path,
+    operator: str,
+    inputs: dict[str, Array],
+    attributes: dict[str, int],
+    *,
+    constants: tuple[str, ...] = (),
+    num_outputs: int = 1,
+    library: Path | None = None,
+) -> onnxruntime.InferenceSession:
+    """A graph of one call."""
+    values = {name: _value(name, array, name in constants) for name, array in inputs.items()}
+    node = call(operator, list(values.values()), attributes, num_outputs=num_outputs)
+    for place, output in enumerate(node.outputs):
+        output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)
+    graph = ir.Graph(
+        [value for name, value in values.items() if name not in constants],
+        list(node.outputs),
+        nodes=[node],
+        initializers=[values[name] for name in constants],
+        opset_imports={"": 18},
+        name=operator,
+    )
+    model = ir.Model(graph, ir_version=10)
+    add_function(model, node)
+    path = folder / f"{operator}.onnx"
+    ir.save(model, path)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 2
+    if library is not None:
+        options.register_custom_ops_library(str(library))
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _value(name: str, array: Array, is_constant: bool) -> ir.Value:
+    tensor = ir.tensor(array, name=name)
+    return ir.Value(
+        name=name,
+        shape=tensor.shape if is_constant else ir.Shape([None] * array.ndim),
+        type=ir.TensorType(tensor.dtype),
+        const_value=tensor if is_constant else None,
+    )
+
+
+def product(rows: int = 9, depth: int = 40, columns: int = 70) -> dict[str, Array]:
+    weight = RNG.integers(-60, 61, (depth, columns), dtype=np.int8)
+    scale = RNG.random(columns, dtype=np.float32)
+    return {"x": floats(rows, depth), "weight": weight, "scale": scale, "bias": floats(columns)}
+
+
+PRODUCT = ("weight", "scale", "bias")
+
+
+def beams() -> dict[str, Array]:
+    rows = BATCH * BEAMS
+    return {
+        **{name: floats(rows, 1, D_MODEL) for name in ("query", "key", "value")},
+        **{name: floats(rows, HEADS, TIME, HEAD_DIM) for name in ("past_key", "past_value")},
+        "position": np.array([POSITION], np.int32),
+        "beam_width": np.array([BEAMS], np.int32),
+        "indirection": RNG.integers(0, BEAMS, (BATCH, BEAMS, TIME), dtype=np.int32),
+    }
+
+
+def source() -> dict[str, Array]:
+    mask = np.ones((BATCH, SOURCE), np.int64)
+    mask[1, 7:] = 0
+    keys = {name: floats(BATCH, HEADS, SOURCE, HEAD_DIM) for name in ("key", "value")}
+    return {"query": floats(BATCH, BEAMS, D_MODEL), **keys, "mask": mask}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"positive": 1}, {"rectify": 1}, {"transposed": 1}, {"positive": 1, "rectify": 1}],
+    ids=str,
+)
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_product_equals_the_stock_spelling_to_the_bit(
+    attributes: dict[str, int], with_bias: bool, library: Path, tmp_path: Path
+) -> None:
+    inputs = product()
+    if attributes.get("positive"):
+        inputs["x"] = np.maximum(inputs["x"], 0)
+    inputs["x"][3] = 0
+    if attributes.get("transposed"):
+        inputs["weight"] = np.ascontiguousarray(inputs["weight"].T)
+    if not with_bias:
+        del inputs["bias"]
+    constants = tuple(name for name in PRODUCT if name in inputs)
+    stock, ours = (
+        session(tmp_path, "Int8Linear", inputs, attributes, constants=constants, library=each)
+        for each in (None, library)
+    )
+    for rows in (1, 9):
+        feeds = {"x": inputs["x"][:rows]}
+        np.testing.assert_array_equal(ours.run(None, feeds)[0], stock.run(None, feeds)[0])
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "attributes", "num_outputs"),
+    [
+        ("SourceAttention", source(), {"num_heads": HEADS}, 1),
+        ("BeamAttention", beams(), {"num_heads": HEADS}, 3),
+        ("KeepSource", {"x": floats(BATCH, SOURCE, D_MODEL)}, {"num_heads": HEADS}, 1),
+    ],
+    ids=["source", "beams", "keep"],
+)
+def test_attention_equals_the_stock_spelling(
+    operator: str,
+    inputs: dict[str, Array],
+    attributes: dict[str, int],
+    num_outputs: int,
+    library: Path,
+    tmp_path: Path,
+) -> None:
+    stock, ours = (
+        session(tmp_path, operator, inputs, attributes, num_outputs=num_outputs, library=each)
+        for each in (None, library)
+    )
+    for got, expected in zip(ours.run(None, inputs), stock.run(None, inputs), strict=True):
+        filled = np.s_[..., : POSITION + 1, :] if got.shape[-2:] == (TIME, HEAD_DIM) else np.s_[:]
+        np.testing.assert_allclose(got[filled], expected[filled], rtol=0, atol=1e-5)
+
+
+def test_halves_are_what_attention_over_rounded_keys_reads(library: Path, tmp_path: Path) -> None:
+    inputs = source()
+    halves = {"num_heads": HEADS, "half": 1}
+    given = {name: floats(BATCH, SOURCE, D_MODEL) for name in ("key", "value")}
+    kept, rounded = {}, {}
+    for name, array in given.items():
+        keep = session(tmp_path, "KeepSource", {"x": array}, halves, library=library)
+        (kept[name],) = keep.run(None, {"x": array})
+        heads = array.reshape(BATCH, SOURCE, HEADS, HEAD_DIM).transpose(0, 2, 1, 3)
+        rounded[name] = heads.astype(np.float16)
+        np.testing.assert_array_equal(kept[name].view(np.float16), rounded[name])
+    ours = session(tmp_path, "SourceAttention", inputs, {"num_heads": HEADS}, library=library)
+    (got,) = ours.run(None, inputs | kept)
+    full = {name: np.ascontiguousarray(array, np.float32) for name, array in rounded.items()}
+    (expected,) = ours.run(None, inputs | full)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+def test_several_threads_may_run_one_session(library: Path, tmp_path: Path) -> None:
+    inputs = product(rows=40, depth=256, columns=300)
+    ours = session(tmp_path, "Int8Linear", inputs, {}, constants=PRODUCT, library=library)
+    feeds = [{"x": floats(rows, 256)} for rows in (1, 8, 20, 40)]
+    expected = [ours.run(None, each)[0] for each in feeds]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            for got, wanted in zip(
+                pool.map(lambda x: ours.run(None, x)[0], feeds), expected, strict=True
+            ):
+                np.testing.assert_array_equal(got, wanted)
+
+
+def test_weights_that_are_no_constants_are_refused(library: Path, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="weight is no constant matrix"):
+        session(tmp_path, "Int8Linear", product(), {}, library=library)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"indirection": np.full((BATCH, BEAMS, TIME), BEAMS, np.int32)}, "has a row 3"),
+        ({"indirection": np.full((BATCH, BEAMS, TIME), -1, np.int32)}, "has a row -1"),
+        ({"position": np.array([TIME], np.int32)}, "position is 6, expected one below 6"),
+        ({"position": np.array([-1], np.int32)}, "position is -1"),
+        ({"past_value": floats(BATCH * BEAMS, HEADS, TIME, 4)}, r"past_value is \[6, 2, 6, 4\]"),
+        ({"key": floats(BATCH * BEAMS, 1, 3)}, r"key is \[6, 1, 3\], expected \[6, 1, 16\]"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_what_would_be_read_out_of_bounds_is_refused(
+    change: dict[str, Array], message: str, library: Path, tmp_path: Path
+) -> None:
+    inputs = beams()
+    heads = {"num_heads": HEADS}
+    ours = session(tmp_path, "BeamAttention", inputs, heads, num_outputs=3, library=library)
+    with pytest.raises(Exception, match=message):
+        ours.run(None, inputs | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"mask": np.ones((BATCH, SOURCE - 1), np.int64)},
+            r"mask is \[2, 10\], expected \[2, 11\]",
+        ),
+        ({"key": floats(BATCH, HEADS, SOURCE, 3)}, "expected heads of as many floats"),
+        ({"query": floats(BATCH, BEAMS, 15)}, "expected heads of as many floats"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_sources_that_do_not_fit_are_refused(
+    change: dict[str, Array], message: str, library: Path, tmp_path: Path
+) -> None:
+    inputs = source()
+    ours = session(tmp_path, "SourceAttention", inputs, {"num_heads": HEADS}, library=library)
+    with pytest.raises(Exception, match=message):
+        ours.run(None, inputs | change)
