@@ -22,9 +22,9 @@ class BeamAttentionKernel {
     void compute(const Run& run) const {
         const Tensor q = run.input(0, 3, "query"), k = run.input(1), v = run.input(2);
         const Tensor past_key = run.input(3, 4, "past_key"), past_value = run.input(4);
-        const Tensor position = run.input(5, 1, "position");
+        const Tensor position = run.input(5), beam_width = run.input(6);
         const Tensor indirection = run.input(7, 3, "indirection");
-        const std::int64_t rows = q.shape[0], head_dim = q.shape[2] / heads_;
+        const std::int64_t rows = q.shape[0], head_dim = size_of_head(q, heads_, "query");
         const std::int64_t capacity = past_key.shape[2];
         check_head_dim(head_dim);
         expect_shape(q, {rows, 1, heads_ * head_dim}, "query");
@@ -34,10 +34,15 @@ class BeamAttentionKernel {
         expect_shape(past_value, past_key.shape, "past_value");
         const std::int64_t batch = indirection.shape[0], beams = indirection.shape[1];
         expect_shape(indirection, {batch, beams, capacity}, "indirection");
-        if (batch * beams != rows)
+        if (beams == 0 || rows % beams != 0 || rows / beams != batch)
             throw OperatorError("indirection is " + text_of(indirection.shape) + ", expected " +
                                 std::to_string(rows) + " rows");
-        const std::int64_t filled = position.shape[0] == 1 ? *position.as<std::int32_t>() : -1;
+        expect_shape(beam_width, {1}, "beam_width");
+        if (*beam_width.as<std::int32_t>() != beams)
+            throw OperatorError("beam_width is " + std::to_string(*beam_width.as<std::int32_t>()) +
+                                ", expected the " + std::to_string(beams) + " of indirection");
+        expect_shape(position, {1}, "position");
+        const std::int64_t filled = *position.as<std::int32_t>();
         if (filled < 0 || filled >= capacity)
             throw OperatorError("position is " + std::to_string(filled) + ", expected one below " +
                                 std::to_string(capacity));
@@ -74,8 +79,9 @@ class BeamAttentionKernel {
             }
         }
         if (lowest < 0 || highest >= beams)
-            throw OperatorError("indirection has a row " + std::to_string(lowest < 0 ? lowest : highest) +
-                                ", expected one below " + std::to_string(beams));
+            throw OperatorError("indirection has a row " +
+                                std::to_string(lowest < 0 ? lowest : highest) +
+                                ", expected one from 0 on and below " + std::to_string(beams));
     }
 
     static float* same_memory(const Run& run, std::size_t output, const Tensor& past) {

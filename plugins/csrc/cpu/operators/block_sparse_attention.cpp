@@ -21,9 +21,7 @@ class BlockSparseAttentionKernel {
     void compute(const Run& run) const {
         const Tensor q = run.input(0, 3, "query"), k = run.input(1), v = run.input(2);
         const Tensor mask = run.input(3), table = run.input(4);
-        if (q.shape[2] % heads_ != 0)
-            throw OperatorError("query is " + text_of(q.shape) + ", expected a multiple of " +
-                                std::to_string(heads_) + " at the end");
+        const std::int64_t head_dim = size_of_head(q, heads_, "query");
         expect_shape(k, q.shape, "key");
         expect_shape(v, q.shape, "value");
         expect_shape(mask, {q.shape[0], q.shape[1]}, "attention_mask");
@@ -42,7 +40,7 @@ class BlockSparseAttentionKernel {
              .batch = q.size(0),
              .length = q.size(1),
              .heads = static_cast<std::size_t>(heads_),
-             .head_dim = q.size(2) / static_cast<std::size_t>(heads_),
+             .head_dim = static_cast<std::size_t>(head_dim),
              .block_size = static_cast<std::size_t>(block_size_),
              .num_random = table ? table.size(2) : static_cast<std::size_t>(num_random_),
              .longest_full = static_cast<std::size_t>(longest_full_),

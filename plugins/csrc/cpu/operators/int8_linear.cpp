@@ -55,6 +55,9 @@ class Int8LinearKernel {
         if (!scale.data) throw OperatorError("scale is no constant, expected an initializer [N]");
         if (depth_ == 0 || columns_ == 0)
             throw OperatorError("weight is " + text_of(weight.shape) + ", expected some numbers");
+        if (depth_ > kMostDepth)
+            throw OperatorError("weight is " + text_of(weight.shape) + ", expected " +
+                                std::to_string(kMostDepth) + " input channels at most");
         expect_shape(scale, {static_cast<std::int64_t>(columns_)}, "scale");
         scale_.assign(scale.as<float>(), scale.as<float>() + columns_);
         pack(weight, is_transposed);
@@ -79,6 +82,8 @@ class Int8LinearKernel {
     }
 
   private:
+    static constexpr std::size_t kMostDepth = 65536;  // whose products, of bytes, 32 bits hold
+
     void pack(const Tensor& weight, bool is_transposed) {
         const std::size_t panels = (columns_ + kPanelColumns - 1) / kPanelColumns;
         const std::size_t groups = (depth_ + kPanelDepth - 1) / kPanelDepth;

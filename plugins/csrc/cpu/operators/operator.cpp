@@ -1,7 +1,10 @@
 #include "operator.h"
 
+#include <limits>
 #include <memory>
 #include <thread>
+
+#include "../kernels.h"
 
 namespace pegasus {
 
@@ -50,12 +53,23 @@ void expect_shape(const Tensor& tensor, const Shape& expected, const char* name)
                         text_of(expected));
 }
 
+std::int64_t size_of_head(const Tensor& tensor, std::int64_t heads, const char* name) {
+    const std::int64_t channels = tensor.shape.back();
+    const auto most = static_cast<std::int64_t>(kMaxHeadDim);
+    if (channels < heads || channels % heads != 0 || channels / heads > most)
+        throw OperatorError(std::string(name) + " is " + text_of(tensor.shape) + ", expected " +
+                            std::to_string(heads) + " heads of 1 to " + std::to_string(most) +
+                            " at the end");
+    return channels / heads;
+}
+
 std::int64_t NodeInfo::attribute(const char* name, std::int64_t least) const {
     std::int64_t value = 0;
     check(api_, OrtGetAttributeInt64::call(api_, info_, name, &value));
-    if (value < least)
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    if (value < least || value > kMost)
         throw OperatorError(std::string(name) + " is " + std::to_string(value) + ", expected " +
-                            std::to_string(least) + " or more");
+                            std::to_string(least) + " to " + std::to_string(kMost));
     return value;
 }
 

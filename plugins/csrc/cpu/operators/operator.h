@@ -1,6 +1,7 @@
 // What an operator is written against: its inputs and outputs, attributes, threads and errors.
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,7 +41,8 @@ class NodeInfo {
   public:
     NodeInfo(const OrtApi* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
 
-    // Throws OperatorError if there is no such attribute, or it is below `least`.
+    // Throws OperatorError if there is no such attribute, or it is below `least` or needs more than
+    // 32 bits, so that the product of two is no overflow.
     std::int64_t attribute(const char* name, std::int64_t least = 0) const;
     std::int64_t attribute_or(const char* name, std::int64_t otherwise) const;
     // Null where the input is no constant.
@@ -70,6 +72,10 @@ class Run {
     OrtKernelContext* context_;
 };
 
+// Floats of a head, where heads lie side by side at the end. Throws OperatorError where they do
+// not, or are larger than kernels take.
+std::int64_t size_of_head(const Tensor& tensor, std::int64_t heads, const char* name);
+
 // Throws OperatorError: "name is [2, 3], expected [2, 4]".
 void expect_shape(const Tensor& tensor, const Shape& expected, const char* name);
 
@@ -91,7 +97,9 @@ class Operator : public OrtCustomOp {
         version = kOrtVersion;
         OrtCustomOp::name = [](const OrtCustomOp*) -> const char* { return Kernel::name; };
         provider = [](const OrtCustomOp*) -> const char* { return nullptr; };
-        input_type = [](const OrtCustomOp*, std::size_t i) -> int { return Kernel::inputs[i].type; };
+        input_type = [](const OrtCustomOp*, std::size_t i) -> int {
+            return Kernel::inputs[i].type;
+        };
         input_count = [](const OrtCustomOp*) { return std::size(Kernel::inputs); };
         output_type = [](const OrtCustomOp*, std::size_t) -> int { return kFloat; };
         output_count = [](const OrtCustomOp*) { return Kernel::outputs; };
@@ -120,17 +128,22 @@ class Operator : public OrtCustomOp {
         Kernel kernel;
     };
 
+    static std::string told(const std::exception& err) {
+        return std::string(Kernel::name) + ": " + err.what();
+    }
+
     template <class Work>
     static OrtStatus* guarded(const OrtApi* api, Work&& work) {
         constexpr int kFail = 1, kInvalidArgument = 2;
-        const std::string where = std::string(Kernel::name) + ": ";
         try {
             work();
             return nullptr;
         } catch (const OperatorError& err) {
-            return OrtCreateStatus::call(api, kInvalidArgument, (where + err.what()).c_str());
+            return OrtCreateStatus::call(api, kInvalidArgument, told(err).c_str());
+        } catch (const std::bad_alloc&) {  // nor is there memory to say where
+            return OrtCreateStatus::call(api, kFail, "out of memory");
         } catch (const std::exception& err) {
-            return OrtCreateStatus::call(api, kFail, (where + err.what()).c_str());
+            return OrtCreateStatus::call(api, kFail, told(err).c_str());
         }
     }
 };

@@ -16,11 +16,10 @@ class KeepSourceKernel {
 
     void compute(const Run& run) const {
         const Tensor x = run.input(0, 3, "x");
-        const std::int64_t batch = x.shape[0], length = x.shape[1], head_dim = x.shape[2] / heads_;
-        const std::int64_t unit = is_half_ ? 2 * heads_ : heads_;
-        if (x.shape[2] % unit != 0)
-            throw OperatorError("x is " + text_of(x.shape) + ", expected a multiple of " +
-                                std::to_string(unit) + " at the end");
+        const std::int64_t batch = x.shape[0], length = x.shape[1];
+        const std::int64_t head_dim = size_of_head(x, heads_, "x");
+        if (is_half_ && head_dim % 2 != 0)
+            throw OperatorError("x is " + text_of(x.shape) + ", expected heads of even size");
         const std::int64_t words = is_half_ ? head_dim / 2 : head_dim;
         chosen().keep_source({.input = x.as<float>(),
                               .output = run.output(0, {batch, heads_, length, words}),
@@ -49,10 +48,10 @@ class SourceAttentionKernel {
     void compute(const Run& run) const {
         const Tensor q = run.input(0, 3, "query"), key = run.input(1, 4, "key");
         const Tensor value = run.input(2), mask = run.input(3);
-        const std::int64_t batch = q.shape[0], head_dim = q.shape[2] / heads_;
+        const std::int64_t batch = q.shape[0], head_dim = size_of_head(q, heads_, "query");
         const std::int64_t length = key.shape[2], words = key.shape[3];
         const bool is_half = words != head_dim;
-        if (q.shape[2] % heads_ != 0 || (is_half && words * 2 != head_dim))
+        if (is_half && words * 2 != head_dim)
             throw OperatorError("query is " + text_of(q.shape) + ", key " + text_of(key.shape) +
                                 ": expected heads of as many floats, or twice as many halves");
         expect_shape(key, {batch, heads_, length, words}, "key");
