@@ -215,7 +215,7 @@ def test_what_would_be_read_out_of_bounds_is_refused(
             r"mask is \[2, 10\], expected \[2, 11\]",
         ),
         ({"key": floats(BATCH, HEADS, SOURCE, 3)}, "expected heads of as many floats"),
-        ({"query": floats(BATCH, BEAMS, 15)}, "expected heads of as many floats"),
+        ({"query": floats(BATCH, BEAMS, 15)}, "expected 2 heads of 1 to 512"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )

@@ -48,13 +48,11 @@ class Int8LinearKernel {
           rectify_(info.attribute_or("rectify", 0) != 0) {
         const bool is_transposed = info.attribute_or("transposed", 0) != 0;
         const Tensor weight = info.constant(1), scale = info.constant(2);
-        if (!weight.data || weight.shape.size() != 2)
+        if (!weight.data || weight.shape.size() != 2 || weight.size(0) == 0 || weight.size(1) == 0)
             throw OperatorError("weight is no constant matrix, expected an initializer [K, N]");
         depth_ = weight.size(is_transposed ? 1 : 0);
         columns_ = weight.size(is_transposed ? 0 : 1);
         if (!scale.data) throw OperatorError("scale is no constant, expected an initializer [N]");
-        if (depth_ == 0 || columns_ == 0)
-            throw OperatorError("weight is " + text_of(weight.shape) + ", expected some numbers");
         if (depth_ > kMostDepth)
             throw OperatorError("weight is " + text_of(weight.shape) + ", expected " +
                                 std::to_string(kMostDepth) + " input channels at most");
