@@ -12,7 +12,7 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from pegasus_engines.precision.passes.kernel_functions import add_function, call
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION, add_function, call
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(22)
@@ -226,3 +226,28 @@ def test_sources_that_do_not_fit_are_refused(
     ours = session(tmp_path, "SourceAttention", inputs, {"num_heads": HEADS}, library=library)
     with pytest.raises(Exception, match=message):
         ours.run(None, inputs | change)
+
+
+def test_calls_of_older_graphs_stay_functions(library: Path, tmp_path: Path) -> None:
+    """Bundles of version 0.1 have a BlockSparseAttention that tells an operator no blocks."""
+    x = _value("x", floats(1, 4, D_MODEL), is_constant=False)
+    node = ir.node("BlockSparseAttention", [x, x, x], domain=DOMAIN)
+    given = [ir.Value(name=name) for name in ("query", "key", "value")]
+    body = ir.node("Neg", given[:1])
+    body.outputs[0].name = "attended"
+    function = ir.Function(
+        DOMAIN,
+        node.op_type,
+        graph=ir.Graph(given, body.outputs, nodes=[body], opset_imports={"": 18}),
+        attributes=[],
+    )
+    node.outputs[0].name, node.outputs[0].type = "y", x.type
+    opsets = {"": 18, DOMAIN: VERSION - 1}
+    graph = ir.Graph([x], node.outputs, nodes=[node], opset_imports=opsets, name="older")
+    path = tmp_path / "older.onnx"
+    ir.save(ir.Model(graph, ir_version=10, functions=[function]), path)
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(str(library))
+    ours = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    feeds = {"x": floats(1, 4, D_MODEL)}
+    np.testing.assert_array_equal(ours.run(None, feeds)[0], -feeds["x"])

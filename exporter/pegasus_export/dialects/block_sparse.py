@@ -23,19 +23,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
 from pegasus_export.dialects import standard
 
 __all__ = [
     "FUNCTION_DOMAIN",
     "FUNCTION_NAME",
+    "FUNCTION_VERSION",
     "SparsePattern",
     "attend_any_length",
     "attend_block_sparse",
     "split_blocks",
 ]
 
-FUNCTION_DOMAIN = "pegasus_edge"
+FUNCTION_DOMAIN = DOMAIN
 FUNCTION_NAME = "BlockSparseAttention"
+FUNCTION_VERSION = VERSION
 
 _LOWEST = torch.finfo(torch.float32).min
 
@@ -75,7 +78,7 @@ def attend_any_length(
             [query, key, value, attention_mask, *tables],
             dtype=query.dtype,
             shape=query.shape,
-            version=1,
+            version=FUNCTION_VERSION,
         )
     if query.shape[1] > pattern.longest_full:
         return attend_block_sparse(query, key, value, attention_mask, num_heads, pattern)

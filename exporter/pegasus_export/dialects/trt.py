@@ -25,7 +25,12 @@ import torch
 from torch import Tensor
 
 from pegasus_export.dialects import standard
-from pegasus_export.dialects.block_sparse import FUNCTION_DOMAIN, FUNCTION_NAME, SparsePattern
+from pegasus_export.dialects.block_sparse import (
+    FUNCTION_DOMAIN,
+    FUNCTION_NAME,
+    FUNCTION_VERSION,
+    SparsePattern,
+)
 
 __all__ = ["BeamCache", "SeenBlocks", "attend_seen_blocks", "attend_with_cache", "history_bias"]
 
@@ -108,7 +113,7 @@ def attend_seen_blocks(
             [query, key, value, attention_mask, seen.blocks, seen.bias, *table],
             dtype=query.dtype,
             shape=query.shape,
-            version=1,
+            version=FUNCTION_VERSION,
         )
     bias = _token_bias(query.shape[1], num_heads, pattern, seen)  # [H, S, S]
     bias = (standard.padding_bias(attention_mask) + bias).clamp(min=_LOWEST)  # [B, H, S, S]

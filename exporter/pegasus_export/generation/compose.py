@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from pegasus_engines.precision.passes.inline_functions import inline_functions
 from pegasus_export.dialects.nodes import Nodes, name_values
 from pegasus_export.generation.fixed import FixedSettings
 from pegasus_export.generation.inputs import SearchInputs, check_inputs, make_inputs
@@ -28,8 +29,16 @@ _END = np.iinfo(np.int64).max
 def compose_generation(models: dict[str, ir.Model], fixed: FixedSettings) -> dict[str, ir.Model]:
     """Puts the whole in the place of its parts, which it takes apart."""
     others = {name: model for name, model in models.items() if name not in (ENCODER, STEP)}
-    encoder = models.get(ENCODER) or others[SHARED_ENCODER].clone()
+    encoder = models.get(ENCODER) or _in_full(others[SHARED_ENCODER])
     return {**others, GENERATE: _compose(encoder, models[STEP], fixed)}
+
+
+def _in_full(shared: ir.Model) -> ir.Model:
+    """A copy without calls: a kernel that keeps the source in halves would not be read by the step,
+    which is in stock operators."""
+    encoder = shared.clone()
+    inline_functions(encoder)
+    return encoder
 
 
 def _compose(encoder: ir.Model, step: ir.Model, fixed: FixedSettings) -> ir.Model:

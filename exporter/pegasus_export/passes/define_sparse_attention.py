@@ -10,7 +10,11 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from pegasus_export.dialects.block_sparse import FUNCTION_DOMAIN, FUNCTION_NAME
+from pegasus_export.dialects.block_sparse import (
+    FUNCTION_DOMAIN,
+    FUNCTION_NAME,
+    FUNCTION_VERSION,
+)
 from pegasus_export.dialects.block_sparse_nodes import (
     AttentionInputs,
     GivenPattern,
@@ -56,7 +60,7 @@ def define_sparse_attention(model: ir.Model, attention: SparseAttention) -> bool
         attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in numbers],
     )
     model.functions[function.identifier()] = function
-    for domain, version in {**graph.opset_imports, FUNCTION_DOMAIN: 1}.items():
+    for domain, version in {**graph.opset_imports, FUNCTION_DOMAIN: FUNCTION_VERSION}.items():
         model.opset_imports.setdefault(domain, version)
     return True
 

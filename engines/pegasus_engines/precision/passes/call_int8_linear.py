@@ -44,7 +44,7 @@ def _replace(model: ir.Model, product: ir.Node) -> None:
     following = _only_reader(chain[-1].outputs[0])
     if following is not None and following.op_type == "Add":
         bias = following.inputs[1]
-        if bias is not None and bias.name in graph.initializers:
+        if bias is not None and _is_bias(bias, scale):
             inputs.append(bias)
             chain.append(following)
             following = _only_reader(following.outputs[0])
@@ -60,6 +60,12 @@ def _replace(model: ir.Model, product: ir.Node) -> None:
     graph.remove(list(reversed(chain)), safe=True)
     new.name = name
     add_function(model, node)
+
+
+def _is_bias(value: ir.Value, scale: ir.Value | None) -> bool:
+    """Whether it has a number for each output channel, as scales do."""
+    assert scale is not None
+    return value.is_initializer() and value.shape == scale.shape
 
 
 def _is_positive(rounded: ir.Node) -> bool:

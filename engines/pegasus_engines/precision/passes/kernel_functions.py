@@ -5,6 +5,9 @@ has registered it (plugins/csrc/cpu/operators), and else inlines the function th
 the same name: what is here, in operators of its own. Attributes tell an operator what a function
 says by being another one, its overload.
 
+Graphs ask for version 2 of the domain. Those of older bundles, which have a BlockSparseAttention
+that tells an operator nothing of its blocks, ask for version 1, of which no library has any.
+
 Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
 H heads, Dh head dim, D model dim, T positions there is room for.
 Source: onnxruntime docs/ContribOperators.md.
@@ -17,9 +20,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
-__all__ = ["DOMAIN", "add_function", "call"]
+__all__ = ["DOMAIN", "VERSION", "add_function", "call"]
 
 DOMAIN = "pegasus_edge"
+VERSION = 2
+"""The same number in plugins/csrc/cpu/operators/operator.h."""
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
 _OPSET = 18
@@ -63,7 +68,7 @@ def add_function(model: ir.Model, node: ir.Node) -> None:
         attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in attributes],
     )
     model.functions[function.identifier()] = function
-    for domain, version in {**opsets, DOMAIN: 1}.items():
+    for domain, version in {**opsets, DOMAIN: VERSION}.items():
         model.opset_imports.setdefault(domain, version)
 
 

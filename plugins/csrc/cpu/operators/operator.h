@@ -82,6 +82,10 @@ void expect_shape(const Tensor& tensor, const Shape& expected, const char* name)
 // Throws OperatorError where a status is one.
 void check(const OrtApi* api, OrtStatus* status);
 
+// Of domain pegasus_edge, in graphs. Those of older bundles say 1, and stay functions: their
+// BlockSparseAttention has no attributes. The same number in kernel_functions.py.
+inline constexpr int kDomainVersion = 2;
+
 // One of an operator's inputs: its type, and whether it may be left out.
 struct Input {
     ElementType type;
@@ -108,8 +112,8 @@ class Operator : public OrtCustomOp {
         };
         output_presence = [](const OrtCustomOp*, std::size_t) { return 0; };
         input_memory = [](const OrtCustomOp*, std::size_t) { return 0; };
-        start_version = [](const OrtCustomOp*) { return 1; };
-        end_version = [](const OrtCustomOp*) { return 1; };
+        start_version = [](const OrtCustomOp*) { return kDomainVersion; };
+        end_version = [](const OrtCustomOp*) { return kDomainVersion; };
         create_kernel_checked = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info,
                                    void** kernel) {
             *kernel = nullptr;
