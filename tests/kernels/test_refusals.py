@@ -11,6 +11,8 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
+
 Array = npt.NDArray[Any]
 BEAMS, TIME, LENGTH = 2, 6, 20
 
@@ -67,9 +69,7 @@ def load(
         shape = ir.Shape([None] * array.ndim)
         values[name] = ir.Value(name=name, shape=shape, type=ir.TensorType(tensor.dtype), **given)
     number = 3 if operator == "BeamAttention" else 1
-    node = ir.node(
-        operator, list(values.values()), attributes, domain="pegasus_edge", num_outputs=number
-    )
+    node = ir.node(operator, list(values.values()), attributes, domain=DOMAIN, num_outputs=number)
     for place, output in enumerate(node.outputs):
         output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)
     graph = ir.Graph(
@@ -77,7 +77,7 @@ def load(
         list(node.outputs),
         nodes=[node],
         initializers=[values[name] for name in constants],
-        opset_imports={"": 18, "pegasus_edge": 1},
+        opset_imports={"": 18, DOMAIN: VERSION},
         name=operator,
     )
     path = folder / "model.onnx"

@@ -37,7 +37,9 @@ def _in_full(shared: ir.Model) -> ir.Model:
     """A copy without calls: a kernel that keeps the source in halves would not be read by the step,
     which is in stock operators."""
     encoder = shared.clone()
-    inline_functions(encoder)
+    if inline_functions(encoder):
+        for node in encoder.graph:
+            node.name = None  # what was inlined is called as other nodes are
     return encoder
 
 
