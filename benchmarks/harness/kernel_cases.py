@@ -125,7 +125,7 @@ def make_model(case: KernelCase, inputs: Mapping[str, Array]) -> ir.Model:
 
 def _node(case: KernelCase, values: list[ir.Value | None]) -> ir.Node:
     if case.operator == _BLOCK_SPARSE:
-        return ir.node(case.operator, values, dict(case.attributes), domain=DOMAIN)
+        return ir.node(case.operator, values, domain=DOMAIN)
     return call(case.operator, values, case.attributes, num_outputs=case.num_outputs)
 
 
@@ -137,9 +137,6 @@ def _define_sparse(model: ir.Model, given: Mapping[str, int], *, d_model: int) -
         longest_full=given["longest_full"],
     )
     define_sparse_attention(model, SparseAttention(nodes=ORT, heads=heads, pattern=pattern))
-    (function,) = model.functions.values()
-    for name in given:
-        function.attributes.setdefault(name, ir.Attr(name, ir.AttributeType.INT, None))
 
 
 def _floats(*shape: int, seed: int = 0) -> Array:
