@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 
 from kernels.library import PANEL_COLUMNS, PANEL_DEPTH, Array, Kernels
+from kernels.one_call import open_call
 from pegasus_engines.precision.int8 import quantize_rows
-from pegasus_engines.precision.passes.kernel_functions import add_function, call
 
 SHAPES = (
     *((1, 1, 1), (2, 5, 31), (3, 63, 33), (7, 64, 96), (8, 129, 100)),
@@ -170,33 +168,13 @@ def _multiply(kernels: Kernels, x: Array, product: Product) -> Array:
 def _stock(x: Array, product: Product) -> Array:
     """What ONNX Runtime makes of the function that stands for the operator."""
     given = {"weight": product.weight, "scale": product.scale, "bias": product.bias}
-    constants = [
-        ir.Value(name=name, const_value=ir.tensor(array, name=name))
-        for name, array in given.items()
-        if array is not None
-    ]
+    constants = {name: array for name, array in given.items() if array is not None}
     names = ("transposed", "positive", "rectify")
     attributes = {name: 1 for name in names if getattr(product, name)}
-    value = ir.Value(
-        name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["M", x.shape[1]])
-    )
-    node = call("Int8Linear", [value, *constants], attributes)
-    output = node.outputs[0]
-    output.name, output.type = "y", ir.TensorType(ir.DataType.FLOAT)
-    graph = ir.Graph(
-        [value], [output], nodes=[node], initializers=constants, opset_imports={"": 18}, name="g"
-    )
-    model = ir.Model(graph, ir_version=10)
-    add_function(model, node)
-    session = _open(ir.to_proto(model).SerializeToString())
+    inputs = {"x": x, **constants}
+    session = open_call("Int8Linear", inputs, attributes, constants=tuple(constants))
     (found,) = session.run(None, {"x": x})
     return np.asarray(found)
-
-
-def _open(model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _bits(floats: Array) -> list[int]:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-import onnxruntime
 import pytest
 
-from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION, add_function, call
+from kernels.one_call import open_call, open_model, value_of
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(22)
@@ -22,51 +22,6 @@ D_MODEL = HEADS * HEAD_DIM
 
 def floats(*shape: int) -> Array:
     return RNG.standard_normal(shape, dtype=np.float32)
-
-
-def session(
-    folder: Path,
-    operator: str,
-    inputs: dict[str, Array],
-    attributes: dict[str, int],
-    *,
-    constants: tuple[str, ...] = (),
-    num_outputs: int = 1,
-    library: Path | None = None,
-) -> onnxruntime.InferenceSession:
-    """A graph of one call."""
-    values = {name: _value(name, array, name in constants) for name, array in inputs.items()}
-    node = call(operator, list(values.values()), attributes, num_outputs=num_outputs)
-    for place, output in enumerate(node.outputs):
-        output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)
-    graph = ir.Graph(
-        [value for name, value in values.items() if name not in constants],
-        list(node.outputs),
-        nodes=[node],
-        initializers=[values[name] for name in constants],
-        opset_imports={"": 18},
-        name=operator,
-    )
-    model = ir.Model(graph, ir_version=10)
-    add_function(model, node)
-    path = folder / f"{operator}.onnx"
-    ir.save(model, path)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 2
-    if library is not None:
-        options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _value(name: str, array: Array, is_constant: bool) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    return ir.Value(
-        name=name,
-        shape=tensor.shape if is_constant else ir.Shape([None] * array.ndim),
-        type=ir.TensorType(tensor.dtype),
-        const_value=tensor if is_constant else None,
-    )
 
 
 def product(rows: int = 9, depth: int = 40, columns: int = 70) -> dict[str, Array]:
@@ -103,7 +58,7 @@ def source() -> dict[str, Array]:
 )
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_a_product_equals_the_stock_spelling_to_the_bit(
-    attributes: dict[str, int], with_bias: bool, library: Path, tmp_path: Path
+    attributes: dict[str, int], with_bias: bool, library: Path
 ) -> None:
     inputs = product()
     if attributes.get("positive"):
@@ -115,7 +70,7 @@ def test_a_product_equals_the_stock_spelling_to_the_bit(
         del inputs["bias"]
     constants = tuple(name for name in PRODUCT if name in inputs)
     stock, ours = (
-        session(tmp_path, "Int8Linear", inputs, attributes, constants=constants, library=each)
+        open_call("Int8Linear", inputs, attributes, constants=constants, library=each)
         for each in (None, library)
     )
     for rows in (1, 9):
@@ -124,11 +79,11 @@ def test_a_product_equals_the_stock_spelling_to_the_bit(
 
 
 @pytest.mark.parametrize(
-    ("operator", "inputs", "attributes", "num_outputs"),
+    ("operator", "inputs", "attributes"),
     [
-        ("SourceAttention", source(), {"num_heads": HEADS}, 1),
-        ("BeamAttention", beams(), {"num_heads": HEADS}, 3),
-        ("KeepSource", {"x": floats(BATCH, SOURCE, D_MODEL)}, {"num_heads": HEADS}, 1),
+        ("SourceAttention", source(), {"num_heads": HEADS}),
+        ("BeamAttention", beams(), {"num_heads": HEADS}),
+        ("KeepSource", {"x": floats(BATCH, SOURCE, D_MODEL)}, {"num_heads": HEADS}),
     ],
     ids=["source", "beams", "keep"],
 )
@@ -136,40 +91,37 @@ def test_attention_equals_the_stock_spelling(
     operator: str,
     inputs: dict[str, Array],
     attributes: dict[str, int],
-    num_outputs: int,
     library: Path,
-    tmp_path: Path,
 ) -> None:
     stock, ours = (
-        session(tmp_path, operator, inputs, attributes, num_outputs=num_outputs, library=each)
-        for each in (None, library)
+        open_call(operator, inputs, attributes, library=each) for each in (None, library)
     )
     for got, expected in zip(ours.run(None, inputs), stock.run(None, inputs), strict=True):
         filled = np.s_[..., : POSITION + 1, :] if got.shape[-2:] == (TIME, HEAD_DIM) else np.s_[:]
         np.testing.assert_allclose(got[filled], expected[filled], rtol=0, atol=1e-5)
 
 
-def test_halves_are_what_attention_over_rounded_keys_reads(library: Path, tmp_path: Path) -> None:
+def test_halves_are_what_attention_over_rounded_keys_reads(library: Path) -> None:
     inputs = source()
     halves = {"num_heads": HEADS, "half": 1}
     given = {name: floats(BATCH, SOURCE, D_MODEL) for name in ("key", "value")}
     kept, rounded = {}, {}
     for name, array in given.items():
-        keep = session(tmp_path, "KeepSource", {"x": array}, halves, library=library)
+        keep = open_call("KeepSource", {"x": array}, halves, library=library)
         (kept[name],) = keep.run(None, {"x": array})
         heads = array.reshape(BATCH, SOURCE, HEADS, HEAD_DIM).transpose(0, 2, 1, 3)
         rounded[name] = heads.astype(np.float16)
         np.testing.assert_array_equal(kept[name].view(np.float16), rounded[name])
-    ours = session(tmp_path, "SourceAttention", inputs, {"num_heads": HEADS}, library=library)
+    ours = open_call("SourceAttention", inputs, {"num_heads": HEADS}, library=library)
     (got,) = ours.run(None, inputs | kept)
     full = {name: np.ascontiguousarray(array, np.float32) for name, array in rounded.items()}
     (expected,) = ours.run(None, inputs | full)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 
 
-def test_several_threads_may_run_one_session(library: Path, tmp_path: Path) -> None:
+def test_several_threads_may_run_one_session(library: Path) -> None:
     inputs = product(rows=40, depth=256, columns=300)
-    ours = session(tmp_path, "Int8Linear", inputs, {}, constants=PRODUCT, library=library)
+    ours = open_call("Int8Linear", inputs, {}, constants=PRODUCT, library=library)
     feeds = [{"x": floats(rows, 256)} for rows in (1, 8, 20, 40)]
     expected = [ours.run(None, each)[0] for each in feeds]
     with ThreadPoolExecutor(4) as pool:
@@ -180,9 +132,9 @@ def test_several_threads_may_run_one_session(library: Path, tmp_path: Path) -> N
                 np.testing.assert_array_equal(got, wanted)
 
 
-def test_weights_that_are_no_constants_are_refused(library: Path, tmp_path: Path) -> None:
+def test_weights_that_are_no_constants_are_refused(library: Path) -> None:
     with pytest.raises(Exception, match="weight is no constant matrix"):
-        session(tmp_path, "Int8Linear", product(), {}, library=library)
+        open_call("Int8Linear", product(), {}, library=library)
 
 
 @pytest.mark.parametrize(
@@ -198,11 +150,11 @@ def test_weights_that_are_no_constants_are_refused(library: Path, tmp_path: Path
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_what_would_be_read_out_of_bounds_is_refused(
-    change: dict[str, Array], message: str, library: Path, tmp_path: Path
+    change: dict[str, Array], message: str, library: Path
 ) -> None:
     inputs = beams()
     heads = {"num_heads": HEADS}
-    ours = session(tmp_path, "BeamAttention", inputs, heads, num_outputs=3, library=library)
+    ours = open_call("BeamAttention", inputs, heads, library=library)
     with pytest.raises(Exception, match=message):
         ours.run(None, inputs | change)
 
@@ -220,17 +172,17 @@ def test_what_would_be_read_out_of_bounds_is_refused(
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_sources_that_do_not_fit_are_refused(
-    change: dict[str, Array], message: str, library: Path, tmp_path: Path
+    change: dict[str, Array], message: str, library: Path
 ) -> None:
     inputs = source()
-    ours = session(tmp_path, "SourceAttention", inputs, {"num_heads": HEADS}, library=library)
+    ours = open_call("SourceAttention", inputs, {"num_heads": HEADS}, library=library)
     with pytest.raises(Exception, match=message):
         ours.run(None, inputs | change)
 
 
-def test_calls_of_older_graphs_stay_functions(library: Path, tmp_path: Path) -> None:
+def test_calls_of_older_graphs_stay_functions(library: Path) -> None:
     """Bundles of version 0.1 have a BlockSparseAttention that tells an operator no blocks."""
-    x = _value("x", floats(1, 4, D_MODEL), is_constant=False)
+    x = value_of("x", floats(1, 4, D_MODEL))
     node = ir.node("BlockSparseAttention", [x, x, x], domain=DOMAIN)
     given = [ir.Value(name=name) for name in ("query", "key", "value")]
     body = ir.node("Neg", given[:1])
@@ -244,10 +196,6 @@ def test_calls_of_older_graphs_stay_functions(library: Path, tmp_path: Path) -> 
     node.outputs[0].name, node.outputs[0].type = "y", x.type
     opsets = {"": 18, DOMAIN: VERSION - 1}
     graph = ir.Graph([x], node.outputs, nodes=[node], opset_imports=opsets, name="older")
-    path = tmp_path / "older.onnx"
-    ir.save(ir.Model(graph, ir_version=10, functions=[function]), path)
-    options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(str(library))
-    ours = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    ours = open_model(ir.Model(graph, ir_version=10, functions=[function]), library)
     feeds = {"x": floats(1, 4, D_MODEL)}
     np.testing.assert_array_equal(ours.run(None, feeds)[0], -feeds["x"])

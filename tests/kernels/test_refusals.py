@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
+from kernels.one_call import open_call
 
 Array = npt.NDArray[Any]
 BEAMS, TIME, LENGTH = 2, 6, 20
@@ -55,37 +54,16 @@ WIDE = 2 * 513
 
 
 def load(
-    folder: Path,
     library: Path,
     operator: str,
     inputs: dict[str, Array],
     attributes: dict[str, int],
     constants: tuple[str, ...] = (),
 ) -> onnxruntime.InferenceSession:
-    values = {}
-    for name, array in inputs.items():
-        tensor = ir.tensor(array, name=name)
-        given = {"const_value": tensor} if name in constants else {}
-        shape = ir.Shape([None] * array.ndim)
-        values[name] = ir.Value(name=name, shape=shape, type=ir.TensorType(tensor.dtype), **given)
-    number = 3 if operator == "BeamAttention" else 1
-    node = ir.node(operator, list(values.values()), attributes, domain=DOMAIN, num_outputs=number)
-    for place, output in enumerate(node.outputs):
-        output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)
-    graph = ir.Graph(
-        [value for name, value in values.items() if name not in constants],
-        list(node.outputs),
-        nodes=[node],
-        initializers=[values[name] for name in constants],
-        opset_imports={"": 18, DOMAIN: VERSION},
-        name=operator,
+    """With no function that would run where there is no operator."""
+    return open_call(
+        operator, inputs, attributes, constants=constants, library=library, is_function=False
     )
-    path = folder / "model.onnx"
-    ir.save(ir.Model(graph, ir_version=10), path)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize(
@@ -127,16 +105,15 @@ def test_graphs_that_make_no_sense_are_not_loaded(
     attributes: dict[str, int],
     message: str,
     library: Path,
-    tmp_path: Path,
 ) -> None:
     constants = CONSTANTS if operator == "Int8Linear" else ()
     with pytest.raises(Exception, match=message):
-        load(tmp_path, library, operator, inputs, attributes, constants)
+        load(library, operator, inputs, attributes, constants)
 
 
-def test_a_scale_that_is_no_constant_is_refused(library: Path, tmp_path: Path) -> None:
+def test_a_scale_that_is_no_constant_is_refused(library: Path) -> None:
     with pytest.raises(Exception, match="scale is no constant, expected an initializer"):
-        load(tmp_path, library, "Int8Linear", PRODUCT, {}, ("weight",))
+        load(library, "Int8Linear", PRODUCT, {}, ("weight",))
 
 
 @pytest.mark.parametrize(
@@ -216,21 +193,20 @@ def test_inputs_that_do_not_fit_are_refused(
     change: dict[str, Array],
     message: str,
     library: Path,
-    tmp_path: Path,
 ) -> None:
     attributes = {"num_heads": 2, "half": 1} if operator == "KeepSource" else {"num_heads": 2}
     attributes = {"BlockSparseAttention": PATTERN, "Int8Linear": {}}.get(operator, attributes)
     constants = CONSTANTS if operator == "Int8Linear" else ()
-    session = load(tmp_path, library, operator, inputs, attributes, constants)
+    session = load(library, operator, inputs, attributes, constants)
     feeds = {name: array for name, array in inputs.items() if name not in constants}
     assert np.isfinite(session.run(None, feeds)[0].astype(np.float64)).all()
     with pytest.raises(Exception, match=f"{operator}: .*{message}"):
         session.run(None, feeds | change)
 
 
-def test_two_blocks_are_too_few_for_a_pattern(library: Path, tmp_path: Path) -> None:
+def test_two_blocks_are_too_few_for_a_pattern(library: Path) -> None:
     pattern = PATTERN | {"block_size": 10}
-    session = load(tmp_path, library, "BlockSparseAttention", SPARSE, pattern)
+    session = load(library, "BlockSparseAttention", SPARSE, pattern)
     with pytest.raises(Exception, match="query has 2 blocks, expected three"):
         session.run(None, SPARSE)
 
@@ -249,10 +225,9 @@ def test_nothing_gives_nothing(
     inputs: dict[str, Array],
     change: dict[str, Array],
     library: Path,
-    tmp_path: Path,
 ) -> None:
     attributes = {} if operator == "Int8Linear" else {"num_heads": 2}
     constants = CONSTANTS if operator == "Int8Linear" else ()
-    session = load(tmp_path, library, operator, inputs, attributes, constants)
+    session = load(library, operator, inputs, attributes, constants)
     feeds = {name: array for name, array in inputs.items() if name not in constants}
     assert session.run(None, feeds | change)[0].size == 0

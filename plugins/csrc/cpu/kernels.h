@@ -31,7 +31,8 @@ struct PackedInt8 {
 
 // y = x * weight, x rounded to 8 bits in steps of its own for each row, as the stock spelling has
 // it (engines/pegasus_engines/precision/passes/round_rows.py): exact in integers, and the same
-// floats bit for bit.
+// floats bit for bit. With AVX2 that takes weights whose neighbours add up to 128 at most, as those
+// of bundles do (engines/pegasus_engines/precision/int8.py): other sums saturate.
 struct Int8Linear {
     const float* input;  // [M, K]
     float* output;       // [M, N]

@@ -66,7 +66,11 @@ PEGASUS_EXPORT const char* pegasus_edge_kernels_operators() {
 PEGASUS_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
     using namespace pegasus;
     const OrtApi* api = base->get_api(kOrtVersion);
-    if (!api) return nullptr;  // older than all that this library knows: the stock spelling runs
+    if (!api) {  // what runs would not be what it says runs
+        constexpr int kNotImplemented = 9;
+        return OrtCreateStatus::call(base->get_api(1), kNotImplemented,
+                                     "kernels need ONNX Runtime 1.18 or newer");
+    }
     static OrtCustomOpDomain* domain = nullptr;  // as long as the library, which stays loaded
     static std::mutex making;
     const std::lock_guard<std::mutex> alone(making);

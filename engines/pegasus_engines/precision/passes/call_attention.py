@@ -11,22 +11,21 @@ of the head dim where kernels do so, and the head dim where none are.
 import onnx_ir as ir
 
 from pegasus_engines.precision.passes.kernel_functions import add_function, call
+from pegasus_engines.precision.passes.take_over import take_over
 
 __all__ = ["call_attention"]
 
 _WORDS = "head_words"
 _CROSS = ("cross_key.", "cross_value.")
 _CACHES = (*_CROSS, "past_self_key.", "past_self_value.")
-_MOST_NUMBERS = (
-    512  # of a head that kernels have room for: kMaxHeadDim in plugins/csrc/cpu/kernels.h
-)
+_MAX_HEAD_DIM = 512
+"""What kernels have room for: kMaxHeadDim in plugins/csrc/cpu/kernels.h."""
 
 
 def call_attention(model: ir.Model, *, half: bool) -> bool:
     """Changes the model in place, says whether there was any. half: how the source is kept."""
-    if any(
-        _head_dim(value) > _MOST_NUMBERS for value in (*model.graph.inputs, *model.graph.outputs)
-    ):
+    values = (*model.graph.inputs, *model.graph.outputs)
+    if any(_head_dim(value) > _MAX_HEAD_DIM for value in values):
         return False
     changed = False
     for node in list(model.graph):
@@ -77,14 +76,10 @@ def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:
 def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:
     graph = model.graph
     graph.insert_before(old, new)
-    names = [value.name for value in old.outputs]
     for former, value in zip(old.outputs, new.outputs, strict=True):
-        value.shape, value.type = former.shape, former.type
-        ir.convenience.replace_all_uses_with(former, value, replace_graph_outputs=True)
+        take_over(former, value)
     before = [value.producer() for value in old.inputs if value is not None]
     graph.remove(old, safe=True)
-    for value, name in zip(new.outputs, names, strict=True):
-        value.name = name
     for node in before:
         if node is None or node.graph is not graph:
             continue

@@ -8,6 +8,7 @@ Mul [Add of a bias] [Relu]
 import onnx_ir as ir
 
 from pegasus_engines.precision.passes.kernel_functions import add_function, call
+from pegasus_engines.precision.passes.take_over import take_over
 
 __all__ = ["call_int8_linear"]
 
@@ -52,13 +53,9 @@ def _replace(model: ir.Model, product: ir.Node) -> None:
         attributes["rectify"] = 1
         chain.append(following)
     node = call("Int8Linear", inputs, attributes)
-    former = chain[-1].outputs[0]
     graph.insert_before(chain[-1], node)
-    new, name = node.outputs[0], former.name
-    new.shape, new.type = former.shape, former.type
-    ir.convenience.replace_all_uses_with(former, new, replace_graph_outputs=True)
+    take_over(chain[-1].outputs[0], node.outputs[0])
     graph.remove(list(reversed(chain)), safe=True)
-    new.name = name
     add_function(model, node)
 
 

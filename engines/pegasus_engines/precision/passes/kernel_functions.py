@@ -28,6 +28,7 @@ VERSION = 2
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
 _OPSET = 18
+_BIAS = 3  # its place among the inputs of Int8Linear
 
 _Attributes = Mapping[str, int]
 _Body = Callable[[Tape, list[ir.Value], _Attributes], list[ir.Value]]
@@ -78,9 +79,6 @@ def _overload(operator: str, attributes: _Attributes, inputs: list[ir.Value | No
     if operator == "Int8Linear" and len(inputs) > _BIAS:
         parts.append("bias")
     return "_".join(parts)
-
-
-_BIAS = 3
 
 
 def _int8_linear(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:

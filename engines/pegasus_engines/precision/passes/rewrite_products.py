@@ -22,6 +22,7 @@ from pegasus_engines.precision.passes.check_gemm import check_gemm
 from pegasus_engines.precision.passes.register_tensor import register_tensor
 from pegasus_engines.precision.passes.round_rows import RoundedRows, RowRounding
 from pegasus_engines.precision.passes.stock_products import stock_lookup, stock_product
+from pegasus_engines.precision.passes.take_over import take_over
 from pegasus_engines.precision.recipe import Format, Layer, PrecisionRecipe, find_layers
 
 __all__ = ["rewrite_products"]
@@ -196,11 +197,8 @@ class _Rewriter:
 
     def _take_over(self, old: ir.Node, new: ir.Value) -> None:
         """Lets a value be what a node's output was, and removes the node."""
-        former = old.outputs[0]
-        new.shape, new.type, name = former.shape, former.type, former.name
-        ir.convenience.replace_all_uses_with(former, new, replace_graph_outputs=True)
+        take_over(old.outputs[0], new)
         self.graph.remove(old, safe=True)
-        new.name = name
 
     def _bias(self, layer: Layer) -> ir.Value | None:
         name = f"{layer.name}.bias"

@@ -26,7 +26,6 @@ class BeamAttentionKernel {
         const Tensor indirection = run.input(7, 3, "indirection");
         const std::int64_t rows = q.shape[0], head_dim = size_of_head(q, heads_, "query");
         const std::int64_t capacity = past_key.shape[2];
-        check_head_dim(head_dim);
         expect_shape(q, {rows, 1, heads_ * head_dim}, "query");
         expect_shape(k, q.shape, "key");
         expect_shape(v, q.shape, "value");

@@ -117,19 +117,13 @@ Threads Run::threads() const {
     // How many the session has is not told. What is cut into more parts than these need costs less
     // than a thread without work.
     static const int width = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    struct Pool {
-        const OrtApi* api;
-        OrtKernelContext* context;
-    };
-    static thread_local Pool pool;
-    pool = {api_, context_};
-    const auto run = [](void* given, std::size_t count, void (*task)(void*, std::size_t),
+    const auto run = [](void* pool, std::size_t count, void (*task)(void*, std::size_t),
                         void* context) {
-        const Pool& here = *static_cast<Pool*>(given);
+        const auto& here = *static_cast<const Run*>(pool);
         // As many batches as tasks: who is early takes those of who is late.
-        check(here.api, OrtParallelFor::call(here.api, here.context, task, count, count, context));
+        check(here.api_, OrtParallelFor::call(here.api_, here.context_, task, count, count, context));
     };
-    return {run, &pool, width};
+    return {run, const_cast<Run*>(this), width};
 }
 
 }  // namespace pegasus

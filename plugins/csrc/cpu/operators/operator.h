@@ -65,6 +65,7 @@ class Run {
     // The same, of so many dimensions. Throws OperatorError.
     Tensor input(std::size_t index, std::size_t rank, const char* name) const;
     void* output(std::size_t index, const Shape& shape) const;
+    // ONNX Runtime's own, as long as the run.
     Threads threads() const;
 
   private:

@@ -1,5 +1,6 @@
 // The operators of domain pegasus_edge. Each is also a function of the graphs that call it, spelled
-// in stock operators (engines/pegasus_engines/precision/…), and means the same.
+// in stock operators, and means the same: see engines/pegasus_engines/precision/passes/
+// kernel_functions.py, and exporter/pegasus_export/passes/define_sparse_attention.py.
 #pragma once
 
 #include "../kernels.h"
@@ -16,8 +17,5 @@ const OrtCustomOp& block_sparse_attention_operator();
 // The kernels that were chosen for this processor, of which there are some where an operator is
 // registered.
 const Kernels& chosen();
-
-// Throws OperatorError for heads that are larger than what kernels have room for, or empty.
-void check_head_dim(std::int64_t head_dim);
 
 }  // namespace pegasus

@@ -48,7 +48,7 @@ MAX_THREADS = 1024
 
 _WAITING = {
     "intra_op.allow_spinning": "1",
-    "intra_op.spin_duration_us": "30",  # which ONNX Runtime 1.23 does not know: as long as a run
+    "intra_op.spin_duration_us": "30",  # who does not know it waits as long as a run
     "force_spinning_stop": "1",  # when a run ends
 }
 
