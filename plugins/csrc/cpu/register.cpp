@@ -1,4 +1,5 @@
 // What the library is loaded for: ONNX Runtime calls RegisterCustomOps, others ask what is there.
+#include <algorithm>
 #include <mutex>
 #include <string>
 
@@ -28,7 +29,8 @@ std::vector<const OrtCustomOp*> operators() {
         if (is_here) here.push_back(&known);
     };
     // With tiles of its own (AMX), ONNX Runtime's product is faster than ours.
-    add(kernels->int8_linear && !processor().has_amx_int8, int8_linear_operator());
+    const bool has_linear = kernels->int8_linear && !processor().has_amx_int8;
+    for (const OrtCustomOp* kind : int8_linear_operators()) add(has_linear, *kind);
     // Both or neither: what one keeps as halves, only the other reads.
     const bool has_source = kernels->keep_source && kernels->source_attention;
     add(has_source, keep_source_operator());
@@ -50,11 +52,14 @@ PEGASUS_EXPORT const char* pegasus_edge_kernels_instructions() {
     return kernels ? kernels->instructions : "";
 }
 
-// Names of the operators that are registered here, with commas between them.
+// Names of the operators that are registered here, with commas between them; Int8Linear is all of
+// its kinds.
 PEGASUS_EXPORT const char* pegasus_edge_kernels_operators() {
     static const std::string names = [] {
         std::string joined;
+        const auto& kinds = pegasus::int8_linear_operators();
         for (const OrtCustomOp* known : pegasus::operators()) {
+            if (std::find(kinds.begin() + 1, kinds.end(), known) != kinds.end()) continue;
             if (!joined.empty()) joined += ',';
             joined += known->name(known);
         }

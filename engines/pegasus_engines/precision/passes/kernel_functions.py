@@ -2,8 +2,8 @@
 
 A call names an operator of domain `pegasus_edge`. ONNX Runtime takes the operator where a library
 has registered it (plugins/csrc/cpu/operators), and else inlines the function that the model has of
-the same name: what is here, in operators of its own. Attributes tell an operator what a function
-says by being another one, its overload.
+the same name: what is here, in operators of its own. What a body depends on is in the name, such as
+Int8LinearPositiveBias; overloads of one name are not, as ONNX Runtime 1.23 takes any for any.
 
 Graphs ask for version 2 of the domain. Those of older bundles, which have a BlockSparseAttention
 that tells an operator nothing of its blocks, ask for version 1, of which no library has any.
@@ -28,7 +28,10 @@ VERSION = 2
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
 _OPSET = 18
-_BIAS = 3  # its place among the inputs of Int8Linear
+_LINEAR = "Int8Linear"
+_KINDS = ("positive", "transposed", "bias", "rectify")
+"""What the name of a product may say, in this order."""
+_BIAS = 3  # its place among the inputs
 
 _Attributes = Mapping[str, int]
 _Body = Callable[[Tape, list[ir.Value], _Attributes], list[ir.Value]]
@@ -37,25 +40,28 @@ _Body = Callable[[Tape, list[ir.Value], _Attributes], list[ir.Value]]
 def call(
     operator: str, inputs: list[ir.Value | None], attributes: _Attributes, *, num_outputs: int = 1
 ) -> ir.Node:
-    """A node that calls the function; `add_function` has to give it to the model."""
-    return ir.node(
-        operator,
-        inputs,
-        dict(attributes),
-        domain=DOMAIN,
-        overload=_overload(operator, attributes, inputs),
-        num_outputs=num_outputs,
-    )
+    """A node that calls the function; `add_function` has to give it to the model.
+
+    attributes: of Int8Linear, what becomes part of its name.
+    """
+    if operator == _LINEAR:
+        kinds = [name for name in _KINDS if attributes.get(name) or _is_biased(name, inputs)]
+        operator, attributes = _LINEAR + "".join(kind.capitalize() for kind in kinds), {}
+    return ir.node(operator, inputs, dict(attributes), domain=DOMAIN, num_outputs=num_outputs)
 
 
 def add_function(model: ir.Model, node: ir.Node) -> None:
-    """Gives the model what the node calls, if it has it not yet."""
+    """Gives the model what the node calls, if it has it not yet: of all calls of a name in a model,
+    the attributes are the same."""
     if node.op_identifier() in model.functions:
         return
     attributes = {name: value.as_int() for name, value in node.attributes.items()}
     inputs = [ir.Value(name=f"input.{place}") for place, _ in enumerate(node.inputs)]
     tape = Tape()
-    outputs = _BODIES[node.op_type](tape, inputs, attributes)
+    if node.op_type.startswith(_LINEAR):
+        outputs = _int8_linear(tape, inputs, node.op_type)
+    else:
+        outputs = _BODIES[node.op_type](tape, inputs, attributes)
     for number, each in enumerate(tape.nodes):
         for place, value in enumerate(each.outputs):
             value.name = f"{each.op_type}.{number}.{place}"
@@ -64,7 +70,6 @@ def add_function(model: ir.Model, node: ir.Node) -> None:
     function = ir.Function(
         DOMAIN,
         node.op_type,
-        node.overload,
         graph=graph,
         attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in attributes],
     )
@@ -73,21 +78,17 @@ def add_function(model: ir.Model, node: ir.Node) -> None:
         model.opset_imports.setdefault(domain, version)
 
 
-def _overload(operator: str, attributes: _Attributes, inputs: list[ir.Value | None]) -> str:
-    """One for each body that there is."""
-    parts = [f"{name}{value}" for name, value in sorted(attributes.items()) if value]
-    if operator == "Int8Linear" and len(inputs) > _BIAS:
-        parts.append("bias")
-    return "_".join(parts)
+def _is_biased(kind: str, inputs: list[ir.Value | None]) -> bool:
+    return kind == "bias" and len(inputs) > _BIAS
 
 
-def _int8_linear(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
+def _int8_linear(tape: Tape, inputs: list[ir.Value], name: str) -> list[ir.Value]:
     """x [M, K] float32, weight [K, N] int8 ([N, K] if transposed), scale [N], bias [N] -> [M, N].
 
     Rows are rounded as in `round_rows.py`.
     """
     x, weight, scale, *bias = inputs
-    positive, transposed = attributes.get("positive", 0), attributes.get("transposed", 0)
+    positive, transposed, _, rectify = (kind.capitalize() in name for kind in _KINDS)
     step = _constant(tape, np.float32(1 / 255 if positive else 1 / 127))
     zero = _constant(tape, np.uint8(0 if positive else 128))
     size = x if positive else tape.op("Abs", [x])
@@ -104,7 +105,7 @@ def _int8_linear(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) ->
     y = tape.op("Mul", [product, largest])
     if bias:
         y = tape.op("Add", [y, bias[0]])
-    return [tape.op("Relu", [y]) if attributes.get("rectify") else y]
+    return [tape.op("Relu", [y]) if rectify else y]
 
 
 def _zero_points(tape: Tape, scale: ir.Value) -> ir.Value:
@@ -142,7 +143,6 @@ def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) ->
 
 
 _BODIES: Mapping[str, _Body] = {
-    "Int8Linear": _int8_linear,
     "SourceAttention": _source_attention,
     "BeamAttention": _beam_attention,
     "KeepSource": _keep_source,

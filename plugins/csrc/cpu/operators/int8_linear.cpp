@@ -36,7 +36,8 @@ void let_go(const void* data, std::size_t bytes) {
 #endif
 }
 
-// x [M, K], weight [K, N] int8 ([N, K] if transposed), scale [N], bias [N] or none -> [M, N].
+// x [M, K], weight [K, N] int8 ([N, K] if transposed), scale [N], bias [N] or none -> [M, N]. The
+// name says what it is: see int8_linear_operators.
 class Int8LinearKernel {
   public:
     static constexpr const char* name = "Int8Linear";
@@ -44,9 +45,8 @@ class Int8LinearKernel {
     static constexpr std::size_t outputs = 1;
 
     explicit Int8LinearKernel(const NodeInfo& info)
-        : is_positive_(info.attribute_or("positive", 0) != 0),
-          rectify_(info.attribute_or("rectify", 0) != 0) {
-        const bool is_transposed = info.attribute_or("transposed", 0) != 0;
+        : is_positive_(info.is("Positive")), rectify_(info.is("Rectify")) {
+        const bool is_transposed = info.is("Transposed");
         const Tensor weight = info.constant(1), scale = info.constant(2);
         if (!weight.data || weight.shape.size() != 2 || weight.size(0) == 0 || weight.size(1) == 0)
             throw OperatorError("weight is no constant matrix, expected an initializer [K, N]");
@@ -102,9 +102,32 @@ class Int8LinearKernel {
 
 }  // namespace
 
-const OrtCustomOp& int8_linear_operator() {
-    static const Operator<Int8LinearKernel> made;
-    return made;
+const std::vector<const OrtCustomOp*>& int8_linear_operators() {
+    using Made = Operator<Int8LinearKernel>;
+    static const Made all[] = {
+        Made("Int8Linear"),
+        Made("Int8LinearBias"),
+        Made("Int8LinearRectify"),
+        Made("Int8LinearBiasRectify"),
+        Made("Int8LinearPositive"),
+        Made("Int8LinearPositiveBias"),
+        Made("Int8LinearPositiveRectify"),
+        Made("Int8LinearPositiveBiasRectify"),
+        Made("Int8LinearTransposed"),
+        Made("Int8LinearTransposedBias"),
+        Made("Int8LinearTransposedRectify"),
+        Made("Int8LinearTransposedBiasRectify"),
+        Made("Int8LinearPositiveTransposed"),
+        Made("Int8LinearPositiveTransposedBias"),
+        Made("Int8LinearPositiveTransposedRectify"),
+        Made("Int8LinearPositiveTransposedBiasRectify"),
+    };
+    static const std::vector<const OrtCustomOp*> pointers = [] {
+        std::vector<const OrtCustomOp*> found;
+        for (const Made& each : all) found.push_back(&each);
+        return found;
+    }();
+    return pointers;
 }
 
 }  // namespace pegasus

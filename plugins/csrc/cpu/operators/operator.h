@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../ort_abi.h"
@@ -39,7 +40,13 @@ struct Tensor {
 // Of a node, when its kernel is made.
 class NodeInfo {
   public:
-    NodeInfo(const OrtApi* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+    NodeInfo(const OrtApi* api, const OrtKernelInfo* info, std::string_view operator_name)
+        : api_(api), info_(info), operator_name_(operator_name) {}
+
+    // Whether the operator's name says so.
+    bool is(std::string_view kind) const {
+        return operator_name_.find(kind) != std::string_view::npos;
+    }
 
     // Throws OperatorError if there is no such attribute, or it is below `least` or needs more than
     // 32 bits, so that the product of two is no overflow.
@@ -53,6 +60,7 @@ class NodeInfo {
   private:
     const OrtApi* api_;
     const OrtKernelInfo* info_;
+    std::string_view operator_name_;
 };
 
 // Of one run.
@@ -98,9 +106,10 @@ struct Input {
 template <class Kernel>
 class Operator : public OrtCustomOp {
   public:
-    Operator() : OrtCustomOp{} {
+    // full_name: the kernel's, and what kind of it this is.
+    explicit Operator(const char* full_name = Kernel::name) : OrtCustomOp{}, full_name_(full_name) {
         version = kOrtVersion;
-        OrtCustomOp::name = [](const OrtCustomOp*) -> const char* { return Kernel::name; };
+        OrtCustomOp::name = [](const OrtCustomOp* self) { return full_name_of(self); };
         provider = [](const OrtCustomOp*) -> const char* { return nullptr; };
         input_type = [](const OrtCustomOp*, std::size_t i) -> int {
             return Kernel::inputs[i].type;
@@ -115,10 +124,12 @@ class Operator : public OrtCustomOp {
         input_memory = [](const OrtCustomOp*, std::size_t) { return 0; };
         start_version = [](const OrtCustomOp*) { return kDomainVersion; };
         end_version = [](const OrtCustomOp*) { return kDomainVersion; };
-        create_kernel_checked = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info,
-                                   void** kernel) {
+        create_kernel_checked = [](const OrtCustomOp* self, const OrtApi* api,
+                                   const OrtKernelInfo* info, void** kernel) {
             *kernel = nullptr;
-            return guarded(api, [&] { *kernel = new Made{api, Kernel(NodeInfo(api, info))}; });
+            return guarded(api, [&] {
+                *kernel = new Made{api, Kernel(NodeInfo(api, info, full_name_of(self)))};
+            });
         };
         compute_checked = [](void* kernel, OrtKernelContext* context) {
             auto* made = static_cast<Made*>(kernel);
@@ -132,6 +143,10 @@ class Operator : public OrtCustomOp {
         const OrtApi* api;
         Kernel kernel;
     };
+
+    static const char* full_name_of(const OrtCustomOp* self) {
+        return static_cast<const Operator*>(self)->full_name_;
+    }
 
     static std::string told(const std::exception& err) {
         return std::string(Kernel::name) + ": " + err.what();
@@ -151,6 +166,8 @@ class Operator : public OrtCustomOp {
             return OrtCreateStatus::call(api, kFail, told(err).c_str());
         }
     }
+
+    const char* full_name_;
 };
 
 }  // namespace pegasus

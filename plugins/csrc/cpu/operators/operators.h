@@ -8,7 +8,8 @@
 
 namespace pegasus {
 
-const OrtCustomOp& int8_linear_operator();
+// Of every kind, the plain one first.
+const std::vector<const OrtCustomOp*>& int8_linear_operators();
 const OrtCustomOp& keep_source_operator();
 const OrtCustomOp& source_attention_operator();
 const OrtCustomOp& beam_attention_operator();
