@@ -29,15 +29,16 @@ def main() -> int:
     """1 where any token differs."""
     arguments = _parser().parse_args()
     files = [str(path) for path in arguments.documents or _articles(3)]
-    system = make_system(arguments.work_dir / "system")
+    work_dir = arguments.work_dir.resolve()  # apt takes its folders from the root alone
+    system = make_system(work_dir / "system")
     ways: list[tuple[tuple[Path, ...], str]] = [((RUNTIME,), "0")]
     if arguments.kernels is not None:
-        kernels = (arguments.work_dir / "kernels").resolve()
+        kernels = work_dir / "kernels"
         unpack_wheel(arguments.kernels, kernels)
         ways.append(((RUNTIME, kernels), "1"))
     failures = 0
     for precision in ("fp32", "int8"):
-        bundle = str(_export(precision, arguments.work_dir))
+        bundle = str(_export(precision, work_dir))
         expected = _show(precision, _summarize_here([bundle, *files]), None)
         for path, switch in ways:
             found = _summarize_there(system, [bundle, *files], path, switch)
