@@ -99,6 +99,7 @@ def two_nodes() -> Iterator[TwoNodes]:
         patch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # that actors see to it themselves
         patch.setenv("PEGASUS_EDGE_CACHE", str(folder / "cache0"))
         head = {**node_arguments(), "temp_dir": name, "no_monitor": True}
+        before = signal.getsignal(signal.SIGTERM)  # ray.init leaves its own behind
         cluster = start(lambda: Cluster(initialize_head=True, head_node_args=head))
         nodes = TwoNodes(cluster=cluster, folder=folder)
         try:
@@ -112,6 +113,7 @@ def two_nodes() -> Iterator[TwoNodes]:
                 serve.shutdown()
             ray.shutdown()
             cluster.shutdown()
+            signal.signal(signal.SIGTERM, before)
 
 
 def dataset(texts: list[str], blocks: int) -> Any:

@@ -519,9 +519,13 @@ def test_sigterm_is_left_to_a_program_that_handles_it(output: Path) -> None:
 
 
 def test_sigterm_ends_the_process_again_after_the_export(output: Path) -> None:
-    with write_bundle(output):
-        assert callable(signal.getsignal(signal.SIGTERM))
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with write_bundle(output):
+            assert callable(signal.getsignal(signal.SIGTERM))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_signal_while_the_old_bundle_is_deleted_leaves_none_of_it(

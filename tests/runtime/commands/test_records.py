@@ -226,7 +226,7 @@ def test_workers_write_what_one_process_writes_and_go_with_ctrl_c(
 
 
 def test_a_terminal_is_told_how_far_it_is(bundle: Path, tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", TEXTS * 2)
+    source = write(tmp_path / "in.jsonl", TEXTS * 12)  # a second: the line needs a quarter of one
     reading, writing = pty.openpty()
     fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     words = [str(bundle), str(source), "--jsonl", "--window=2", "--batch-size=1", "--num-beams=8"]
