@@ -90,6 +90,7 @@ def make_cases(sizes: KernelSizes) -> list[KernelCase]:
         *_linear_cases(sizes),
         *_source_cases(sizes),
         *_beam_cases(sizes),
+        *_self_cases(sizes),
         *(_sparse_case(sizes, is_full=is_full) for is_full in (False, True)),
     ]
 
@@ -241,6 +242,23 @@ def _beam_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
                 in_place={1: "past_key", 2: "past_value"},
                 num_outputs=3,
             )
+
+
+def _self_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
+    """An encoder's layer: as many tokens of one document, and of several together."""
+    for batch in (1, 4):
+        tokens = sizes.source_tokens // batch
+
+        def inputs(batch: int = batch, tokens: int = tokens) -> dict[str, Array]:
+            mask = np.ones((batch, tokens), np.int64)
+            return {"qkv": _floats(batch * tokens, 3 * sizes.d_model), "attention_mask": mask}
+
+        yield KernelCase(
+            name=f"SelfAttention, {_documents(batch)} of {tokens} tokens",
+            operator="SelfAttention",
+            attributes={"num_heads": sizes.heads},
+            inputs=inputs,
+        )
 
 
 def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:

@@ -89,8 +89,9 @@ class _BeamAttention(ctypes.Structure):
 
 class _BlockSparseAttention(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "mask")),
-        *((name, ctypes.c_void_p) for name in ("random_blocks", "output")),
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value")),
+        ("stride", ctypes.c_size_t),
+        *((name, ctypes.c_void_p) for name in ("mask", "random_blocks", "output")),
         *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
         *((name, ctypes.c_size_t) for name in ("block_size", "num_random", "longest_full")),
         ("table_rows", ctypes.c_size_t),
@@ -183,16 +184,16 @@ class Kernels:
         num_random: int = 0,
         random_blocks: Array | None = None,
     ) -> Array:
-        """query, key, value [B, S, H*Dh], mask [B, S] int64, random_blocks [H, rows, r] int64 or
-        None for pattern hf-eval -> [B, S, H*Dh]."""
+        """query, key, value [B, S, H*Dh], alike in how far their rows lie apart, mask [B, S] int64,
+        random_blocks [H, rows, r] int64 or None for pattern hf-eval -> [B, S, H*Dh]."""
         batch, length, width = qkv[0].shape
-        output = np.full_like(qkv[0], 7)
+        output = np.full(qkv[0].shape, 7, np.float32)
         rows = 0
         if random_blocks is not None:
             _, rows, num_random = random_blocks.shape
         table = None if random_blocks is None else random_blocks.ctypes.data
         sizes = (batch, length, heads, width // heads, block_size, num_random, longest_full, rows)
-        pointers = (*_at(*qkv, mask), table, *_at(output))
+        pointers = (*_at(*qkv), qkv[0].strides[1] // 4, *_at(mask), table, *_at(output))
         self._call("block_sparse_attention", _BlockSparseAttention(*pointers, *sizes))
         return output
 

@@ -74,6 +74,15 @@ def test_up_to_longest_full_every_query_sees_every_token(
 
 
 @pytest.mark.parametrize("longest_full", [0, 100])
+def test_queries_keys_and_values_may_lie_side_by_side(kernels: Kernels, longest_full: int) -> None:
+    inputs, mask = _make(2, 100, 16), _make_mask("right", 2, 100)
+    blocks = SparseBlocks(heads=2, block_size=10, num_random=3, longest_full=longest_full)
+    query, key, value = np.split(np.concatenate(inputs, axis=-1), 3, axis=-1)
+    found = _run(kernels, (query, key, value), mask, blocks)
+    np.testing.assert_array_equal(found, _run(kernels, inputs, mask, blocks))
+
+
+@pytest.mark.parametrize("longest_full", [0, 100])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_what_is_not_finite_shows_wherever_it_is_seen(

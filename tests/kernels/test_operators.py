@@ -51,6 +51,11 @@ def source() -> dict[str, Array]:
     return {"query": floats(BATCH, BEAMS, D_MODEL), **keys, "mask": mask}
 
 
+def thirds() -> dict[str, Array]:
+    mask = source()["mask"]
+    return {"qkv": floats(mask.size, 3 * D_MODEL), "attention_mask": mask}
+
+
 @pytest.mark.parametrize(
     "attributes",
     [{}, {"positive": 1}, {"rectify": 1}, {"transposed": 1}, {"positive": 1, "rectify": 1}],
@@ -84,8 +89,14 @@ def test_a_product_equals_the_stock_spelling_to_the_bit(
         ("SourceAttention", source(), {"num_heads": HEADS}),
         ("BeamAttention", beams(), {"num_heads": HEADS}),
         ("KeepSource", {"x": floats(BATCH, SOURCE, D_MODEL)}, {"num_heads": HEADS}),
+        ("SelfAttention", thirds(), {"num_heads": HEADS}),
+        (
+            "SelfAttention",
+            thirds() | {"attention_mask": np.zeros((BATCH, SOURCE), np.int64)},
+            {"num_heads": HEADS},
+        ),
     ],
-    ids=["source", "beams", "keep"],
+    ids=["source", "beams", "keep", "self", "self, all padding"],
 )
 def test_attention_equals_the_stock_spelling(
     operator: str,

@@ -49,6 +49,7 @@ SPARSE: dict[str, Array] = {
     "attention_mask": whole(1, LENGTH),
     "random_blocks": whole(2, 3, 1),
 }
+SELF: dict[str, Array] = {"qkv": zeros(2 * LENGTH, 48), "attention_mask": whole(2, LENGTH)}
 PATTERN = {"num_heads": 2, "block_size": 4, "num_random_blocks": 1, "longest_full": 16}
 WIDE = 2 * 513
 
@@ -74,6 +75,7 @@ def load(
         ("KeepSource", {"x": zeros(1, 2, 4)}, {"num_heads": 2**62}, "num_heads is 4611686018"),
         ("SourceAttention", SOURCE, {"num_heads": -1}, "num_heads is -1"),
         ("BeamAttention", BEAM, {}, "BeamAttention: .*num_heads"),
+        ("SelfAttention", SELF, {"num_heads": 0}, "num_heads is 0"),
         ("BlockSparseAttention", SPARSE, PATTERN | {"block_size": 0}, "block_size is 0"),
         ("BlockSparseAttention", SPARSE, PATTERN | {"longest_full": -1}, "longest_full is -1"),
         ("Int8Linear", PRODUCT | {"scale": zeros(4)}, {}, r"scale is \[4\], expected \[5\]"),
@@ -164,6 +166,10 @@ def test_a_scale_that_is_no_constant_is_refused(library: Path) -> None:
             {"indirection": whole(1, BEAMS, TIME - 1, dtype=np.int32)},
             r"indirection is \[1, 2, 5\], expected \[1, 2, 6\]",
         ),
+        ("SelfAttention", SELF, {"qkv": zeros(39, 48)}, r"qkv is \[39, 48\], expected \[40, 48\]"),
+        ("SelfAttention", SELF, {"qkv": zeros(40, 47)}, "expected 6 heads of 1 to 512"),
+        ("SelfAttention", SELF, {"qkv": zeros(40, 3 * WIDE)}, "expected 6 heads of 1 to 512"),
+        ("SelfAttention", SELF, {"attention_mask": whole(2, 19)}, r"expected \[38, 48\]"),
         ("BlockSparseAttention", SPARSE, {"key": zeros(1, 19, 16)}, r"key is \[1, 19, 16\]"),
         ("BlockSparseAttention", SPARSE, {"attention_mask": whole(1, 9)}, r"mask is \[1, 9\]"),
         ("BlockSparseAttention", SPARSE, {"query": zeros(1, LENGTH, 15)}, "expected 2 heads of"),
@@ -218,6 +224,8 @@ def test_two_blocks_are_too_few_for_a_pattern(library: Path) -> None:
         ("SourceAttention", SOURCE, {"query": zeros(1, 0, 16)}),
         ("KeepSource", {"x": zeros(1, 2, 4)}, {"x": zeros(1, 0, 4)}),
         ("KeepSource", {"x": zeros(1, 2, 4)}, {"x": zeros(0, 2, 4)}),
+        ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(0, LENGTH)}),
+        ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(2, 0)}),
     ],
 )
 def test_nothing_gives_nothing(

@@ -84,6 +84,7 @@ struct BlockSparseAttention {
     const float* query;  // [B, S, H * Dh], as are key and value
     const float* key;
     const float* value;
+    std::size_t stride;                 // floats from a row of these three to the next
     const std::int64_t* mask;           // [B, S], 0 where a token is padding
     const std::int64_t* random_blocks;  // [H, table_rows, num_random], or null: pattern hf-eval
     float* output;                      // [B, S, H * Dh]; of sparse attention zero where padding is

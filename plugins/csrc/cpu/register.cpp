@@ -37,6 +37,7 @@ std::vector<const OrtCustomOp*> operators() {
     add(has_source, source_attention_operator());
     add(kernels->beam_attention, beam_attention_operator());
     add(kernels->block_sparse_attention, block_sparse_attention_operator());
+    add(kernels->block_sparse_attention, self_attention_operator());
     return here;
 }
 

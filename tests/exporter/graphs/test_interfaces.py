@@ -218,11 +218,11 @@ def test_target_onnx_has_standard_operators_only(
         (
             SEQ2SEQ,
             {
-                "encoder": {"MultiHeadAttention": LAYERS, "KeepSource": 2 * LAYERS},
+                "encoder": {"SelfAttention": LAYERS, "KeepSource": 2 * LAYERS},
                 "decoder_step": {"SourceAttention": LAYERS, "BeamAttention": LAYERS},
             },
         ),
-        (MODEL, {"model": {"MultiHeadAttention": LAYERS}}),
+        (MODEL, {"model": {"SelfAttention": LAYERS}}),
         (CAUSAL, {"prefill": {}, "decoder_step": {"BeamAttention": LAYERS}}),
     ],
 )

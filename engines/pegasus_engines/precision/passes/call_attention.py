@@ -1,5 +1,6 @@
-"""Attention of the decoder as calls: see `kernel_functions.py`.
+"""Attention as calls: see `kernel_functions.py`.
 
+    MultiHeadAttention over thirds of one product  SelfAttention
     MultiHeadAttention over inputs cross_key.{l}   SourceAttention
     DecoderMaskedMultiHeadAttention                BeamAttention
     Reshape, Transpose to cross_key.{l}            KeepSource
@@ -34,6 +35,8 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
             found = _call_beams(node)
         elif node.op_type == "MultiHeadAttention" and _is_cross(node.inputs[1]):
             found = _call_source(node)
+        elif node.op_type == "MultiHeadAttention":
+            found = _call_self(node)
         elif node.op_type == "Transpose" and _is_cross(node.outputs[0]):
             found = _call_keep(node, half=half)
         if found is not None:
@@ -59,12 +62,30 @@ def _call_source(node: ir.Node) -> ir.Node:
     return call("SourceAttention", [*node.inputs[:3], cast.inputs[0]], {"num_heads": heads})
 
 
+def _call_self(node: ir.Node) -> ir.Node | None:
+    """Nothing where anything is added to scores, or queries, keys and values come from products of
+    their own."""
+    if len(node.inputs) != 5 or node.inputs[3] is not None:
+        return None
+    cast = _producer(node.inputs[4], "Cast")
+    reshapes = [_producer(value, "Reshape") for value in node.inputs[:3]]
+    if cast is None or None in reshapes:
+        return None
+    thirds = [each.inputs[0] for each in reshapes if each is not None]
+    split = _producer(thirds[0], "Split")
+    if split is None or tuple(thirds) != split.outputs or "unidirectional" in node.attributes:
+        return None
+    heads, shape = node.attributes["num_heads"].as_int(), node.outputs[0].shape
+    if shape is None or not isinstance(shape[2], int) or shape[2] > heads * _MAX_HEAD_DIM:
+        return None
+    return call("SelfAttention", [split.inputs[0], cast.inputs[0]], {"num_heads": heads})
+
+
 def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:
     """Nothing where the Transpose does something else, or heads are odd, as no two make a word."""
-    source = node.inputs[0]
-    reshape = None if source is None else source.producer()
+    reshape = _producer(node.inputs[0], "Reshape")
     shape = node.outputs[0].shape
-    if reshape is None or reshape.op_type != "Reshape" or shape is None:
+    if reshape is None or shape is None:
         return None
     heads, head_dim = shape[1], shape[3]
     assert isinstance(heads, int)
@@ -78,14 +99,25 @@ def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:
     graph.insert_before(old, new)
     for former, value in zip(old.outputs, new.outputs, strict=True):
         take_over(former, value)
-    before = [value.producer() for value in old.inputs if value is not None]
-    graph.remove(old, safe=True)
-    for node in before:
-        if node is None or node.graph is not graph:
-            continue
-        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
-            graph.remove(node, safe=True)
+    _remove(graph, old)
     add_function(model, new)
+
+
+def _remove(graph: ir.Graph, node: ir.Node) -> None:
+    """With all before it that nobody else reads."""
+    before = {value.producer() for value in node.inputs if value is not None}
+    graph.remove(node, safe=True)
+    for each in before:
+        if each is None or each.graph is not graph:
+            continue
+        if not any(value.uses() or value.is_graph_output() for value in each.outputs):
+            _remove(graph, each)
+
+
+def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
+    """What makes a value, if it is that."""
+    node = None if value is None else value.producer()
+    return node if node is not None and node.op_type == op_type else None
 
 
 def _head_dim(value: ir.Value) -> int:

@@ -125,6 +125,18 @@ def _source_attention(
     return [tape.op("MultiHeadAttention", given, heads, domain=_MICROSOFT)]
 
 
+def _self_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
+    """query, key and value side by side [B*S, 3*D], mask [B, S] int64 -> [B, S, D]."""
+    qkv, mask = inputs
+    thirds = tape.op_multi_out("Split", [qkv], {"axis": -1, "num_outputs": 3}, num_outputs=3)
+    last = _constant(tape, np.array([-1], np.int64))
+    shape = tape.op("Concat", [tape.op("Shape", [mask]), last], {"axis": 0})
+    given = [tape.op("Reshape", [third, shape]) for third in thirds]
+    whole = tape.op("Cast", [mask], {"to": ir.DataType.INT32.value})
+    heads = {"num_heads": attributes["num_heads"], "mask_filter_value": _LOWEST}
+    return [tape.op("MultiHeadAttention", [*given, None, whole], heads, domain=_MICROSOFT)]
+
+
 def _beam_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
     """query, key, value [B*R, 1, D], the past's [B*R, H, T, Dh], position [1], beam_width [1],
     indirection [B, R, T] -> [B*R, 1, D], and the past with the new keys and values."""
@@ -143,6 +155,7 @@ def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) ->
 
 
 _BODIES: Mapping[str, _Body] = {
+    "SelfAttention": _self_attention,
     "SourceAttention": _source_attention,
     "BeamAttention": _beam_attention,
     "KeepSource": _keep_source,

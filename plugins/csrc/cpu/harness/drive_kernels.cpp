@@ -204,17 +204,19 @@ void drive_block_sparse_attention(const Kernels& kernels, const Threads& threads
     const std::size_t batch = pick(1, 2), heads = pick(1, 3), head_dim = toss() ? 64 : pick(1, 100);
     const std::size_t block_size = pick(1, 40), length = pick(4 * block_size + 1, 12 * block_size);
     const std::size_t blocks = (length + block_size - 1) / block_size;
-    const std::size_t count = batch * length * heads;
+    const std::size_t count = batch * length * heads * head_dim;
     const std::size_t num_random = pick(0, 3), table_rows = blocks - 2 + pick(0, 2);
-    const std::vector<float> query = floats(count * head_dim), key = floats(query.size());
-    const std::vector<float> value = floats(query.size());
+    // Side by side, with something between rows.
+    const std::size_t width = heads * head_dim, stride = 3 * width + pick(0, 5);
+    const std::vector<float> qkv = floats(batch * length * stride);
     const std::vector<std::int64_t> mask = masks(batch, length);
     std::vector<std::int64_t> table(heads * table_rows * num_random);
     for (std::int64_t& block : table) block = static_cast<std::int64_t>(pick(1, blocks + 2));
-    std::vector<float> found(query.size(), 7), expected(query.size());
-    BlockSparseAttention a{.query = query.data(),
-                           .key = key.data(),
-                           .value = value.data(),
+    std::vector<float> found(count, 7), expected(count);
+    BlockSparseAttention a{.query = qkv.data(),
+                           .key = qkv.data() + width,
+                           .value = qkv.data() + 2 * width,
+                           .stride = stride,
                            .mask = mask.data(),
                            .random_blocks = toss() ? table.data() : nullptr,
                            .output = found.data(),

@@ -34,12 +34,15 @@ void attend(const float* query, const std::vector<Seen>& seen, std::size_t head_
     for (std::size_t d = 0; d < head_dim; ++d) output[d] = static_cast<float>(mixed[d] / sum);
 }
 
-// What is [B, S, H * Dh], and the mask: of one document and head.
+// Of one document and head.
 struct Head {
     const BlockSparseAttention& a;
     std::size_t document, head;
 
     std::size_t place(std::size_t token) const {
+        return (document * a.length + token) * a.stride + head * a.head_dim;
+    }
+    std::size_t output_place(std::size_t token) const {
         return ((document * a.length + token) * a.heads + head) * a.head_dim;
     }
     bool is_token(std::size_t token) const { return a.mask[document * a.length + token] != 0; }
@@ -84,7 +87,7 @@ void attend_blocks(const Head& head) {
     const std::size_t blocks = (a.length + a.block_size - 1) / a.block_size;
     const std::vector<float> zeros(a.head_dim);
     for (std::size_t i = 0; i < a.length; ++i) {
-        float* output = a.output + head.place(i);
+        float* output = a.output + head.output_place(i);
         if (is_sparse && !head.is_token(i)) {
             std::copy(zeros.begin(), zeros.end(), output);
             continue;

@@ -84,9 +84,8 @@ class Attention {
           plan_(plan),
           tiles_(tiles),
           head_(pair % a.heads),
-          stride_(a.heads * a.head_dim),
-          start_(pair / a.heads * a.length * stride_ + head_ * a.head_dim),
-          mask_(a.mask + pair / a.heads * a.length) {}
+          first_row_(pair / a.heads * a.length),
+          mask_(a.mask + first_row_) {}
 
     void attend(const Group& group) {
         // Where all is padding every score is the lowest float: all alike, as of zero queries.
@@ -105,6 +104,14 @@ class Attention {
     }
 
   private:
+    // In floats, where a token's part of the head is in what is read and in what is written.
+    std::size_t find(std::size_t token) const {
+        return (first_row_ + token) * a_.stride + head_ * a_.head_dim;
+    }
+    std::size_t find_output(std::size_t token) const {
+        return ((first_row_ + token) * a_.heads + head_) * a_.head_dim;
+    }
+
     bool has_token(std::size_t begin, std::size_t end) const {
         for (std::size_t i = begin; i < end; ++i) {
             if (mask_[i] != 0) return true;
@@ -120,8 +127,8 @@ class Attention {
         if (begin >= end) return;
         if (plan_.is_sparse && !has_token(begin, end)) return clear_padding(begin, end);
         const float scale = is_blank_ ? 0.0f : 1.0f / std::sqrt(static_cast<float>(a_.head_dim));
-        const std::size_t at = start_ + begin * stride_;
-        tiles_.add(a_.query + at, a_.output + at, stride_, end - begin, scale);
+        tiles_.add({a_.query + find(begin), a_.stride},
+                   {a_.output + find_output(begin), a_.heads * a_.head_dim}, end - begin, scale);
         places_[count_++] = {block, begin, end};
     }
 
@@ -130,7 +137,7 @@ class Attention {
         if (!plan_.is_sparse) return;
         for (std::size_t i = begin; i < end; ++i) {
             if (mask_[i] != 0) continue;
-            std::memset(a_.output + start_ + i * stride_, 0, a_.head_dim * sizeof(float));
+            std::memset(a_.output + find_output(i), 0, a_.head_dim * sizeof(float));
         }
     }
 
@@ -141,7 +148,7 @@ class Attention {
         end = smaller(end, a_.length);
         for (std::size_t i = begin; i < end; ++i) {
             if (mask_[i] == 0 && !is_blank_) continue;
-            tiles_.see(a_.key + start_ + i * stride_, a_.value + start_ + i * stride_, bias);
+            tiles_.see(a_.key + find(i), a_.value + find(i), bias);
         }
     }
 
@@ -181,7 +188,7 @@ class Attention {
     const BlockSparseAttention& a_;
     const Plan& plan_;
     QueryTiles& tiles_;
-    std::size_t head_, stride_, start_;  // start_: of the first row, in floats
+    std::size_t head_, first_row_;
     const std::int64_t* mask_;
     bool is_blank_ = false;
     Place places_[QueryTiles::kMost];

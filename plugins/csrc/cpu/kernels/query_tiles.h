@@ -42,18 +42,25 @@ class QueryTiles {
         if (memory) std::memset(values_, 0, kChunk * value_dim_ * sizeof(float));
     }
 
-    // One more tile of count <= kTileQueries rows, `stride` floats apart, as are those of output.
-    void add(const float* query, float* output, std::size_t stride, std::size_t count,
-             float scale) {
+    // Rows that lie `stride` floats apart.
+    template <class T>
+    struct Rows {
+        T* first;
+        std::size_t stride;
+
+        T* operator[](std::size_t i) const { return first + i * stride; }
+    };
+
+    // One more tile of count <= kTileQueries rows.
+    void add(Rows<const float> query, Rows<float> output, std::size_t count, float scale) {
         Tile& tile = tiles_[count_++];
         tile.output = output;
-        tile.stride = stride;
         tile.count = count;
-        for (std::size_t q = 0; q < count; ++q) fetch_row<0>(query + q * stride);
+        for (std::size_t q = 0; q < count; ++q) fetch_row<0>(query[q]);
         const std::size_t floats = kTileQueries * head_dim_;
         if (count < kTileQueries) std::memset(tile.queries, 0, floats * sizeof(float));
         for (std::size_t q = 0; q < count; q += kPanel) {
-            transpose(query + q * stride, stride, smaller(kPanel, count - q), head_dim_,
+            transpose(query[q], query.stride, smaller(kPanel, count - q), head_dim_,
                       tile.queries + q * head_dim_, kPanel);
         }
         const Floats factor = Floats::fill(scale);
@@ -91,8 +98,8 @@ class QueryTiles {
     static constexpr float kLowest = -3.40282347e38f;
 
     struct Tile {
-        float* output;
-        std::size_t stride, count;
+        Rows<float> output;
+        std::size_t count;
         float* queries;   // [panels, Dh, kPanel], scaled
         float* attended;  // [panels, value_dim_, kPanel]
         float* largest;   // [panels, kPanel] of scores, as are sums of weights
@@ -180,7 +187,7 @@ class QueryTiles {
             }
             const Tile& tile = tiles_[fetched_ / kTileQueries];
             const std::size_t q = fetched_ % kTileQueries;
-            if (q < tile.count) fetch_row<1>(tile.output + q * tile.stride);
+            if (q < tile.count) fetch_row<1>(tile.output[q]);
         }
     }
 
@@ -226,7 +233,7 @@ class QueryTiles {
                 }
             }
             transpose(attended, kPanel, head_dim_, smaller(kPanel, tile.count - q),
-                      tile.output + q * tile.stride, tile.stride);
+                      tile.output[q], tile.output.stride);
         }
     }
 

@@ -34,6 +34,7 @@ class BlockSparseAttentionKernel {
             {.query = q.as<float>(),
              .key = k.as<float>(),
              .value = v.as<float>(),
+             .stride = q.size(2),
              .mask = mask.as<std::int64_t>(),
              .random_blocks = table ? table.as<std::int64_t>() : nullptr,
              .output = static_cast<float*>(run.output(0, q.shape)),

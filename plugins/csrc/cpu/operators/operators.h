@@ -14,6 +14,7 @@ const OrtCustomOp& keep_source_operator();
 const OrtCustomOp& source_attention_operator();
 const OrtCustomOp& beam_attention_operator();
 const OrtCustomOp& block_sparse_attention_operator();
+const OrtCustomOp& self_attention_operator();
 
 // The kernels that were chosen for this processor, of which there are some where an operator is
 // registered.

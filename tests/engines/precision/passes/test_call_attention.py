@@ -50,6 +50,27 @@ def encoder() -> ir.Model:
     return model_of([hidden], list(keys.outputs), [split, keys], [shape])
 
 
+def encoder_attention(
+    order: tuple[int, ...] = (0, 1, 2), head_dim: int = 4, **more: int
+) -> ir.Model:
+    """One layer's of an encoder: `order` is that of the thirds which are query, key and value."""
+    dim = HEADS * head_dim
+    qkv = graph_input("qkv", ir.DataType.FLOAT, ("tokens", 3 * dim))
+    mask = graph_input("attention_mask", ir.DataType.INT64, ("batch", "source"))
+    shape = ir.Value(name="shape", const_value=ir.tensor([-1, 5, dim], name="shape"))
+    split = ir.node("Split", [qkv], {"axis": -1, "num_outputs": 3}, num_outputs=3)
+    reshapes = [ir.node("Reshape", [split.outputs[place], shape]) for place in order]
+    cast = ir.node("Cast", [mask], {"to": ir.DataType.INT32.value})
+    given = [*(each.outputs[0] for each in reshapes), None, cast.outputs[0]]
+    attend = ir.node(
+        "MultiHeadAttention", given, {"num_heads": HEADS} | more, domain="com.microsoft"
+    )
+    attend.outputs[0].name = "attended"
+    attend.outputs[0].shape = ir.Shape(["batch", "source", dim])
+    nodes = [split, *reshapes, cast, attend]
+    return model_of([qkv, mask], list(attend.outputs), nodes, [shape])
+
+
 def _contrib(name: str, inputs: Sequence[ir.Value | None], outputs: int) -> ir.Node:
     attributes = {"num_heads": HEADS}
     return ir.node(name, inputs, attributes, domain="com.microsoft", num_outputs=outputs)
@@ -84,6 +105,29 @@ def test_words_of_the_source_are_open_where_it_is_kept_in_halves(
         assert value.shape[3] == words
     (keep,) = graphs[1].graph
     assert (keep.op_type, "half" in keep.attributes) == ("KeepSource", half)
+
+
+def test_an_encoder_calls_attention_of_thirds() -> None:
+    model = encoder_attention()
+    assert call_attention(model, half=True)
+    (node,) = model.graph
+    assert node.op_type == "SelfAttention"
+    assert [value.name for value in node.inputs if value] == ["qkv", "attention_mask"]
+    assert [value.name for value in model.graph.outputs] == ["attended"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        encoder_attention(order=(1, 0, 2)),
+        encoder_attention(unidirectional=1),
+        encoder_attention(head_dim=514),
+    ],
+    ids=["another order", "causal", "large heads"],
+)
+def test_other_attention_stays_in_stock_operators(model: ir.Model) -> None:
+    assert not call_attention(model, half=False)
+    assert "MultiHeadAttention" in {node.op_type for node in model.graph}
 
 
 def test_heads_that_kernels_have_no_room_for_stay_in_stock_operators() -> None:
