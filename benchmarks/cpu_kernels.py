@@ -34,7 +34,12 @@ from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.kernels import Kernels, look_for_kernels
 
 WORKER = "harness.workers.kernel_worker"
-SETS = {"avx512": ("avx512", "avx2"), "avx2": ("avx2",), "neon": ("neon",)}
+SETS = {
+    "avx512bf16": ("avx512bf16", "avx512", "avx2"),
+    "avx512": ("avx512", "avx2"),
+    "avx2": ("avx2",),
+    "neon": ("neon",),
+}
 """The best that a processor has -> those that are measured on it."""
 
 

@@ -33,9 +33,11 @@ _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"
 # Compilers join products and sums differently, and results are to be the same to the bit.
 _EXACT = ("-ffp-contract=off",)
 _SETS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "x86_64": {"avx2": _AVX2, "avx512": _AVX512},
+    "x86_64": {"avx2": _AVX2, "avx512": _AVX512, "avx512bf16": (*_AVX512, "-mavx512bf16")},
     "aarch64": {"neon": ("-march=armv8.2-a+dotprod",)},
 }
+# Of a set that has the rest in common with another: kernels/functions.h.
+_OWN = {"avx512bf16": ("keep_source", "source_attention", "table")}
 _ZIG_SPELLS = {"-march=armv8.2-a+dotprod": "-mcpu=generic+v8_2a+dotprod"}
 _EXPORTS = "{ global: RegisterCustomOps; pegasus_edge_kernels_*; local: *; };\n"
 
@@ -134,7 +136,8 @@ def _units(
     for source in [*sorted([*sources.glob("*.cpp"), *sources.glob("operators/*.cpp")]), *more]:
         yield _Unit(source=source, name=f"{source.parent.name}.{source.stem}.o", flags=())
     for name, flags in sets.items():
-        for source in sorted((sources / "kernels").glob("*.cpp")):
+        every = sorted((sources / "kernels").glob("*.cpp"))
+        for source in (each for each in every if each.stem in _OWN.get(name, (each.stem,))):
             defined = (f"-DPEGASUS_SET={name}", *flags)
             yield _Unit(source=source, name=f"{source.stem}.{name}.o", flags=defined)
 

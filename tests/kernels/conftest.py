@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernels.library import SETS, Kernels, compile_library, find_compiler
+from kernels.library import SETS, SOURCE_SETS, Kernels, compile_library, find_compiler
 from made_once import MadeOnce
 
 
@@ -20,5 +20,12 @@ def library(made_once: MadeOnce) -> Path:
 
 @pytest.fixture(params=[(name, threads) for name in SETS for threads in (1, 2)], ids=str)
 def kernels(library: Path, request: pytest.FixtureRequest) -> Kernels:
+    name, threads = request.param
+    return Kernels(library=ctypes.CDLL(str(library)), instructions=name, threads=threads)
+
+
+@pytest.fixture(params=[(name, threads) for name in SOURCE_SETS for threads in (1, 2)], ids=str)
+def source_kernels(library: Path, request: pytest.FixtureRequest) -> Kernels:
+    """In every set that has its own of the source."""
     name, threads = request.param
     return Kernels(library=ctypes.CDLL(str(library)), instructions=name, threads=threads)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -23,6 +24,8 @@ Array = npt.NDArray[Any]
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = REPOSITORY / "plugins" / "csrc" / "cpu"
 SETS = ("neon",) if platform.machine() in ("aarch64", "arm64") else ("avx2", "avx512")
+SOURCE_SETS = (*SETS, *(name + "bf16" for name in SETS if name == "avx512"))
+"""Those in which the kernels of the source are compiled."""
 PANEL_COLUMNS, PANEL_DEPTH, _ALIGNMENT = 32, 4, 64
 
 
@@ -42,6 +45,13 @@ def compile_library(folder: Path) -> None:
         compiler=[find_compiler()],
         more=[SOURCES / "harness" / "call_kernels.cpp"],
     )
+
+
+def find_set(library: Path) -> str:
+    """Which the library takes on this processor, "" if none."""
+    found = ctypes.CDLL(str(library)).pegasus_edge_kernels_instructions
+    found.restype = ctypes.c_char_p
+    return str(found().decode())
 
 
 class _PackedInt8(ctypes.Structure):
@@ -106,23 +116,28 @@ class Kernels:
     instructions: str
     threads: int
 
+    @property
+    def half(self) -> npt.DTypeLike:
+        """What 16 bits of a source are."""
+        return ml_dtypes.bfloat16 if self.instructions.endswith("bf16") else np.float16
+
     def keep_source(self, x: Array, heads: int, dtype: npt.DTypeLike) -> Array:
-        """x [B, S, H*Dh] float32 -> [B, H, S, Dh] float32 or float16."""
+        """x [B, S, H*Dh] float32 -> [B, H, S, Dh] float32 or `half`."""
         batch, length, width = x.shape
         output = np.empty((batch, heads, length, width // heads), dtype)
         sizes = (batch, length, heads, width // heads)
-        self._call("keep_source", _KeepSource(*_at(x, output), *sizes, dtype == np.float16))
+        self._call("keep_source", _KeepSource(*_at(x, output), *sizes, dtype == self.half))
         return output
 
     def source_attention(self, query: Array, key: Array, value: Array, mask: Array) -> Array:
-        """query [B, R, H*Dh], key and value [B, H, S, Dh] float32 or float16, mask [B, S]."""
+        """query [B, R, H*Dh], key and value [B, H, S, Dh] float32 or `half`, mask [B, S]."""
         batch, rows, _ = query.shape
         _, heads, length, head_dim = key.shape
         output = np.full_like(query, 7)
         sizes = (batch, rows, heads, head_dim, length)
         pointers = _at(query, key, value, mask, output)
-        half = key.dtype == np.float16
-        self._call("source_attention", _SourceAttention(*pointers, *sizes, half))
+        arguments = _SourceAttention(*pointers, *sizes, key.dtype == self.half)
+        self._call("source_attention", arguments)
         return output
 
     def beam_attention(

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 import pytest
 
+from kernels.library import find_set
 from kernels.one_call import open_call, open_model, value_of
 from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
 
@@ -117,12 +119,13 @@ def test_halves_are_what_attention_over_rounded_keys_reads(library: Path) -> Non
     halves = {"num_heads": HEADS, "half": 1}
     given = {name: floats(BATCH, SOURCE, D_MODEL) for name in ("key", "value")}
     kept, rounded = {}, {}
+    dtype = ml_dtypes.bfloat16 if find_set(library).endswith("bf16") else np.float16
     for name, array in given.items():
         keep = open_call("KeepSource", {"x": array}, halves, library=library)
         (kept[name],) = keep.run(None, {"x": array})
         heads = array.reshape(BATCH, SOURCE, HEADS, HEAD_DIM).transpose(0, 2, 1, 3)
-        rounded[name] = heads.astype(np.float16)
-        np.testing.assert_array_equal(kept[name].view(np.float16), rounded[name])
+        rounded[name] = heads.astype(dtype)
+        np.testing.assert_array_equal(kept[name].view(dtype), rounded[name])
     ours = open_call("SourceAttention", inputs, {"num_heads": HEADS}, library=library)
     (got,) = ours.run(None, inputs | kept)
     full = {name: np.ascontiguousarray(array, np.float32) for name, array in rounded.items()}

@@ -13,6 +13,9 @@ extern const Kernels kernels;
 namespace avx512 {
 extern const Kernels kernels;
 }
+namespace avx512bf16 {
+extern const Kernels kernels;
+}
 #elif defined(__aarch64__)
 namespace neon {
 extern const Kernels kernels;
@@ -29,7 +32,8 @@ struct Choice {
 // Best first.
 const Choice* choices(std::size_t& count) {
 #if defined(__x86_64__)
-    static const Choice found[] = {{&avx512::kernels, processor().has_avx512},
+    static const Choice found[] = {{&avx512bf16::kernels, processor().has_bfloat16},
+                                   {&avx512::kernels, processor().has_avx512},
                                    {&avx2::kernels, processor().has_avx2}};
 #elif defined(__aarch64__)
     static const Choice found[] = {{&neon::kernels, processor().has_dot_products}};

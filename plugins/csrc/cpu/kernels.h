@@ -11,7 +11,8 @@
 
 namespace pegasus {
 
-using Half = std::uint16_t;  // bits of an IEEE half
+// Bits of an IEEE half, or of a bfloat16 in sets whose names end in bf16.
+using Half = std::uint16_t;
 
 // Floats of a head that attention takes at most; who calls it checks.
 inline constexpr std::size_t kMaxHeadDim = 512;
@@ -93,7 +94,7 @@ struct BlockSparseAttention {
 };
 
 struct Kernels {
-    const char* instructions;  // "avx2", "avx512" or "neon"
+    const char* instructions;  // "avx2", "avx512", "avx512bf16" or "neon"
     void (*pack_int8)(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
     void (*int8_linear)(const Int8Linear&, const Threads&);
     void (*keep_source)(const KeepSource&, const Threads&);

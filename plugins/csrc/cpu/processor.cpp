@@ -20,9 +20,9 @@ struct Registers {
     unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-Registers cpuid(unsigned leaf) {
+Registers cpuid(unsigned leaf, unsigned part = 0) {
     Registers found;
-    __get_cpuid_count(leaf, 0, &found.a, &found.b, &found.c, &found.d);  // zeros if there is none
+    __get_cpuid_count(leaf, part, &found.a, &found.b, &found.c, &found.d);  // zeros if there is none
     return found;
 }
 
@@ -46,6 +46,7 @@ Processor ask() {
     found.has_avx512 = found.has_avx2 && (saved & kAvx512) == kAvx512 && has(extended.b, 16) &&
                        has(extended.b, 17) && has(extended.b, 30) && has(extended.b, 31) &&
                        has(extended.c, 11);  // F, DQ, BW, VL, VNNI
+    found.has_bfloat16 = found.has_avx512 && extended.a >= 1 && has(cpuid(7, 1).a, 5);
     found.has_amx_int8 = (saved & kTiles) == kTiles && has(extended.d, 24) && has(extended.d, 25);
     return found;
 }

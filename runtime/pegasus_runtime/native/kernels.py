@@ -41,9 +41,14 @@ class Kernels:
     version: str
     """Of the distribution."""
     instructions: str
-    """The set that they are compiled for: "avx2", "avx512" or "neon"."""
+    """The set that they are compiled for: "avx2", "avx512", "avx512bf16" or "neon"."""
     operators: frozenset[str]
     """Names, in the domain pegasus_edge; those that are not among them run as spelled."""
+
+    @property
+    def keep_bfloat16(self) -> bool:
+        """Whether what is kept in 16 bits is that, and no IEEE half."""
+        return self.instructions.endswith("bf16")
 
     def __str__(self) -> str:
         return f"kernels {self.version} ({self.instructions})"

@@ -35,10 +35,12 @@ std::vector<float> floats(std::size_t count) {
 }
 
 // From about 2^-5 to 2, of both signs.
-std::vector<Half> halves(std::size_t count) {
+std::vector<Half> halves(std::size_t count, bool is_bfloat16) {
     std::vector<Half> made(count);
+    const std::size_t digits = is_bfloat16 ? 7 : 10, one = is_bfloat16 ? 127 : 15;
     for (Half& x : made)
-        x = static_cast<Half>(pick(0, 1) << 15 | pick(10, 15) << 10 | pick(0, 1023));
+        x = static_cast<Half>(pick(0, 1) << 15 | pick(one - 5, one) << digits |
+                              pick(0, (1u << digits) - 1));
     return made;
 }
 
@@ -64,7 +66,7 @@ void compare(const std::vector<float>& found, const std::vector<float>& expected
 }
 
 // Of values of about unit size.
-constexpr float kTolerance = 2e-5f;
+constexpr float kTolerance = 2e-5f, kBfloat16Tolerance = 2e-2f;
 
 std::string text(const char* kernel, const Kernels& kernels, std::vector<std::size_t> sizes) {
     std::string made = std::string(kernel) + " of " + kernels.instructions + ", sizes";
@@ -115,15 +117,15 @@ void drive_keep_source(const Kernels& kernels, const Threads& threads) {
     const std::vector<float> x = floats(count);
     std::vector<float> found(count, 7), expected(count);
     std::vector<Half> kept(count);
-    const bool is_half = toss();
+    const bool is_half = toss(), is_bfloat16 = plain::keeps_bfloat16(kernels);
     void* output = is_half ? static_cast<void*>(kept.data()) : found.data();
     kernels.keep_source({x.data(), output, batch, length, heads, head_dim, is_half}, threads);
-    for (std::size_t i = 0; is_half && i < count; ++i) found[i] = plain::from_half(kept[i]);
+    for (std::size_t i = 0; is_half && i < count; ++i) found[i] = plain::from_half(kept[i], is_bfloat16);
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t d = i % head_dim, s = i / head_dim % length;
         const std::size_t h = i / head_dim / length % heads, b = i / head_dim / length / heads;
         const float from = x[((b * length + s) * heads + h) * head_dim + d];
-        expected[i] = is_half ? plain::rounded_to_half(from) : from;
+        expected[i] = is_half ? plain::rounded_to_half(from, is_bfloat16) : from;
     }
     compare(found, expected, 0, text("keep_source", kernels, {batch, length, heads, head_dim}));
 }
@@ -135,10 +137,11 @@ void drive_source_attention(const Kernels& kernels, const Threads& threads) {
     const std::size_t kept = batch * heads * length * head_dim;
     const std::size_t count = batch * rows * heads * head_dim;
     const std::vector<float> query = floats(count), keys = floats(kept), values = floats(kept);
-    const std::vector<Half> half_keys = halves(kept), half_values = halves(kept);
+    const bool is_half = toss(), is_bfloat16 = plain::keeps_bfloat16(kernels);
+    const std::vector<Half> half_keys = halves(kept, is_bfloat16);
+    const std::vector<Half> half_values = halves(kept, is_bfloat16);
     const std::vector<std::int64_t> mask = masks(batch, length);
     std::vector<float> found(count, 7), expected(count);
-    const bool is_half = toss();
     const void* key = is_half ? static_cast<const void*>(half_keys.data()) : keys.data();
     const void* value = is_half ? static_cast<const void*>(half_values.data()) : values.data();
     SourceAttention a{.query = query.data(),
@@ -154,8 +157,9 @@ void drive_source_attention(const Kernels& kernels, const Threads& threads) {
                       .is_half = is_half};
     kernels.source_attention(a, threads);
     a.output = expected.data();
-    plain::source_attention(a);
-    compare(found, expected, kTolerance,
+    plain::source_attention(a, is_bfloat16);
+    // Queries and weights are rounded to bfloat16, too: 2^-9 of each.
+    compare(found, expected, is_half && is_bfloat16 ? kBfloat16Tolerance : kTolerance,
             text("source_attention", kernels, {batch, rows, heads, head_dim, length, is_half}));
 }
 
@@ -256,7 +260,7 @@ void drive(const Kernels& kernels, int rounds) {
 int main(int count, char** arguments) {
     const int rounds = count > 1 ? std::atoi(arguments[1]) : 30;
     pegasus::random_bits.seed(count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 0u);
-    for (const char* set : {"avx512", "avx2", "neon"})
+    for (const char* set : {"avx512bf16", "avx512", "avx2", "neon"})
         if (const pegasus::Kernels* kernels = pegasus::find_kernels(set))
             pegasus::drive(*kernels, rounds);
     return pegasus::failures ? 1 : 0;

@@ -1,9 +1,11 @@
 #include "plain_kernels.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 namespace pegasus::plain {
@@ -100,28 +102,36 @@ void attend_blocks(const Head& head) {
     }
 }
 
-std::vector<float> as_floats(const void* data, std::size_t count, bool is_half) {
+std::vector<float> as_floats(const void* data, std::size_t count, bool is_half,
+                             bool is_bfloat16) {
     std::vector<float> floats(count);
     for (std::size_t i = 0; i < count; ++i)
-        floats[i] = is_half ? from_half(static_cast<const Half*>(data)[i])
+        floats[i] = is_half ? from_half(static_cast<const Half*>(data)[i], is_bfloat16)
                             : static_cast<const float*>(data)[i];
     return floats;
 }
 
 }  // namespace
 
-float from_half(Half half) {
+bool keeps_bfloat16(const Kernels& kernels) {
+    return std::string_view(kernels.instructions).ends_with("bf16");
+}
+
+float from_half(Half half, bool is_bfloat16) {
+    if (is_bfloat16) return std::bit_cast<float>(std::uint32_t{half} << 16);
     const int exponent = half >> 10 & 31, rest = half & 1023;
     double size = exponent ? std::ldexp(1024 + rest, exponent - 25) : std::ldexp(rest, -24);
     if (exponent == 31) size = rest ? NAN : HUGE_VAL;
     return static_cast<float>(half >> 15 ? -size : size);
 }
 
-float rounded_to_half(float x) {
+float rounded_to_half(float x, bool is_bfloat16) {
     if (!std::isfinite(x) || x == 0) return x;
-    const double step = std::ldexp(1.0, std::max(std::ilogb(x), -14) - 10);
+    const int least = is_bfloat16 ? -126 : -14, digits = is_bfloat16 ? 7 : 10;
+    const double largest = is_bfloat16 ? 3.3895313892515355e38 : 65504;
+    const double step = std::ldexp(1.0, std::max(std::ilogb(x), least) - digits);
     const double rounded = std::nearbyint(x / step) * step;
-    return static_cast<float>(std::fabs(rounded) > 65504 ? std::copysign(HUGE_VAL, x) : rounded);
+    return static_cast<float>(std::fabs(rounded) > largest ? std::copysign(HUGE_VAL, x) : rounded);
 }
 
 void int8_linear(const Int8Linear& a, const std::int8_t* weight, bool is_transposed) {
@@ -147,10 +157,10 @@ void int8_linear(const Int8Linear& a, const std::int8_t* weight, bool is_transpo
     }
 }
 
-void source_attention(const SourceAttention& a) {
+void source_attention(const SourceAttention& a, bool is_bfloat16) {
     const std::size_t floats = a.batch * a.heads * a.length * a.head_dim;
-    const auto keys = as_floats(a.key, floats, a.is_half);
-    const auto values = as_floats(a.value, floats, a.is_half);
+    const auto keys = as_floats(a.key, floats, a.is_half, is_bfloat16);
+    const auto values = as_floats(a.value, floats, a.is_half, is_bfloat16);
     const std::vector<float> zeros(a.head_dim);
     for (std::size_t i = 0; i < a.batch * a.rows * a.heads; ++i) {
         const std::size_t document = i / a.heads / a.rows, head = i % a.heads;

@@ -61,19 +61,18 @@ struct Floats {
     static Floats fill(float x) { return {_mm512_set1_ps(x)}; }
     static Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
     static Floats load(const Half* p) {
-        return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+        return as_floats(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     }
     // The first n < kWidth of them, zeros behind.
     static Floats load_some(const float* p, std::size_t n) {
         return {_mm512_maskz_loadu_ps(first(n), p)};
     }
     static Floats load_some(const Half* p, std::size_t n) {
-        return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p))};
+        return as_floats(_mm256_maskz_loadu_epi16(first(n), p));
     }
     void store(float* p) const { _mm512_storeu_ps(p, v); }
     void store(Half* p) const {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                            _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), as_halves(v));
     }
     void store_some(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
     // Of whole values from 0 to 255.
@@ -90,6 +89,19 @@ struct Floats {
     float largest() const { return _mm512_reduce_max_ps(v); }
 
   private:
+#if defined(__AVX512BF16__)
+    static Floats as_floats(__m256i halves) {
+        return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+    }
+    static __m256i as_halves(__m512 v) {
+        return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v));
+    }
+#else
+    static Floats as_floats(__m256i halves) { return {_mm512_cvtph_ps(halves)}; }
+    static __m256i as_halves(__m512 v) {
+        return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    }
+#endif
     static __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 };
 

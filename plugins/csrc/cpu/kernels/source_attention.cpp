@@ -1,6 +1,7 @@
 // Cross-attention: keys and values of a document pass by once, for eight beams at a time.
 #include "attention_block.h"
 #include "functions.h"
+#include "query_lanes.h"
 #include "runs.h"
 
 namespace pegasus::PEGASUS_SET {
@@ -33,6 +34,22 @@ void attend_head(const SourceAttention& a, std::size_t document, std::size_t hea
     const std::size_t stride = a.heads * a.head_dim;
     for (std::size_t r = 0; r < a.rows; r += kQueries) {
         const std::size_t at = (document * a.rows + r) * stride + head * a.head_dim;
+#if defined(__AVX512BF16__)
+        if constexpr (sizeof(T) == sizeof(Half)) {
+            if (a.rows - r > kQueries / 2 && a.head_dim % QueryLanes::kMultiple == 0) {
+                QueryLanes lanes(a.query + at, stride, smaller(kQueries, a.rows - r), a.head_dim,
+                                 scale);
+                for (std::size_t s = 0; s < end; s += QueryLanes::kBlock) {
+                    const std::size_t keys = smaller(end - s, QueryLanes::kBlock);
+                    const bool is_masked = !is_blank && has_holes(mask + s, keys);
+                    lanes.attend(key + s * a.head_dim, value + s * a.head_dim, keys,
+                                 is_masked ? mask + s : nullptr);
+                }
+                lanes.finish(a.output + at, stride);
+                continue;
+            }
+        }
+#endif
         Queries queries(a.query + at, stride, smaller(kQueries, a.rows - r), a.head_dim, scale);
         for (std::size_t s = 0; s < end; s += kBlock) {
             KeyBlock<T> block;

@@ -1,4 +1,6 @@
-"""Keys and values of the source as IEEE halves, two in each word, where kernels keep them so.
+"""Keys and values of the source as halves, two in each word, where kernels keep them so.
+
+Halves are IEEE's, or bfloat16 where a processor multiplies that.
 
 The graphs of int8 and int4 bundles leave open how many words a head has: as many as its numbers in
 ONNX Runtime's own operators, half as many where KeepSource and SourceAttention are registered.
@@ -32,4 +34,9 @@ def head_words(session: onnxruntime.InferenceSession, name: str, head_dim: int) 
 
 def as_floats(array: npt.NDArray[np.float32], head_dim: int) -> npt.NDArray[np.float32]:
     """[..., words] -> [..., Dh]: the numbers that are kept."""
-    return array if array.shape[-1] == head_dim else array.view(np.float16).astype(np.float32)
+    if array.shape[-1] == head_dim:
+        return array
+    kernels = find_kernels()
+    if kernels and kernels.keep_bfloat16:
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.view(np.float16).astype(np.float32)
