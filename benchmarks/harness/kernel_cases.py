@@ -78,9 +78,9 @@ class KernelCase:
     is_exact: bool = False
     """Whether both spellings have to give the same to the bit."""
 
-    def for_kernels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """What kernels are given in their place."""
-        halves = {name: inputs[name].astype(np.float16).view(np.float32) for name in self.halves}
+    def for_kernels(self, inputs: Mapping[str, Array], half: npt.DTypeLike) -> dict[str, Array]:
+        """What kernels are given in their place; half: float16 or bfloat16."""
+        halves = {name: inputs[name].astype(half).view(np.float32) for name in self.halves}
         return {**inputs, **halves}
 
 
@@ -253,12 +253,13 @@ def _self_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
             mask = np.ones((batch, tokens), np.int64)
             return {"qkv": _floats(batch * tokens, 3 * sizes.d_model), "attention_mask": mask}
 
-        yield KernelCase(
-            name=f"SelfAttention, {_documents(batch)} of {tokens} tokens",
-            operator="SelfAttention",
-            attributes={"num_heads": sizes.heads},
-            inputs=inputs,
-        )
+        for half in (1, 0):
+            yield KernelCase(
+                name=f"SelfAttention, {_documents(batch)} of {tokens} tokens{_may_round(half)}",
+                operator="SelfAttention",
+                attributes={"num_heads": sizes.heads, **({"half": 1} if half else {})},
+                inputs=inputs,
+            )
 
 
 def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:
@@ -280,6 +281,10 @@ def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:
         },
         inputs=inputs,
     )
+
+
+def _may_round(half: int) -> str:
+    return ", may be rounded" if half else ""
 
 
 def _documents(batch: int) -> str:

@@ -37,7 +37,7 @@ _SETS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "aarch64": {"neon": ("-march=armv8.2-a+dotprod",)},
 }
 # Of a set that has the rest in common with another: kernels/functions.h.
-_OWN = {"avx512bf16": ("keep_source", "source_attention", "table")}
+_OWN = {"avx512bf16": ("block_sparse_attention", "keep_source", "source_attention", "table")}
 _ZIG_SPELLS = {"-march=armv8.2-a+dotprod": "-mcpu=generic+v8_2a+dotprod"}
 _EXPORTS = "{ global: RegisterCustomOps; pegasus_edge_kernels_*; local: *; };\n"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime
 import pytest
@@ -16,6 +18,8 @@ from harness.kernel_cases import TINY, KernelCase, make_cases, make_model
 from harness.workers.kernel_worker import LEAST_ROUNDS, KernelSettings, measure_case
 from pegasus_runtime.errors import EngineError
 from pegasus_runtime.native.kernels import Kernels
+
+Array = npt.NDArray[Any]
 
 LINEAR, SPARSE = "Int8Linear, 8 x 4 x 4", "BlockSparseAttention, 4096 tokens"
 FULL = "Full attention, 4096 tokens"
@@ -44,7 +48,7 @@ def test_every_case_runs_in_stock_operators_and_has_a_name_of_its_own() -> None:
 def test_kernels_are_given_halves_of_what_stock_operators_are_given() -> None:
     case = next(each for each in make_cases(TINY) if each.halves)
     inputs = case.inputs()
-    key, words = inputs["key"], case.for_kernels(inputs)["key"]
+    key, words = inputs["key"], case.for_kernels(inputs, np.float16)["key"]
     assert words.shape == (*key.shape[:3], key.shape[3] // 2)
     assert np.array_equal(words.view(np.float16), key.astype(np.float16))
 
@@ -52,7 +56,7 @@ def test_kernels_are_given_halves_of_what_stock_operators_are_given() -> None:
 def test_a_result_that_differs_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     first = make_cases(TINY)[0]
 
-    def damaged(case: KernelCase, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    def damaged(case: KernelCase, inputs: dict[str, Array], half: type) -> dict[str, Array]:
         return {**inputs, "x": 2 * inputs["x"]}
 
     monkeypatch.setattr(KernelCase, "for_kernels", damaged)

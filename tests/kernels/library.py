@@ -105,6 +105,7 @@ class _BlockSparseAttention(ctypes.Structure):
         *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
         *((name, ctypes.c_size_t) for name in ("block_size", "num_random", "longest_full")),
         ("table_rows", ctypes.c_size_t),
+        ("may_round", ctypes.c_bool),
     ]
 
 
@@ -198,6 +199,7 @@ class Kernels:
         longest_full: int,
         num_random: int = 0,
         random_blocks: Array | None = None,
+        may_round: bool = False,
     ) -> Array:
         """query, key, value [B, S, H*Dh], alike in how far their rows lie apart, mask [B, S] int64,
         random_blocks [H, rows, r] int64 or None for pattern hf-eval -> [B, S, H*Dh]."""
@@ -209,7 +211,7 @@ class Kernels:
         table = None if random_blocks is None else random_blocks.ctypes.data
         sizes = (batch, length, heads, width // heads, block_size, num_random, longest_full, rows)
         pointers = (*_at(*qkv), qkv[0].strides[1] // 4, *_at(mask), table, *_at(output))
-        self._call("block_sparse_attention", _BlockSparseAttention(*pointers, *sizes))
+        self._call("block_sparse_attention", _BlockSparseAttention(*pointers, *sizes, may_round))
         return output
 
     def _call(self, kernel: str, arguments: ctypes.Structure) -> None:

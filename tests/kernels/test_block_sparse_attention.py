@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -106,6 +107,33 @@ def test_padding_is_never_read(kernels: Kernels) -> None:
     assert np.isfinite(found[:, :41]).all()
 
 
+ROUNDED = ((1, 100, 2, 64), (2, 65, 1, 24), (1, 512, 2, 32), (1, 1, 1, 2), (1, 70, 3, 34))
+"""B, S, H, Dh."""
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("longest_full", [0, 512])
+@pytest.mark.parametrize("case", ROUNDED, ids=str)
+def test_what_may_be_rounded_is_rounded_to_bfloat16_at_most(
+    source_kernels: Kernels, case: tuple[int, ...], longest_full: int, mask: str
+) -> None:
+    batch, length, heads, head_dim = case
+    blocks = SparseBlocks(heads=heads, block_size=8, num_random=3, longest_full=longest_full)
+    if longest_full == 0 and length < 24:
+        pytest.skip("too short for a pattern")
+    inputs = _make(batch, length, heads * head_dim)
+    unmasked = _make_mask(mask, batch, length)
+    found = _run(source_kernels, inputs, unmasked, blocks, may_round=True)
+    if source_kernels.half == np.float16:
+        np.testing.assert_array_equal(found, _run(source_kernels, inputs, unmasked, blocks))
+        return
+    query, key, value = (x.astype(ml_dtypes.bfloat16).astype(np.float32) for x in inputs)
+    scale = 1 / np.sqrt(np.float32(head_dim))
+    query = (inputs[0] * scale).astype(ml_dtypes.bfloat16).astype(np.float32) / scale
+    expected = _attend((query, key, value), unmasked, blocks)
+    assert np.abs(found - expected).max() <= 2**-8 * np.abs(value).max()
+
+
 def _check(
     kernels: Kernels, inputs: tuple[Array, Array, Array], mask: Array, blocks: SparseBlocks
 ) -> None:
@@ -114,7 +142,12 @@ def _check(
 
 
 def _run(
-    kernels: Kernels, inputs: tuple[Array, Array, Array], mask: Array, blocks: SparseBlocks
+    kernels: Kernels,
+    inputs: tuple[Array, Array, Array],
+    mask: Array,
+    blocks: SparseBlocks,
+    *,
+    may_round: bool = False,
 ) -> Array:
     return kernels.block_sparse_attention(
         inputs,
@@ -124,6 +157,7 @@ def _run(
         longest_full=blocks.longest_full,
         num_random=blocks.num_random,
         random_blocks=blocks.random_blocks,
+        may_round=may_round,
     )
 
 

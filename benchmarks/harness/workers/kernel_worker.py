@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -59,10 +60,10 @@ def measure_case(
     calls = {"stock": _bind(_open_session(model, settings.threads), case, inputs)}
     if case.operator in kernels.operators:
         ours = _open_session(model, settings.threads, kernels)
-        calls["ours"] = _bind(ours, case, case.for_kernels(inputs))
+        calls["ours"] = _bind(ours, case, case.for_kernels(inputs, _half(kernels)))
     results = {name: call() for name, call in calls.items()}
     if "ours" in results:
-        _compare(case, results["stock"], results["ours"])
+        _compare(case, results["stock"], results["ours"], kernels)
     times: dict[str, list[float]] = {name: [] for name in calls}
     other = np.ones(CACHE_BYTES // 8)
     started = time.perf_counter()
@@ -126,13 +127,19 @@ def _room(
     ]
 
 
+def _half(kernels: Kernels) -> npt.DTypeLike:
+    """What they keep in 16 bits."""
+    return ml_dtypes.bfloat16 if kernels.keep_bfloat16 else np.float16
+
+
 def _compare(
     case: KernelCase,
     stock: list[npt.NDArray[np.float32]],
     ours: list[npt.NDArray[np.float32]],
+    kernels: Kernels,
 ) -> None:
     for expected, got in zip(stock, ours, strict=True):
-        numbers = got.view(np.float16).astype(np.float32) if case.gives_halves else got
+        numbers = got.view(_half(kernels)).astype(np.float32) if case.gives_halves else got
         least = 0.0 if case.is_exact else TOLERANCE * float(np.abs(expected).max())
         error = float(np.abs(numbers - expected).max())
         if not error <= least:

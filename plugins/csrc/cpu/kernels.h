@@ -91,6 +91,7 @@ struct BlockSparseAttention {
     float* output;                      // [B, S, H * Dh]; of sparse attention zero where padding is
     std::size_t batch, length, heads, head_dim;
     std::size_t block_size, num_random, longest_full, table_rows;
+    bool may_round;  // to bfloat16, where a processor multiplies that
 };
 
 struct Kernels {

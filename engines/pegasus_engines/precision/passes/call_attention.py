@@ -11,7 +11,7 @@ of the head dim where kernels do so, and the head dim where none are.
 
 import onnx_ir as ir
 
-from pegasus_engines.precision.passes.kernel_functions import add_function, call
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, add_function, call
 from pegasus_engines.precision.passes.take_over import take_over
 
 __all__ = ["call_attention"]
@@ -24,7 +24,8 @@ _MAX_HEAD_DIM = 512
 
 
 def call_attention(model: ir.Model, *, half: bool) -> bool:
-    """Changes the model in place, says whether there was any. half: how the source is kept."""
+    """Changes the model in place, says whether there was any. half: whether the source is kept as
+    halves, and kernels may round what an encoder attends with to bfloat16."""
     values = (*model.graph.inputs, *model.graph.outputs)
     if any(_head_dim(value) > _MAX_HEAD_DIM for value in values):
         return False
@@ -36,7 +37,9 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
         elif node.op_type == "MultiHeadAttention" and _is_cross(node.inputs[1]):
             found = _call_source(node)
         elif node.op_type == "MultiHeadAttention":
-            found = _call_self(node)
+            found = _call_self(node, half=half)
+        elif half and (node.domain, node.op_type) == (DOMAIN, "BlockSparseAttention"):
+            changed |= _let_round(model, node)
         elif node.op_type == "Transpose" and _is_cross(node.outputs[0]):
             found = _call_keep(node, half=half)
         if found is not None:
@@ -62,7 +65,7 @@ def _call_source(node: ir.Node) -> ir.Node:
     return call("SourceAttention", [*node.inputs[:3], cast.inputs[0]], {"num_heads": heads})
 
 
-def _call_self(node: ir.Node) -> ir.Node | None:
+def _call_self(node: ir.Node, *, half: bool) -> ir.Node | None:
     """Nothing where anything is added to scores, or queries, keys and values come from products of
     their own."""
     if len(node.inputs) != 5 or node.inputs[3] is not None:
@@ -78,7 +81,18 @@ def _call_self(node: ir.Node) -> ir.Node | None:
     heads, shape = node.attributes["num_heads"].as_int(), node.outputs[0].shape
     if shape is None or not isinstance(shape[2], int) or shape[2] > heads * _MAX_HEAD_DIM:
         return None
-    return call("SelfAttention", [split.inputs[0], cast.inputs[0]], {"num_heads": heads})
+    attributes = {"num_heads": heads} | ({"half": 1} if half else {})
+    return call("SelfAttention", [split.inputs[0], cast.inputs[0]], attributes)
+
+
+def _let_round(model: ir.Model, node: ir.Node) -> bool:
+    """Nothing where the node says so already."""
+    if "half" in node.attributes:
+        return False
+    node.attributes["half"] = ir.AttrInt64("half", 1)
+    declared = model.functions[node.op_identifier()].attributes
+    declared["half"] = ir.Attr("half", ir.AttributeType.INT, None)
+    return True
 
 
 def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:

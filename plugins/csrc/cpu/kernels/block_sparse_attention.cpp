@@ -41,7 +41,7 @@ class Plan {
           pairs_(a.batch * a.heads) {
         const std::size_t tiles = pairs_ * blocks * per_block;
         const std::size_t fair = tiles / (8 * static_cast<std::size_t>(threads));
-        tiles_ = larger<std::size_t>(1, smaller(fair, QueryTiles::kMost));
+        tiles_ = larger<std::size_t>(1, smaller(fair, kMostTiles));
         ends_ = divide_up(num_ends * per_block, tiles_);
         others_ = divide_up((blocks - num_ends) * per_block, tiles_);
     }
@@ -77,9 +77,11 @@ class Plan {
 };
 
 // One document and head, and the tiles of a group of it.
+template <class Word>
 class Attention {
   public:
-    Attention(const BlockSparseAttention& a, const Plan& plan, QueryTiles& tiles, std::size_t pair)
+    Attention(const BlockSparseAttention& a, const Plan& plan, QueryTiles<Word>& tiles,
+              std::size_t pair)
         : a_(a),
           plan_(plan),
           tiles_(tiles),
@@ -187,32 +189,40 @@ class Attention {
 
     const BlockSparseAttention& a_;
     const Plan& plan_;
-    QueryTiles& tiles_;
+    QueryTiles<Word>& tiles_;
     std::size_t head_, first_row_;
     const std::int64_t* mask_;
     bool is_blank_ = false;
-    Place places_[QueryTiles::kMost];
+    Place places_[kMostTiles];
     std::size_t count_ = 0;
 };
 
-}  // namespace
-
-void block_sparse_attention(const BlockSparseAttention& a, const Threads& threads) {
+template <class Word>
+void attend(const BlockSparseAttention& a, const Threads& threads) {
     const Plan plan(a, threads.width);
-    const std::size_t floats = QueryTiles::count_floats(a.head_dim);
+    const std::size_t floats = QueryTiles<Word>::count_floats(a.head_dim);
     const std::size_t workers = smaller(plan.count(), static_cast<std::size_t>(threads.width));
     if (workers == 0) return;
     const Memory memory(workers * floats);
     std::size_t next = 0;  // a thread takes what is next, so that one that wakes late takes less
     threads.each(workers, [&](std::size_t worker) {
-        QueryTiles tiles(memory.floats + worker * floats, a.head_dim);
+        QueryTiles<Word> tiles(memory.floats + worker * floats, a.head_dim);
         for (;;) {
             const std::size_t i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
             if (i >= plan.count()) return;
             const Group group = plan.find(i);
-            Attention(a, plan, tiles, group.pair).attend(group);
+            Attention<Word>(a, plan, tiles, group.pair).attend(group);
         }
     });
+}
+
+}  // namespace
+
+void block_sparse_attention(const BlockSparseAttention& a, const Threads& threads) {
+#if defined(__AVX512BF16__)
+    if (a.may_round && a.head_dim % 2 == 0) return attend<TwoBfloat16>(a, threads);
+#endif
+    attend<OneFloat>(a, threads);
 }
 
 }  // namespace pegasus::PEGASUS_SET

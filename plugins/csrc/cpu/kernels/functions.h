@@ -7,10 +7,11 @@ namespace pegasus::PEGASUS_SET {
 
 void keep_source(const KeepSource&, const Threads&);
 void source_attention(const SourceAttention&, const Threads&);
+void block_sparse_attention(const BlockSparseAttention&, const Threads&);
 
 }  // namespace pegasus::PEGASUS_SET
 
-// With products of bfloat16, those of the source are others; the rest is that of avx512.
+// With products of bfloat16, those are others; the rest is that of avx512.
 #if defined(__AVX512BF16__)
 namespace pegasus::avx512 {
 #else
@@ -20,7 +21,6 @@ namespace pegasus::PEGASUS_SET {
 void pack_int8(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
 void int8_linear(const Int8Linear&, const Threads&);
 void beam_attention(const BeamAttention&, const Threads&);
-void block_sparse_attention(const BlockSparseAttention&, const Threads&);
 
 }  // namespace
 
@@ -28,7 +28,6 @@ void block_sparse_attention(const BlockSparseAttention&, const Threads&);
 namespace pegasus::avx512bf16 {
 
 using avx512::beam_attention;
-using avx512::block_sparse_attention;
 using avx512::int8_linear;
 using avx512::pack_int8;
 

@@ -53,23 +53,71 @@ inline void transpose(const float* from, std::size_t from_stride, std::size_t ro
     }
 }
 
-// scores[r][q] = bias[r] + the product of key r and query q, for kTileRows keys; largest[q] grows.
-template <std::size_t kVectors>
-inline void multiply_keys(const float* keys, std::size_t head_dim, const float* bias,
-                          const float* queries, float* scores, float* largest) {
+// What a word of keys, queries, weights and values holds: a float.
+struct OneFloat {
+    static constexpr std::size_t kNumbers = 1;
+    static Floats add_product(Floats a, Floats b, Floats sum) { return fused(a, b, sum); }
+    // Rows of floats are rows of words as they are.
+    static void make_words(float*, std::size_t, std::size_t) {}
+};
+
+#if defined(__AVX512BF16__)
+// Or two of bfloat16, of which products are added together.
+struct TwoBfloat16 {
+    static constexpr std::size_t kNumbers = 2;
+    static Floats add_product(Floats a, Floats b, Floats sum) {
+        return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v),
+                                 reinterpret_cast<__m512bh>(b.v))};
+    }
+
+    // rows [count, width] -> [ceil(count / 2), width] in place, each word two rows' numbers; what is
+    // beside the last row of an odd number is zero.
+    static void make_words(float* rows, std::size_t count, std::size_t width) {
+        for (std::size_t k = 0; k < count; k += 2) {
+            const float* first = rows + k * width;
+            for (std::size_t i = 0; i < width; i += Floats::kWidth) {
+                const std::size_t n = smaller(width - i, Floats::kWidth);
+                const auto load = [&](const float* row) {
+                    const Floats x = n < Floats::kWidth ? Floats::load_some(row + i, n)
+                                                        : Floats::load(row + i);
+                    return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x.v)));
+                };
+                const __m512i low = load(first);
+                const __m512i high = k + 1 < count ? load(first + width) : _mm512_setzero_si512();
+                const Floats words{
+                    _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)))};
+                float* to = rows + k / 2 * width + i;
+                if (n < Floats::kWidth) {
+                    words.store_some(to, n);
+                } else {
+                    words.store(to);
+                }
+            }
+        }
+    }
+};
+
+#endif
+
+// scores[r][q] = bias[r] + the product of key r, of `words`, and query q, for kTileRows keys, which
+// lie `stride` apart; largest[q] grows.
+template <std::size_t kVectors, class Word>
+inline void multiply_keys(const float* keys, std::size_t stride, std::size_t words,
+                          const float* bias, const float* queries, float* scores,
+                          float* largest) {
     Floats sums[kTileRows][kVectors];
     for (std::size_t r = 0; r < kTileRows; ++r) {
         for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = Floats::fill(bias[r]);
     }
-    for (std::size_t d = 0; d < head_dim; ++d) {
+    for (std::size_t d = 0; d < words; ++d) {
         Floats query[kVectors];
         for (std::size_t v = 0; v < kVectors; ++v) {
             query[v] = Floats::load(queries + d * kPanel + v * Floats::kWidth);
         }
         for (std::size_t r = 0; r < kTileRows; ++r) {
-            const Floats key = Floats::fill(keys[r * head_dim + d]);
+            const Floats key = Floats::fill(keys[r * stride + d]);
             for (std::size_t v = 0; v < kVectors; ++v) {
-                sums[r][v] = fused(key, query[v], sums[r][v]);
+                sums[r][v] = Word::add_product(key, query[v], sums[r][v]);
             }
         }
     }
@@ -83,16 +131,16 @@ inline void multiply_keys(const float* keys, std::size_t head_dim, const float* 
     }
 }
 
-// attended[r][q] = attended[r][q] * kept[q] + the sum over keys of values[key][r] *
-// weights[key][q], for kTileRows dimensions of the head.
-template <std::size_t kVectors>
-inline void multiply_values(const float* values, std::size_t stride, std::size_t keys,
+// attended[r][q] = attended[r][q] * kept[q] + the sum over words of values[word][r] *
+// weights[word][q], for kTileRows dimensions of the head.
+template <std::size_t kVectors, class Word>
+inline void multiply_values(const float* values, std::size_t stride, std::size_t words,
                             const float* weights, const float* kept, float* attended) {
     Floats sums[kTileRows][kVectors];
     for (std::size_t r = 0; r < kTileRows; ++r) {
         for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = Floats::zero();
     }
-    for (std::size_t k = 0; k < keys; ++k) {
+    for (std::size_t k = 0; k < words; ++k) {
         Floats weight[kVectors];
         for (std::size_t v = 0; v < kVectors; ++v) {
             weight[v] = Floats::load(weights + k * kPanel + v * Floats::kWidth);
@@ -100,7 +148,7 @@ inline void multiply_values(const float* values, std::size_t stride, std::size_t
         for (std::size_t r = 0; r < kTileRows; ++r) {
             const Floats value = Floats::fill(values[k * stride + r]);
             for (std::size_t v = 0; v < kVectors; ++v) {
-                sums[r][v] = fused(value, weight[v], sums[r][v]);
+                sums[r][v] = Word::add_product(value, weight[v], sums[r][v]);
             }
         }
     }

@@ -11,10 +11,12 @@
 
 namespace pegasus::PEGASUS_SET {
 
+inline constexpr std::size_t kMostTiles = 4;  // what they have stays in the second cache
+
+// Word: of keys and values as they are multiplied; of two numbers, head_dim is even.
+template <class Word>
 class QueryTiles {
   public:
-    static constexpr std::size_t kMost = 4;  // tiles; what they have stays in the second cache
-
     static std::size_t count_floats(std::size_t head_dim) {
         QueryTiles tiles(nullptr, head_dim);
         return tiles.taken_;
@@ -66,6 +68,9 @@ class QueryTiles {
         const Floats factor = Floats::fill(scale);
         for (std::size_t i = 0; i < floats; i += Floats::kWidth) {
             (factor * Floats::load(tile.queries + i)).store(tile.queries + i);
+        }
+        for (std::size_t q = 0; q < count; q += kPanel) {
+            Word::make_words(tile.queries + q * head_dim_, head_dim_, kPanel);
         }
         std::memset(tile.attended, 0, kTileQueries * value_dim_ * sizeof(float));
         for (std::size_t q = 0; q < kTileQueries; ++q) {
@@ -120,7 +125,7 @@ class QueryTiles {
     void advance() {
         if (copied_ > 0) attend();
         for (std::size_t k = 0; k < listed_; ++k) {
-            copy(list_[k].key, keys_ + k * head_dim_);
+            copy_key(list_[k].key, keys_ + k * head_dim_);
             copy(list_[k].value, values_ + k * value_dim_);
             bias_[k] = list_[k].bias;
         }
@@ -128,9 +133,24 @@ class QueryTiles {
             std::memset(keys_ + k * head_dim_, 0, head_dim_ * sizeof(float));
             bias_[k] = kLowest;
         }
+        Word::make_words(values_, listed_, value_dim_);
         copied_ = listed_;
         copied_for_ = listed_for_;
         listed_ = 0;
+    }
+
+    void copy_key(const float* from, float* to) const {
+        if constexpr (Word::kNumbers == 1) return copy(from, to);
+        auto* halves = reinterpret_cast<Half*>(to);
+        std::size_t d = 0;
+        for (; d + Floats::kWidth <= head_dim_; d += Floats::kWidth) {
+            Floats::load(from + d).store(halves + d);
+        }
+        if (const std::size_t rest = head_dim_ - d; rest != 0) {
+            Half last[Floats::kWidth];
+            Floats::load_some(from + d, rest).store(last);
+            std::memcpy(halves + d, last, rest * sizeof(Half));
+        }
     }
 
     void copy(const float* from, float* to) const {
@@ -164,14 +184,17 @@ class QueryTiles {
         }
         for (std::size_t k = 0; k < copied_; k += kTileRows) {
             fetch();
-            multiply_keys<kVectors>(keys_ + k * head_dim_, head_dim_, bias_ + k,
-                                    tile.queries + first * head_dim_, scores_ + k * kPanel,
-                                    tile.largest + first);
+            multiply_keys<kVectors, Word>(keys_ + k * head_dim_, head_dim_,
+                                          head_dim_ / Word::kNumbers, bias_ + k,
+                                          tile.queries + first * head_dim_, scores_ + k * kPanel,
+                                          tile.largest + first);
         }
         weigh<kVectors>(before, tile.largest + first, tile.sums + first);
+        Word::make_words(scores_, copied_, kPanel);
+        const std::size_t words = divide_up(copied_, Word::kNumbers);
         for (std::size_t d = 0; d < head_dim_; d += kTileRows) {
-            multiply_values<kVectors>(values_ + d, value_dim_, copied_, scores_, kept_,
-                                      tile.attended + first * value_dim_ + d * kPanel);
+            multiply_values<kVectors, Word>(values_ + d, value_dim_, words, scores_, kept_,
+                                            tile.attended + first * value_dim_ + d * kPanel);
         }
     }
 
@@ -239,14 +262,14 @@ class QueryTiles {
 
     std::size_t head_dim_, value_dim_;
     std::size_t taken_ = 0;
-    Tile tiles_[kMost];
+    Tile tiles_[kMostTiles];
     std::size_t count_ = 0;
     Row list_[kChunk];
     std::size_t listed_ = 0, copied_ = 0, fetched_ = 0;
     Audience listed_for_{}, copied_for_{};
-    float* keys_;    // [kChunk, Dh]
-    float* values_;  // [kChunk, value_dim_]
-    float* scores_;  // [kChunk, kPanel]
+    float* keys_;    // [kChunk, Dh], each row's words at its beginning
+    float* values_;  // [kChunk, value_dim_], or words of so many rows
+    float* scores_;  // [kChunk, kPanel]; weights are words, too
     float* bias_;    // [kChunk]
     float* kept_;    // [kPanel]
 };

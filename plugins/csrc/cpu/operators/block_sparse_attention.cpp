@@ -16,7 +16,8 @@ class BlockSparseAttentionKernel {
         : heads_(info.attribute("num_heads", 1)),
           block_size_(info.attribute("block_size", 1)),
           num_random_(info.attribute("num_random_blocks")),
-          longest_full_(info.attribute("longest_full")) {}
+          longest_full_(info.attribute("longest_full")),
+          may_round_(info.attribute_or("half", 0) != 0) {}
 
     void compute(const Run& run) const {
         const Tensor q = run.input(0, 3, "query"), k = run.input(1), v = run.input(2);
@@ -45,7 +46,8 @@ class BlockSparseAttentionKernel {
              .block_size = static_cast<std::size_t>(block_size_),
              .num_random = table ? table.size(2) : static_cast<std::size_t>(num_random_),
              .longest_full = static_cast<std::size_t>(longest_full_),
-             .table_rows = table ? table.size(1) : 0},
+             .table_rows = table ? table.size(1) : 0,
+             .may_round = may_round_},
             run.threads());
     }
 
@@ -63,6 +65,7 @@ class BlockSparseAttentionKernel {
     }
 
     std::int64_t heads_, block_size_, num_random_, longest_full_;
+    bool may_round_;
 };
 
 }  // namespace

@@ -12,7 +12,8 @@ class SelfAttentionKernel {
     static constexpr Input inputs[] = {{kFloat}, {kInt64}};
     static constexpr std::size_t outputs = 1;
 
-    explicit SelfAttentionKernel(const NodeInfo& info) : heads_(info.attribute("num_heads", 1)) {}
+    explicit SelfAttentionKernel(const NodeInfo& info)
+        : heads_(info.attribute("num_heads", 1)), may_round_(info.attribute_or("half", 0) != 0) {}
 
     void compute(const Run& run) const {
         const Tensor qkv = run.input(0, 2, "qkv"), mask = run.input(1, 2, "attention_mask");
@@ -36,12 +37,14 @@ class SelfAttentionKernel {
              .block_size = 1,
              .num_random = 0,
              .longest_full = mask.size(1),
-             .table_rows = 0},
+             .table_rows = 0,
+             .may_round = may_round_},
             run.threads());
     }
 
   private:
     std::int64_t heads_;
+    bool may_round_;
 };
 
 }  // namespace

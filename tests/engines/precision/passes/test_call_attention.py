@@ -107,13 +107,29 @@ def test_words_of_the_source_are_open_where_it_is_kept_in_halves(
     assert (keep.op_type, "half" in keep.attributes) == ("KeepSource", half)
 
 
-def test_an_encoder_calls_attention_of_thirds() -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_an_encoder_calls_attention_of_thirds(half: bool) -> None:
     model = encoder_attention()
-    assert call_attention(model, half=True)
+    assert call_attention(model, half=half)
     (node,) = model.graph
-    assert node.op_type == "SelfAttention"
+    assert (node.op_type, "half" in node.attributes) == ("SelfAttention", half)
     assert [value.name for value in node.inputs if value] == ["qkv", "attention_mask"]
     assert [value.name for value in model.graph.outputs] == ["attended"]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_block_sparse_attention_may_round_where_the_source_is_kept_in_halves(half: bool) -> None:
+    x = graph_input("x", ir.DataType.FLOAT, ("batch", "source", 8))
+    node = ir.node("BlockSparseAttention", [x], domain="pegasus_edge")
+    node.outputs[0].name = "attended"
+    model = model_of([x], list(node.outputs), [node], [])
+    given = ir.Value(name="given")
+    graph = ir.Graph([given], [given], nodes=[], opset_imports={"": 18})
+    function = ir.Function("pegasus_edge", node.op_type, graph=graph, attributes=[])
+    model.functions[function.identifier()] = function
+    assert call_attention(model, half=half) == half
+    assert ("half" in node.attributes) == ("half" in function.attributes) == half
+    assert not call_attention(model, half=half)
 
 
 @pytest.mark.parametrize(
