@@ -222,11 +222,10 @@ def _beam_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
 
             def inputs(batch: int = batch, position: int = position) -> dict[str, Array]:
                 rows = batch * beams
-                new = {n: _floats(rows, 1, width, seed=i) for i, n in enumerate(("q", "k", "v"))}
                 past = (rows, heads, room, sizes.head_dim)
                 order = np.random.default_rng(5).integers(0, beams, (batch, beams, room))
                 return {
-                    **new,
+                    "qkv": _floats(rows, 3 * width),
                     "past_key": _floats(*past, seed=3),
                     "past_value": _floats(*past, seed=4),
                     "position": np.array([position], np.int32),

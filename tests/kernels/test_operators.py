@@ -38,7 +38,7 @@ PRODUCT = ("weight", "scale", "bias")
 def beams() -> dict[str, Array]:
     rows = BATCH * BEAMS
     return {
-        **{name: floats(rows, 1, D_MODEL) for name in ("query", "key", "value")},
+        "qkv": floats(rows, 3 * D_MODEL),
         **{name: floats(rows, HEADS, TIME, HEAD_DIM) for name in ("past_key", "past_value")},
         "position": np.array([POSITION], np.int32),
         "beam_width": np.array([BEAMS], np.int32),
@@ -159,7 +159,7 @@ def test_weights_that_are_no_constants_are_refused(library: Path) -> None:
         ({"position": np.array([TIME], np.int32)}, "position is 6, expected one below 6"),
         ({"position": np.array([-1], np.int32)}, "position is -1"),
         ({"past_value": floats(BATCH * BEAMS, HEADS, TIME, 4)}, r"past_value is \[6, 2, 6, 4\]"),
-        ({"key": floats(BATCH * BEAMS, 1, 3)}, r"key is \[6, 1, 3\], expected \[6, 1, 16\]"),
+        ({"qkv": floats(BATCH * BEAMS, 47)}, r"qkv is \[6, 47\], expected 6 heads"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )

@@ -38,7 +38,7 @@ SOURCE: dict[str, Array] = {
     "mask": whole(1, 5),
 }
 BEAM: dict[str, Array] = {
-    **{name: zeros(BEAMS, 1, 16) for name in ("query", "key", "value")},
+    "qkv": zeros(BEAMS, 48),
     **{name: zeros(BEAMS, 2, TIME, 8) for name in ("past_key", "past_value")},
     "position": whole(1, dtype=np.int32),
     "beam_width": whole(1, dtype=np.int32, value=BEAMS),
@@ -135,9 +135,9 @@ def test_a_scale_that_is_no_constant_is_refused(library: Path) -> None:
             {"key": zeros(1, 2, 0, 8), "value": zeros(1, 2, 0, 8), "mask": whole(1, 0)},
             "key has no tokens",
         ),
-        ("BeamAttention", BEAM, {"query": zeros(BEAMS, 1, WIDE)}, "heads of 1 to 512 at the end"),
-        ("BeamAttention", BEAM, {"query": zeros(BEAMS, 2, 16)}, r"query is \[2, 2, 16\]"),
-        ("BeamAttention", BEAM, {"value": zeros(BEAMS, 1, 8)}, r"value is \[2, 1, 8\]"),
+        ("BeamAttention", BEAM, {"qkv": zeros(BEAMS, 3 * WIDE)}, "heads of 1 to 512 at the end"),
+        ("BeamAttention", BEAM, {"qkv": zeros(BEAMS + 1, 48)}, r"past_key is \[2, 2, 6, 8\]"),
+        ("BeamAttention", BEAM, {"qkv": zeros(BEAMS, 24)}, r"expected \[2, 2, 6, 4\]"),
         ("BeamAttention", BEAM, {"past_key": zeros(1, 2, TIME, 8)}, r"past_key is \[1, 2, 6, 8\]"),
         ("BeamAttention", BEAM, {"position": whole(2, dtype=np.int32)}, r"position is \[2\]"),
         ("BeamAttention", BEAM, {"position": whole(0, dtype=np.int32)}, r"position is \[0\]"),

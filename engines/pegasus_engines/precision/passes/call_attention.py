@@ -2,7 +2,7 @@
 
     MultiHeadAttention over thirds of one product  SelfAttention
     MultiHeadAttention over inputs cross_key.{l}   SourceAttention
-    DecoderMaskedMultiHeadAttention                BeamAttention
+    DecoderMaskedMultiHeadAttention, of thirds     BeamAttention
     Reshape, Transpose to cross_key.{l}            KeepSource
 
 Where keys and values of the source are kept as halves, their last dimension is `head_words`: half
@@ -50,10 +50,12 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
     return changed
 
 
-def _call_beams(node: ir.Node) -> ir.Node:
-    inputs = [*node.inputs[:3], *node.inputs[5:]]
+def _call_beams(node: ir.Node) -> ir.Node | None:
+    qkv = _whole(node, "Unsqueeze")
+    if qkv is None:
+        return None
     heads = node.attributes["num_heads"].as_int()
-    return call("BeamAttention", inputs, {"num_heads": heads}, num_outputs=3)
+    return call("BeamAttention", [qkv, *node.inputs[5:]], {"num_heads": heads}, num_outputs=3)
 
 
 def _call_source(node: ir.Node) -> ir.Node:
@@ -66,23 +68,25 @@ def _call_source(node: ir.Node) -> ir.Node:
 
 
 def _call_self(node: ir.Node, *, half: bool) -> ir.Node | None:
-    """Nothing where anything is added to scores, or queries, keys and values come from products of
-    their own."""
+    """Nothing where anything is added to scores, or it is causal."""
     if len(node.inputs) != 5 or node.inputs[3] is not None:
         return None
-    cast = _producer(node.inputs[4], "Cast")
-    reshapes = [_producer(value, "Reshape") for value in node.inputs[:3]]
-    if cast is None or None in reshapes:
-        return None
-    thirds = [each.inputs[0] for each in reshapes if each is not None]
-    split = _producer(thirds[0], "Split")
-    if split is None or tuple(thirds) != split.outputs or "unidirectional" in node.attributes:
+    qkv, cast = _whole(node, "Reshape"), _producer(node.inputs[4], "Cast")
+    if qkv is None or cast is None or "unidirectional" in node.attributes:
         return None
     heads, shape = node.attributes["num_heads"].as_int(), node.outputs[0].shape
     if shape is None or not isinstance(shape[2], int) or shape[2] > heads * _MAX_HEAD_DIM:
         return None
     attributes = {"num_heads": heads} | ({"half": 1} if half else {})
-    return call("SelfAttention", [split.inputs[0], cast.inputs[0]], attributes)
+    return call("SelfAttention", [qkv, cast.inputs[0]], attributes)
+
+
+def _whole(node: ir.Node, shaped_by: str) -> ir.Value | None:
+    """Of whose thirds, each shaped anew, a node has its query, key and value, in this order."""
+    shapers = [_producer(value, shaped_by) for value in node.inputs[:3]]
+    thirds = tuple(each.inputs[0] for each in shapers if each is not None)
+    split = _producer(thirds[0], "Split") if len(thirds) == 3 else None
+    return split.inputs[0] if split is not None and thirds == split.outputs else None
 
 
 def _let_round(model: ir.Model, node: ir.Node) -> bool:

@@ -5,15 +5,15 @@ has registered it (plugins/csrc/cpu/operators), and else inlines the function th
 the same name: what is here, in operators of its own. What a body depends on is in the name, such as
 Int8LinearPositiveBias; overloads of one name are not, as ONNX Runtime 1.23 takes any for any.
 
-Graphs ask for version 2 of the domain. Those of older bundles, which have a BlockSparseAttention
-that tells an operator nothing of its blocks, ask for version 1, of which no library has any.
+Graphs ask for version 3 of the domain. Those of older bundles, whose operators have other inputs or
+attributes, ask for less, of which no library has any.
 
 Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
 H heads, Dh head dim, D model dim, T positions there is room for.
 Source: onnxruntime docs/ContribOperators.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from onnx_ir.tape import Tape
 __all__ = ["DOMAIN", "VERSION", "add_function", "call"]
 
 DOMAIN = "pegasus_edge"
-VERSION = 2
+VERSION = 3
 """The same number in plugins/csrc/cpu/operators/operator.h."""
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
@@ -128,22 +128,28 @@ def _source_attention(
 def _self_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
     """query, key and value side by side [B*S, 3*D], mask [B, S] int64 -> [B, S, D]."""
     qkv, mask = inputs
-    thirds = tape.op_multi_out("Split", [qkv], {"axis": -1, "num_outputs": 3}, num_outputs=3)
     last = _constant(tape, np.array([-1], np.int64))
     shape = tape.op("Concat", [tape.op("Shape", [mask]), last], {"axis": 0})
-    given = [tape.op("Reshape", [third, shape]) for third in thirds]
+    given = [tape.op("Reshape", [third, shape]) for third in _thirds(tape, qkv)]
     whole = tape.op("Cast", [mask], {"to": ir.DataType.INT32.value})
     heads = {"num_heads": attributes["num_heads"], "mask_filter_value": _LOWEST}
     return [tape.op("MultiHeadAttention", [*given, None, whole], heads, domain=_MICROSOFT)]
 
 
 def _beam_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
-    """query, key, value [B*R, 1, D], the past's [B*R, H, T, Dh], position [1], beam_width [1],
-    indirection [B, R, T] -> [B*R, 1, D], and the past with the new keys and values."""
-    given = [*inputs[:3], None, None, *inputs[3:]]
+    """query, key and value side by side [B*R, 3*D], the past's [B*R, H, T, Dh], position [1],
+    beam_width [1], indirection [B, R, T] -> [B*R, 1, D], and the past with the new keys and
+    values."""
+    axis = _constant(tape, np.array([1], np.int64))
+    new = [tape.op("Unsqueeze", [third, axis]) for third in _thirds(tape, inputs[0])]
+    given = [*new, None, None, *inputs[1:]]
     heads = {"num_heads": attributes["num_heads"], "past_present_share_buffer": 1}
     name = "DecoderMaskedMultiHeadAttention"
     return list(tape.op_multi_out(name, given, heads, domain=_MICROSOFT, num_outputs=3))
+
+
+def _thirds(tape: Tape, qkv: ir.Value) -> Sequence[ir.Value]:
+    return tape.op_multi_out("Split", [qkv], {"axis": -1, "num_outputs": 3}, num_outputs=3)
 
 
 def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:

@@ -6,29 +6,26 @@ namespace pegasus {
 
 namespace {
 
-// One new token per row, N = B * R: query, key, value [N, 1, D], past_key and past_value
-// [N, H, T, Dh], position [1], beam_width [1] = R, indirection [B, R, T]
+// One new token per row, N = B * R: qkv [N, 3 * D] of queries, keys and values side by side,
+// past_key and past_value [N, H, T, Dh], position [1], beam_width [1] = R, indirection [B, R, T]
 // -> attended [N, 1, D], and the past with the new token's keys and values, in place where outputs
 // are bound to the inputs' memory.
 class BeamAttentionKernel {
   public:
     static constexpr const char* name = "BeamAttention";
-    static constexpr Input inputs[] = {{kFloat}, {kFloat}, {kFloat}, {kFloat},
-                                       {kFloat}, {kInt32}, {kInt32}, {kInt32}};
+    static constexpr Input inputs[] = {{kFloat}, {kFloat}, {kFloat}, {kInt32}, {kInt32}, {kInt32}};
     static constexpr std::size_t outputs = 3;
 
     explicit BeamAttentionKernel(const NodeInfo& info) : heads_(info.attribute("num_heads", 1)) {}
 
     void compute(const Run& run) const {
-        const Tensor q = run.input(0, 3, "query"), k = run.input(1), v = run.input(2);
-        const Tensor past_key = run.input(3, 4, "past_key"), past_value = run.input(4);
-        const Tensor position = run.input(5), beam_width = run.input(6);
-        const Tensor indirection = run.input(7, 3, "indirection");
-        const std::int64_t rows = q.shape[0], head_dim = size_of_head(q, heads_, "query");
-        const std::int64_t capacity = past_key.shape[2];
-        expect_shape(q, {rows, 1, heads_ * head_dim}, "query");
-        expect_shape(k, q.shape, "key");
-        expect_shape(v, q.shape, "value");
+        const Tensor qkv = run.input(0, 2, "qkv");
+        const Tensor past_key = run.input(1, 4, "past_key"), past_value = run.input(2);
+        const Tensor position = run.input(3), beam_width = run.input(4);
+        const Tensor indirection = run.input(5, 3, "indirection");
+        const std::int64_t rows = qkv.shape[0], head_dim = size_of_head(qkv, 3 * heads_, "qkv");
+        const std::int64_t capacity = past_key.shape[2], d_model = heads_ * head_dim;
+        const auto width = static_cast<std::size_t>(d_model);
         expect_shape(past_key, {rows, heads_, capacity, head_dim}, "past_key");
         expect_shape(past_value, past_key.shape, "past_value");
         const std::int64_t batch = indirection.shape[0], beams = indirection.shape[1];
@@ -48,14 +45,14 @@ class BeamAttentionKernel {
         check_rows(indirection, filled);
         float* keys = same_memory(run, 1, past_key);
         float* values = same_memory(run, 2, past_value);
-        chosen().beam_attention({.query = q.as<float>(),
-                                 .new_key = k.as<float>(),
-                                 .new_value = v.as<float>(),
-                                 .stride = q.size(2),
+        chosen().beam_attention({.query = qkv.as<float>(),
+                                 .new_key = qkv.as<float>() + width,
+                                 .new_value = qkv.as<float>() + 2 * width,
+                                 .stride = 3 * width,
                                  .key = keys,
                                  .value = values,
                                  .indirection = indirection.as<std::int32_t>(),
-                                 .output = static_cast<float*>(run.output(0, q.shape)),
+                                 .output = static_cast<float*>(run.output(0, {rows, 1, d_model})),
                                  .batch = indirection.size(0),
                                  .rows = indirection.size(1),
                                  .heads = static_cast<std::size_t>(heads_),

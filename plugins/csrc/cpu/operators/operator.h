@@ -91,9 +91,9 @@ void expect_shape(const Tensor& tensor, const Shape& expected, const char* name)
 // Throws OperatorError where a status is one.
 void check(const OrtApi* api, OrtStatus* status);
 
-// Of domain pegasus_edge, in graphs. Those of older bundles say 1, and stay functions: their
-// BlockSparseAttention has no attributes. The same number in kernel_functions.py.
-inline constexpr int kDomainVersion = 2;
+// Of domain pegasus_edge, in graphs. Those of older bundles say less, and stay functions: their
+// operators have other inputs or attributes. The same number in kernel_functions.py.
+inline constexpr int kDomainVersion = 3;
 
 // One of an operator's inputs: its type, and whether it may be left out.
 struct Input {

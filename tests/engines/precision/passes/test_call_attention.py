@@ -16,7 +16,10 @@ def decoder(head_dim: int = 4) -> ir.Model:
     """One layer's attention of a decoder step."""
     dim = HEADS * head_dim
     floats, whole = ir.DataType.FLOAT, ir.DataType.INT32
-    query = graph_input("query", floats, ("rows", 1, dim))
+    qkv = graph_input("qkv", floats, ("rows", 3 * dim))
+    axis = ir.Value(name="axis", const_value=ir.tensor([1], name="axis"))
+    split = ir.node("Split", [qkv], {"axis": -1, "num_outputs": 3}, num_outputs=3)
+    new = [ir.node("Unsqueeze", [third, axis]) for third in split.outputs]
     past = [
         graph_input(f"past_self_{kind}.0", floats, ("rows", HEADS, "time", head_dim))
         for kind in ("key", "value")
@@ -28,15 +31,16 @@ def decoder(head_dim: int = 4) -> ir.Model:
     position, beams = (graph_input(name, whole, (1,)) for name in ("position", "beams"))
     indirection = graph_input("indirection", whole, ("batch", "beams", "time"))
     mask = graph_input("attention_mask", ir.DataType.INT64, ("batch", "source"))
-    given = [query, query, query, None, None, *past, position, beams, indirection]
+    given = [*(each.outputs[0] for each in new), None, None, *past, position, beams, indirection]
     own = _contrib("DecoderMaskedMultiHeadAttention", given, 3)
     for value, kind in zip(own.outputs[1:], ("key", "value"), strict=True):
         value.name = f"present_self_{kind}.0"
     cast = ir.node("Cast", [mask], {"to": whole.value})
     over = _contrib("MultiHeadAttention", [own.outputs[0], *cross, None, cast.outputs[0]], 1)
     over.outputs[0].name = "attended"
-    inputs = [query, *past, *cross, position, beams, indirection, mask]
-    return model_of(inputs, [*over.outputs, *own.outputs[1:]], [own, cast, over], [])
+    inputs = [qkv, *past, *cross, position, beams, indirection, mask]
+    nodes = [split, *new, own, cast, over]
+    return model_of(inputs, [*over.outputs, *own.outputs[1:]], nodes, [axis])
 
 
 def encoder() -> ir.Model:
