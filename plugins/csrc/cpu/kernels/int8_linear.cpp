@@ -155,10 +155,10 @@ void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integ
     }
 }
 
-// kRows rows from m on. Nothing is fetched ahead: the processor does so by itself, and better.
-// Where g++ does not unroll loops early, it leaves the sums in memory.
-template <int kRows>
-void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m) {
+// kRows rows from m on. Where g++ does not unroll loops early, it leaves the sums in memory.
+// kFetch: a line at each step is fetched from `ahead` on.
+template <int kRows, bool kFetch>
+void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, const std::int8_t* ahead) {
     Integers sums[kRows][kPanelVectors];
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
@@ -172,6 +172,10 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m) {
     const std::int8_t* values = panel.values;
     const std::int8_t* end = values + panel.bytes;
     for (; values < end; values += kPanelColumns * kPanelDepth) {
+        if constexpr (kFetch) {
+            __builtin_prefetch(ahead);
+            ahead += kLine;
+        }
 #pragma GCC unroll 12
         for (int r = 0; r < kRows; ++r) {
             const Integers bytes = fill_bytes(thirds[r / 3] + r % 3 * stride);
@@ -193,20 +197,29 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m) {
     }
 }
 
-using Tile = void (*)(const Rows&, const Panel&, std::size_t);
+using Tile = void (*)(const Rows&, const Panel&, std::size_t, const std::int8_t*);
 
-template <int... kNumbers>
+template <bool kFetch, int... kNumbers>
 Tile choose_tile(std::size_t height, Numbers<kNumbers...>) {
-    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1>...};
+    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1, kFetch>...};
     return tiles[height - 1];
 }
 
-// Rows from `first` to `end` in tiles of about one height.
+// Rows from `first` to `end` in tiles of about one height. The first tile waits for the panel's
+// memory; while the second and the third compute, the next panel is fetched.
 void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std::size_t end) {
-    std::size_t tiles = divide_up(end - first, kTileRows);
-    for (std::size_t m = first; m < end; --tiles) {
-        const std::size_t height = divide_up(end - m, tiles);
-        choose_tile(height, CountTo<kTileRows>{})(rows, panel, m);
+    const std::size_t tiles = divide_up(end - first, kTileRows);
+    const std::size_t half = panel.bytes / 2 / kLine * kLine;
+    const std::int8_t* next = panel.values + panel.bytes;
+    std::size_t m = first;
+    for (std::size_t tile = 0; tile < tiles; ++tile) {
+        const std::size_t height = divide_up(end - m, tiles - tile);
+        if (tile == 1 || tile == 2) {
+            choose_tile<true>(height, CountTo<kTileRows>{})(rows, panel, m,
+                                                            next + (tile - 1) * half);
+        } else {
+            choose_tile<false>(height, CountTo<kTileRows>{})(rows, panel, m, nullptr);
+        }
         m += height;
     }
 }
