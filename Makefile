@@ -49,9 +49,8 @@ help:  ## list the targets
 
 venv: $(TEST_READY)  ## the environment, in .venv; PYTHON=python3.12 picks the interpreter
 
-# Files go to the processes in the order of tests/slow_tests.py, the longest first: three for two
-# cores, as a cluster, a server or a child is often waited for.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Files go to the two processes in the order of tests/slow_tests.py, the longest first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test:  ## check style and types, then run all tests (10 min on 2 cores)
 	$(MAKE) --no-print-directory --jobs 2 lint docs $(OPTIMUM_READY) $(BUILD_READY) \

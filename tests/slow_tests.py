@@ -1,6 +1,6 @@
 """The tests that take seconds, those of the longest files first.
 
-In this order the processes of `make test` get their files, so that they end together; and
+In this order the two processes of `make test` get their files, so that they end together; and
 `make test-fast` leaves these tests out.
 """
 
