@@ -41,14 +41,17 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_what_is_read_is_of_one_folder_however_often_it_is_replaced(
     tmp_path: Path, way: str
 ) -> None:
-    folder, other = write(tmp_path / "bundle", "0"), write(tmp_path / "other", "1")
-    if not exchange_folders(folder, other):
+    folder = write(tmp_path / "bundle", "0")
+    if not exchange_folders(folder, write(tmp_path / "other", "1")):
         pytest.skip("the file system cannot exchange folders")
     is_done = threading.Event()
 
     def replace_on_and_on() -> None:
-        while not is_done.wait(0.002):
-            exchange_folders(folder, other)
+        """By a new one each time, as exports do: of one that comes back a name does not tell."""
+        for number in itertools.count():
+            if is_done.wait(0.002):
+                return
+            exchange_folders(folder, write(tmp_path / f"other.{number}", str(number % 2)))
 
     thread = threading.Thread(target=replace_on_and_on)
     thread.start()
