@@ -206,7 +206,8 @@ Tile choose_tile(std::size_t height, Numbers<kNumbers...>) {
 }
 
 // Rows from `first` to `end` in tiles of about one height. The first tile waits for the panel's
-// memory; while the second and the third compute, the next panel is fetched.
+// memory; while the second and the third compute, the next panel is fetched, where there are tiles
+// enough: with few rows, that memory would be waited for all the same.
 void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std::size_t end) {
     const std::size_t tiles = divide_up(end - first, kTileRows);
     const std::size_t half = panel.bytes / 2 / kLine * kLine;
@@ -214,7 +215,7 @@ void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std
     std::size_t m = first;
     for (std::size_t tile = 0; tile < tiles; ++tile) {
         const std::size_t height = divide_up(end - m, tiles - tile);
-        if (tile == 1 || tile == 2) {
+        if (tiles > 3 && (tile == 1 || tile == 2)) {
             choose_tile<true>(height, CountTo<kTileRows>{})(rows, panel, m,
                                                             next + (tile - 1) * half);
         } else {
