@@ -20,9 +20,10 @@ struct Registers {
     unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
+// Zeros if there is none.
 Registers cpuid(unsigned leaf, unsigned part = 0) {
     Registers found;
-    __get_cpuid_count(leaf, part, &found.a, &found.b, &found.c, &found.d);  // zeros if there is none
+    __get_cpuid_count(leaf, part, &found.a, &found.b, &found.c, &found.d);
     return found;
 }
 

@@ -126,7 +126,8 @@ def _source_attention(
 
 
 def _self_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
-    """query, key and value side by side [B*S, 3*D], mask [B, S] int64 -> [B, S, D]."""
+    """query, key and value side by side [B*S, 3*D], mask [B, S] int64 -> [B, S, D]; where `half` is
+    1, kernels may round all three, and weights, to bfloat16."""
     qkv, mask = inputs
     last = _constant(tape, np.array([-1], np.int64))
     shape = tape.op("Concat", [tape.op("Shape", [mask]), last], {"axis": 0})

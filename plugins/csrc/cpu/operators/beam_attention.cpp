@@ -95,9 +95,6 @@ class BeamAttentionKernel {
 
 }  // namespace
 
-const OrtCustomOp& beam_attention_operator() {
-    static const Operator<BeamAttentionKernel> made;
-    return made;
-}
+const OrtCustomOp& beam_attention_operator() { return operator_of<BeamAttentionKernel>(); }
 
 }  // namespace pegasus

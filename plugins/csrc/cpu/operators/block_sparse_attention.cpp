@@ -70,9 +70,6 @@ class BlockSparseAttentionKernel {
 
 }  // namespace
 
-const OrtCustomOp& block_sparse_attention_operator() {
-    static const Operator<BlockSparseAttentionKernel> made;
-    return made;
-}
+const OrtCustomOp& block_sparse_attention_operator() { return operator_of<BlockSparseAttentionKernel>(); }
 
 }  // namespace pegasus

@@ -38,9 +38,6 @@ class KeepSourceKernel {
 
 }  // namespace
 
-const OrtCustomOp& keep_source_operator() {
-    static const Operator<KeepSourceKernel> made;
-    return made;
-}
+const OrtCustomOp& keep_source_operator() { return operator_of<KeepSourceKernel>(); }
 
 }  // namespace pegasus

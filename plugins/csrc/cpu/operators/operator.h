@@ -170,4 +170,11 @@ class Operator : public OrtCustomOp {
     const char* full_name_;
 };
 
+// The only one of its kind, made when it is first asked for.
+template <class Kernel>
+const OrtCustomOp& operator_of() {
+    static const Operator<Kernel> made;
+    return made;
+}
+
 }  // namespace pegasus

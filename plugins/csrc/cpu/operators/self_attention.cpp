@@ -49,9 +49,6 @@ class SelfAttentionKernel {
 
 }  // namespace
 
-const OrtCustomOp& self_attention_operator() {
-    static const Operator<SelfAttentionKernel> made;
-    return made;
-}
+const OrtCustomOp& self_attention_operator() { return operator_of<SelfAttentionKernel>(); }
 
 }  // namespace pegasus

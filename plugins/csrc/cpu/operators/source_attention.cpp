@@ -46,9 +46,6 @@ class SourceAttentionKernel {
 
 }  // namespace
 
-const OrtCustomOp& source_attention_operator() {
-    static const Operator<SourceAttentionKernel> made;
-    return made;
-}
+const OrtCustomOp& source_attention_operator() { return operator_of<SourceAttentionKernel>(); }
 
 }  // namespace pegasus
