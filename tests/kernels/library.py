@@ -94,6 +94,7 @@ class _BeamAttention(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("key", "value", "indirection", "output")),
         *((name, ctypes.c_size_t) for name in ("batch", "rows", "heads", "head_dim")),
         *((name, ctypes.c_size_t) for name in ("capacity", "position")),
+        ("is_half", ctypes.c_bool),
     ]
 
 
@@ -144,12 +145,12 @@ class Kernels:
     def beam_attention(
         self, steps: Array, key: Array, value: Array, indirection: Array, position: int
     ) -> Array:
-        """steps [N, 3, H*Dh]: query, key and value side by side; key and value [N, H, T, Dh] are
-        written; indirection [B, R, T] int32 -> [N, H*Dh]."""
+        """steps [N, 3, H*Dh]: query, key and value side by side; key and value [N, H, T, Dh]
+        float32 or float16 are written; indirection [B, R, T] int32 -> [N, H*Dh]."""
         _, heads, capacity, head_dim = key.shape
         batch, rows, _ = indirection.shape
         output = np.full_like(steps[:, 0], 7)
-        sizes = (batch, rows, heads, head_dim, capacity, position)
+        sizes = (batch, rows, heads, head_dim, capacity, position, key.dtype == np.float16)
         new = _at(steps[:, 0], steps[:, 1], steps[:, 2])
         pointers = (*new, steps.strides[0] // 4, *_at(key, value, indirection, output))
         self._call("beam_attention", _BeamAttention(*pointers, *sizes))

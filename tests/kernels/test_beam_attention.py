@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from kernels.library import Array, Kernels, softmax
@@ -16,27 +17,32 @@ CASES = (
 """B, R, H, Dh, T, position."""
 
 
+@pytest.mark.parametrize("kept", [np.float32, np.float16])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_is_softmax_attention_over_the_beams_own_past(
-    kernels: Kernels, case: tuple[int, ...]
+    kernels: Kernels, case: tuple[int, ...], kept: npt.DTypeLike
 ) -> None:
-    """Neither what lies beyond the position nor the indirection there is read."""
+    """Neither what lies beyond the position nor the indirection there is read; of the new token,
+    what is attended to is what is kept."""
     steps, key, value, indirection = _make(case)
+    key, value = key.astype(kept), value.astype(kept)
     expected = _attend(steps, key, value, indirection, case[5])
     found = kernels.beam_attention(steps, key, value, indirection, case[5])
     assert np.abs(found - expected).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("kept", [np.float32, np.float16])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_only_the_new_tokens_key_and_value_are_written(
-    kernels: Kernels, case: tuple[int, ...]
+    kernels: Kernels, case: tuple[int, ...], kept: npt.DTypeLike
 ) -> None:
     steps, key, value, indirection = _make(case)
+    key, value = key.astype(kept), value.astype(kept)
     position, before = case[5], (key.copy(), value.copy())
     kernels.beam_attention(steps, key, value, indirection, position)
     for which, (cache, old) in enumerate(zip((key, value), before, strict=True), start=1):
         old[:, :, position] = steps[:, which].reshape(old[:, :, position].shape)
-        assert np.array_equal(cache, old, equal_nan=True)
+        assert np.array_equal(cache.astype(np.float32), old.astype(np.float32), equal_nan=True)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -69,12 +75,15 @@ def _attend(steps: Array, key: Array, value: Array, indirection: Array, position
     for row in range(rows):
         document, beam = divmod(row, beams)
         past = document * beams + indirection[document, beam, :position]
-        query, new_key, new_value = steps[row].reshape(3, heads, 1, head_dim).astype(np.float64)
+        query, *new = steps[row].reshape(3, heads, 1, head_dim)
+        new_key, new_value = (each.astype(key.dtype).astype(np.float64) for each in new)
         places = np.arange(position)
-        keys = key[past, :, places].transpose(1, 0, 2)  # [T, H, Dh] -> [H, T, Dh]
-        values = value[past, :, places].transpose(1, 0, 2)
+        keys = (
+            key[past, :, places].transpose(1, 0, 2).astype(np.float64)
+        )  # [T, H, Dh] -> [H, T, Dh]
+        values = value[past, :, places].transpose(1, 0, 2).astype(np.float64)
         keys = np.concatenate([keys, new_key], axis=1)
         values = np.concatenate([values, new_value], axis=1)
-        weights = softmax(query @ keys.transpose(0, 2, 1) / np.sqrt(head_dim))
+        weights = softmax(query.astype(np.float64) @ keys.transpose(0, 2, 1) / np.sqrt(head_dim))
         found[row] = (weights @ values)[:, 0]
     return found.reshape(rows, heads * head_dim)

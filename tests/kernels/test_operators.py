@@ -133,6 +133,24 @@ def test_halves_are_what_attention_over_rounded_keys_reads(library: Path) -> Non
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 
 
+def test_beams_attend_to_a_past_in_halves(library: Path) -> None:
+    inputs = beams()
+    kept, full = dict(inputs), dict(inputs)
+    for name in ("past_key", "past_value"):
+        halves = inputs[name].astype(np.float16)
+        kept[name], full[name] = halves.view(np.float32), halves.astype(np.float32)
+    half, plain = ({"num_heads": HEADS} | more for more in ({"half": 1}, {}))
+    found, *caches = open_call("BeamAttention", kept, half, library=library).run(None, kept)
+    # What is new is rounded, too.
+    expected, *wanted = open_call("BeamAttention", full, plain, library=library).run(None, full)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
+    filled = np.s_[:, :, : POSITION + 1]
+    for got, cache in zip(caches, wanted, strict=True):
+        np.testing.assert_array_equal(
+            got.view(np.float16)[filled], cache.astype(np.float16)[filled]
+        )
+
+
 def test_several_threads_may_run_one_session(library: Path) -> None:
     inputs = product(rows=40, depth=256, columns=300)
     ours = open_call("Int8Linear", inputs, {}, constants=PRODUCT, library=library)

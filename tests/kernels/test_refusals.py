@@ -210,6 +210,24 @@ def test_inputs_that_do_not_fit_are_refused(
         session.run(None, feeds | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (BEAM, r"past_key is \[2, 2, 6, 8\], expected \[2, 2, 6, 4\]"),
+        ({"qkv": zeros(BEAMS, 42)}, "expected heads of even size"),
+    ],
+    ids=["floats", "odd"],
+)
+def test_a_past_in_halves_has_half_as_many_words(
+    change: dict[str, Array], message: str, library: Path
+) -> None:
+    halves = {name: zeros(BEAMS, 2, TIME, 4) for name in ("past_key", "past_value")}
+    session = load(library, "BeamAttention", BEAM, {"num_heads": 2, "half": 1})
+    session.run(None, BEAM | halves)
+    with pytest.raises(Exception, match=message):
+        session.run(None, BEAM | halves | change)
+
+
 def test_two_blocks_are_too_few_for_a_pattern(library: Path) -> None:
     pattern = PATTERN | {"block_size": 10}
     session = load(library, "BlockSparseAttention", SPARSE, pattern)

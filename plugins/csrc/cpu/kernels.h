@@ -11,7 +11,7 @@
 
 namespace pegasus {
 
-// Bits of an IEEE half, or of a bfloat16 in sets whose names end in bf16.
+// Bits of an IEEE half; of a source, in sets whose names end in bf16, of a bfloat16.
 using Half = std::uint16_t;
 
 // Floats of a head that attention takes at most; who calls it checks.
@@ -72,11 +72,12 @@ struct BeamAttention {
     const float* new_key;
     const float* new_value;
     std::size_t stride;  // floats from a row of these three to the next
-    float* key;          // [B * R, H, T, Dh]; the new token's are written at `position`
-    float* value;
+    void* key;           // [B * R, H, T, Dh], Half or float; the new token's go to `position`
+    void* value;
     const std::int32_t* indirection;  // [B, R, T]
     float* output;                    // [B * R, H * Dh]
     std::size_t batch, rows, heads, head_dim, capacity, position;
+    bool is_half;
 };
 
 // BigBird's attention, or full attention where length <= longest_full: see

@@ -52,7 +52,7 @@ from pegasus_runtime.bundle.manifest import (
 from pegasus_runtime.bundle.manifest_json import dump_manifest, parse_manifest
 from pegasus_runtime.bundle.replace_file import replace_file, replacing_file
 from pegasus_runtime.bundle.staging import BundleWriter, write_bundle
-from pegasus_runtime.bundle.tables import map_table
+from pegasus_runtime.bundle.tables import let_go, map_table
 from pegasus_runtime.bundle.tokenizer_spec import (
     PUBLISHED_TOKENIZERS,
     AddedToken,
@@ -96,6 +96,7 @@ __all__ = [
     "check_graph_weights",
     "dump_manifest",
     "graph_metadata",
+    "let_go",
     "map_table",
     "open_bundle",
     "parse_manifest",

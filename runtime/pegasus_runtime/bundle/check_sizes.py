@@ -12,8 +12,8 @@ _PER_LAYER = re.compile(r"(?:(?:past|present)_)?(self|cross)_(?:key|value)\.(\d+
 _PADDING = 8  # a plan's vocabulary is rounded up to whole words
 
 HEAD_WORDS = "head_words"
-"""The last dimension of cross_key.{l} and cross_value.{l} where it is the head dim, or half of it:
-see `sessions/ort/halves.py`."""
+"""The last dimension of keys and values where it is the head dim, or half of it: see
+`sessions/ort/halves.py`."""
 
 
 def check_sizes(manifest: Manifest) -> None:
@@ -44,9 +44,8 @@ def check_sizes(manifest: Manifest) -> None:
 
 def _check_heads(graph: str, tensor: TensorSpec, heads: int, head_dim: int) -> None:
     shape = tensor.shape
-    # Of the source, kernels may keep two halves in a word.
-    expected = (head_dim, HEAD_WORDS) if tensor.name.startswith("cross_") else (head_dim,)
-    if len(shape) < 4 or shape[1] != heads or shape[-1] not in expected:
+    # Kernels may keep two halves in a word.
+    if len(shape) < 4 or shape[1] != heads or shape[-1] not in (head_dim, HEAD_WORDS):
         path = f"graphs.{graph}: shape of {tensor.name}"
         raise field_error(path, str(list(shape)), f"{heads} heads of {head_dim}")
 

@@ -1,5 +1,7 @@
 """A table of a bundle as an array, without reading it."""
 
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy.typing as npt
 from pegasus_runtime.bundle.folder import Bundle
 from pegasus_runtime.errors import EngineError
 
-__all__ = ["map_table"]
+__all__ = ["let_go", "map_table"]
 
 
 def map_table(bundle: Bundle, name: str) -> npt.NDArray[Any]:
@@ -22,3 +24,13 @@ def map_table(bundle: Bundle, name: str) -> npt.NDArray[Any]:
         return np.memmap(path, np.dtype(spec.dtype), "r", spec.offset, spec.shape)
     except (OSError, ValueError) as err:
         raise EngineError(f"{path}: cannot be mapped: {err}") from err
+
+
+def let_go(table: npt.NDArray[Any]) -> None:
+    """Has Linux take the pages of a mapped table back; they are read again where they are needed.
+
+    With each row that is looked up, 64 KB around it count as memory of the process.
+    """
+    mapping = table.base
+    if isinstance(mapping, mmap.mmap) and sys.platform == "linux":
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -5,9 +5,11 @@
     DecoderMaskedMultiHeadAttention, of thirds     BeamAttention
     Reshape, Transpose to cross_key.{l}            KeepSource
 
-Where keys and values of the source are kept as halves, their last dimension is `head_words`: half
-of the head dim where kernels do so, and the head dim where none are.
+Where keys and values are kept as halves, their last dimension is `head_words`: half of the head dim
+where kernels do so, and the head dim where none are.
 """
+
+from collections.abc import Iterable
 
 import onnx_ir as ir
 
@@ -18,14 +20,15 @@ __all__ = ["call_attention"]
 
 _WORDS = "head_words"
 _CROSS = ("cross_key.", "cross_value.")
-_CACHES = (*_CROSS, "past_self_key.", "past_self_value.")
+_TARGET = ("past_self_key.", "past_self_value.", "present_self_key.", "present_self_value.")
+_CACHES = (*_CROSS, *_TARGET)
 _MAX_HEAD_DIM = 512
 """What kernels have room for: kMaxHeadDim in plugins/csrc/cpu/kernels.h."""
 
 
 def call_attention(model: ir.Model, *, half: bool) -> bool:
-    """Changes the model in place, says whether there was any. half: whether the source is kept as
-    halves, and kernels may round what an encoder attends with to bfloat16."""
+    """Changes the model in place, says whether there was any. half: whether keys and values
+    are kept as halves, and kernels may round what an encoder attends with to bfloat16."""
     values = (*model.graph.inputs, *model.graph.outputs)
     if any(_head_dim(value) > _MAX_HEAD_DIM for value in values):
         return False
@@ -33,7 +36,7 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
     for node in list(model.graph):
         found = None
         if node.op_type == "DecoderMaskedMultiHeadAttention":
-            found = _call_beams(node)
+            found = _call_beams(node, half=half)
         elif node.op_type == "MultiHeadAttention" and _is_cross(node.inputs[1]):
             found = _call_source(node)
         elif node.op_type == "MultiHeadAttention":
@@ -46,16 +49,21 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
             _put(model, node, found)
             changed = True
     if half:
-        _free_words(model.graph)
+        ends = (*model.graph.inputs, *model.graph.outputs)  # others than before
+        _free_words(value for value in ends if _is_cross(value))
     return changed
 
 
-def _call_beams(node: ir.Node) -> ir.Node | None:
+def _call_beams(node: ir.Node, *, half: bool) -> ir.Node | None:
     qkv = _whole(node, "Unsqueeze")
     if qkv is None:
         return None
-    heads = node.attributes["num_heads"].as_int()
-    return call("BeamAttention", [qkv, *node.inputs[5:]], {"num_heads": heads}, num_outputs=3)
+    caches = [value for value in (*node.inputs[5:7], *node.outputs[1:]) if value is not None]
+    half = half and all(_head_dim(value) % 2 == 0 for value in caches)
+    if half:
+        _free_words(caches)
+    heads = {"num_heads": node.attributes["num_heads"].as_int()} | ({"half": 1} if half else {})
+    return call("BeamAttention", [qkv, *node.inputs[5:]], heads, num_outputs=3)
 
 
 def _call_source(node: ir.Node) -> ir.Node:
@@ -150,9 +158,8 @@ def _is_cross(value: ir.Value | None) -> bool:
     return value is not None and value.name is not None and value.name.startswith(_CROSS)
 
 
-def _free_words(graph: ir.Graph) -> None:
-    for value in (*graph.inputs, *graph.outputs):
-        if _is_cross(value) and value.shape is not None:
-            head_dim = value.shape[3]
-            if isinstance(head_dim, int) and head_dim % 2 == 0:
-                value.shape = ir.Shape([*value.shape[:3], _WORDS])
+def _free_words(values: Iterable[ir.Value]) -> None:
+    """Where two numbers make a word."""
+    for value in values:
+        if value.shape is not None and _head_dim(value) and _head_dim(value) % 2 == 0:
+            value.shape = ir.Shape([*value.shape[:3], _WORDS])

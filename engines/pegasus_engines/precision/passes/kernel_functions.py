@@ -5,7 +5,7 @@ has registered it (plugins/csrc/cpu/operators), and else inlines the function th
 the same name: what is here, in operators of its own. What a body depends on is in the name, such as
 Int8LinearPositiveBias; overloads of one name are not, as ONNX Runtime 1.23 takes any for any.
 
-Graphs ask for version 3 of the domain. Those of older bundles, whose operators have other inputs or
+Graphs ask for version 4 of the domain. Those of older bundles, whose operators have other inputs or
 attributes, ask for less, of which no library has any.
 
 Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
@@ -23,7 +23,7 @@ from onnx_ir.tape import Tape
 __all__ = ["DOMAIN", "VERSION", "add_function", "call"]
 
 DOMAIN = "pegasus_edge"
-VERSION = 3
+VERSION = 4
 """The same number in plugins/csrc/cpu/operators/operator.h."""
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
@@ -140,7 +140,7 @@ def _self_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes)
 def _beam_attention(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
     """query, key and value side by side [B*R, 3*D], the past's [B*R, H, T, Dh], position [1],
     beam_width [1], indirection [B, R, T] -> [B*R, 1, D], and the past with the new keys and
-    values."""
+    values; where `half` is 1, kernels take the past in words of two IEEE halves."""
     axis = _constant(tape, np.array([1], np.int64))
     new = [tape.op("Unsqueeze", [third, axis]) for third in _thirds(tape, inputs[0])]
     given = [*new, None, None, *inputs[1:]]

@@ -171,20 +171,32 @@ void drive_beam_attention(const Kernels& kernels, const Threads& threads) {
     const std::size_t stride = toss() ? width : 3 * width;
     const std::vector<float> query = floats(batch * rows * stride), key = floats(query.size());
     const std::vector<float> value = floats(query.size());
-    std::vector<float> keys = floats(batch * rows * width * capacity), values = floats(keys.size());
-    std::vector<float> same_keys = keys, same_values = values;
+    const std::size_t kept = batch * rows * width * capacity;
+    const bool is_half = toss();
+    std::vector<float> keys = floats(kept), values = floats(kept);
+    std::vector<Half> half_keys = halves(kept, false), half_values = halves(kept, false);
     std::vector<std::int32_t> indirection(batch * rows * capacity);
     for (std::size_t i = 0; i < indirection.size(); ++i) {
         const bool is_past = i % capacity < position;  // nobody reads what is to come
         indirection[i] = is_past ? static_cast<std::int32_t>(pick(0, rows - 1)) : -9;
     }
+    const auto as_kept = [&](float x) {
+        return is_half ? plain::rounded_to_half(x, false) : x;
+    };
+    const auto kept_floats = [&](const void* data) {
+        std::vector<float> numbers(kept);
+        for (std::size_t i = 0; i < kept; ++i)
+            numbers[i] = is_half ? plain::from_half(static_cast<const Half*>(data)[i], false)
+                                 : static_cast<const float*>(data)[i];
+        return numbers;
+    };
     std::vector<float> found(batch * rows * width, 7), expected(found.size());
     BeamAttention a{.query = query.data(),
                     .new_key = key.data(),
                     .new_value = value.data(),
                     .stride = stride,
-                    .key = keys.data(),
-                    .value = values.data(),
+                    .key = is_half ? static_cast<void*>(half_keys.data()) : keys.data(),
+                    .value = is_half ? static_cast<void*>(half_values.data()) : values.data(),
                     .indirection = indirection.data(),
                     .output = found.data(),
                     .batch = batch,
@@ -192,15 +204,23 @@ void drive_beam_attention(const Kernels& kernels, const Threads& threads) {
                     .heads = heads,
                     .head_dim = head_dim,
                     .capacity = capacity,
-                    .position = position};
-    kernels.beam_attention(a, threads);
-    a.output = expected.data(), a.key = same_keys.data(), a.value = same_values.data();
-    plain::beam_attention(a);
+                    .position = position,
+                    .is_half = is_half};
+    BeamAttention same = a;
+    same.output = expected.data();
+    plain::beam_attention(same);
     const std::string what =
-        text("beam_attention", kernels, {batch, rows, heads, head_dim, capacity, position});
+        text("beam_attention", kernels, {batch, rows, heads, head_dim, capacity, position, is_half});
+    std::vector<float> expected_keys = kept_floats(a.key), expected_values = kept_floats(a.value);
+    for (std::size_t i = 0; i < batch * rows * width; ++i) {
+        const std::size_t from = i / width * stride + i % width;
+        const std::size_t to = (i / head_dim * capacity + position) * head_dim + i % head_dim;
+        expected_keys[to] = as_kept(key[from]), expected_values[to] = as_kept(value[from]);
+    }
+    kernels.beam_attention(a, threads);
     compare(found, expected, kTolerance, what);
-    compare(keys, same_keys, 0, what + ": keys");
-    compare(values, same_values, 0, what + ": values");
+    compare(kept_floats(a.key), expected_keys, 0, what + ": keys");
+    compare(kept_floats(a.value), expected_values, 0, what + ": values");
 }
 
 void drive_block_sparse_attention(const Kernels& kernels, const Threads& threads) {

@@ -177,23 +177,34 @@ void source_attention(const SourceAttention& a, bool is_bfloat16) {
 }
 
 void beam_attention(const BeamAttention& a) {
+    const std::size_t numbers = a.batch * a.rows * a.heads * a.capacity * a.head_dim;
+    auto keys = as_floats(a.key, numbers, a.is_half, false);
+    auto values = as_floats(a.value, numbers, a.is_half, false);
+    const auto place = [&](std::size_t row, std::size_t head, std::size_t t) {
+        return ((row * a.heads + head) * a.capacity + t) * a.head_dim;
+    };
     for (std::size_t i = 0; i < a.batch * a.rows * a.heads; ++i) {
         const std::size_t row = i / a.heads, head = i % a.heads;
         const std::size_t from = row * a.stride + head * a.head_dim;
-        const auto place = [&](std::size_t of, std::size_t t) {
-            return ((of * a.heads + head) * a.capacity + t) * a.head_dim;
-        };
-        std::vector<Seen> seen;
-        for (std::size_t t = 0; t < a.position; ++t) {
-            const std::int32_t beam = a.indirection[row * a.capacity + t];
-            const std::size_t at = place(row / a.rows * a.rows + static_cast<std::size_t>(beam), t);
-            seen.push_back({a.key + at, a.value + at});
+        const std::size_t own = place(row, head, a.position);
+        for (std::size_t d = 0; d < a.head_dim; ++d) {
+            const float key = a.new_key[from + d], value = a.new_value[from + d];
+            keys[own + d] = a.is_half ? rounded_to_half(key, false) : key;
+            values[own + d] = a.is_half ? rounded_to_half(value, false) : value;
         }
-        seen.push_back({a.new_key + from, a.new_value + from});
-        attend(a.query + from, seen, a.head_dim, a.output + i * a.head_dim);
-        const std::size_t bytes = a.head_dim * sizeof(float);
-        std::memcpy(a.key + place(row, a.position), a.new_key + from, bytes);
-        std::memcpy(a.value + place(row, a.position), a.new_value + from, bytes);
+    }
+    for (std::size_t i = 0; i < a.batch * a.rows * a.heads; ++i) {
+        const std::size_t row = i / a.heads, head = i % a.heads;
+        std::vector<Seen> seen;
+        for (std::size_t t = 0; t <= a.position; ++t) {
+            const std::size_t beam = t == a.position
+                                         ? row % a.rows
+                                         : static_cast<std::size_t>(a.indirection[row * a.capacity + t]);
+            const std::size_t at = place(row / a.rows * a.rows + beam, head, t);
+            seen.push_back({keys.data() + at, values.data() + at});
+        }
+        attend(a.query + row * a.stride + head * a.head_dim, seen, a.head_dim,
+               a.output + i * a.head_dim);
     }
 }
 

@@ -14,6 +14,7 @@ float rounded_to_half(float x, bool is_bfloat16);
 // weight [K, N], or [N, K] if transposed; arguments.weight.values is not read.
 void int8_linear(const Int8Linear& arguments, const std::int8_t* weight, bool is_transposed);
 void source_attention(const SourceAttention& arguments, bool is_bfloat16);
+// Writes no cache.
 void beam_attention(const BeamAttention& arguments);
 void block_sparse_attention(const BlockSparseAttention& arguments);
 

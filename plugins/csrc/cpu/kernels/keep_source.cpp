@@ -1,5 +1,6 @@
 // Keys and values of the source, head by head, in the precision that they are kept in.
 #include "functions.h"
+#include "keep_row.h"
 #include "runs.h"
 
 namespace pegasus::PEGASUS_SET {
@@ -8,25 +9,13 @@ namespace {
 
 inline constexpr std::size_t kTokens = 16;  // that a thread takes at a time
 
-// What a half cannot hold becomes an infinity.
-template <class T>
-void keep_head(const float* from, std::size_t head_dim, T* to) {
-    std::size_t d = 0;
-    for (; d + Floats::kWidth <= head_dim; d += Floats::kWidth) Floats::load(from + d).store(to + d);
-    if (const std::size_t rest = head_dim - d; rest != 0) {
-        T last[Floats::kWidth];
-        Floats::load_some(from + d, rest).store(last);
-        for (std::size_t i = 0; i < rest; ++i) to[d + i] = last[i];
-    }
-}
-
 template <class T>
 void keep_tokens(const KeepSource& k, std::size_t document, std::size_t begin, std::size_t end) {
     const float* from = k.input + document * k.length * k.heads * k.head_dim;
     T* to = static_cast<T*>(k.output) + document * k.heads * k.length * k.head_dim;
     for (std::size_t h = 0; h < k.heads; ++h) {
         for (std::size_t s = begin; s < end; ++s) {
-            keep_head(from + (s * k.heads + h) * k.head_dim, k.head_dim,
+            keep_row(from + (s * k.heads + h) * k.head_dim, k.head_dim,
                       to + (h * k.length + s) * k.head_dim);
         }
     }

@@ -7,7 +7,7 @@ namespace pegasus {
 namespace {
 
 // One new token per row, N = B * R: qkv [N, 3 * D] of queries, keys and values side by side,
-// past_key and past_value [N, H, T, Dh], position [1], beam_width [1] = R, indirection [B, R, T]
+// past_key and past_value [N, H, T, Dh], or [N, H, T, Dh / 2] words of two halves each, position [1], beam_width [1] = R, indirection [B, R, T]
 // -> attended [N, 1, D], and the past with the new token's keys and values, in place where outputs
 // are bound to the inputs' memory.
 class BeamAttentionKernel {
@@ -16,7 +16,8 @@ class BeamAttentionKernel {
     static constexpr Input inputs[] = {{kFloat}, {kFloat}, {kFloat}, {kInt32}, {kInt32}, {kInt32}};
     static constexpr std::size_t outputs = 3;
 
-    explicit BeamAttentionKernel(const NodeInfo& info) : heads_(info.attribute("num_heads", 1)) {}
+    explicit BeamAttentionKernel(const NodeInfo& info)
+        : heads_(info.attribute("num_heads", 1)), is_half_(info.attribute_or("half", 0) != 0) {}
 
     void compute(const Run& run) const {
         const Tensor qkv = run.input(0, 2, "qkv");
@@ -26,7 +27,10 @@ class BeamAttentionKernel {
         const std::int64_t rows = qkv.shape[0], head_dim = size_of_head(qkv, 3 * heads_, "qkv");
         const std::int64_t capacity = past_key.shape[2], d_model = heads_ * head_dim;
         const auto width = static_cast<std::size_t>(d_model);
-        expect_shape(past_key, {rows, heads_, capacity, head_dim}, "past_key");
+        if (is_half_ && head_dim % 2 != 0)
+            throw OperatorError("qkv is " + text_of(qkv.shape) + ", expected heads of even size");
+        const std::int64_t words = is_half_ ? head_dim / 2 : head_dim;
+        expect_shape(past_key, {rows, heads_, capacity, words}, "past_key");
         expect_shape(past_value, past_key.shape, "past_value");
         const std::int64_t batch = indirection.shape[0], beams = indirection.shape[1];
         expect_shape(indirection, {batch, beams, capacity}, "indirection");
@@ -43,8 +47,8 @@ class BeamAttentionKernel {
             throw OperatorError("position is " + std::to_string(filled) + ", expected one below " +
                                 std::to_string(capacity));
         check_rows(indirection, filled);
-        float* keys = same_memory(run, 1, past_key);
-        float* values = same_memory(run, 2, past_value);
+        void* keys = same_memory(run, 1, past_key);
+        void* values = same_memory(run, 2, past_value);
         chosen().beam_attention({.query = qkv.as<float>(),
                                  .new_key = qkv.as<float>() + width,
                                  .new_value = qkv.as<float>() + 2 * width,
@@ -58,7 +62,8 @@ class BeamAttentionKernel {
                                  .heads = static_cast<std::size_t>(heads_),
                                  .head_dim = static_cast<std::size_t>(head_dim),
                                  .capacity = past_key.size(2),
-                                 .position = static_cast<std::size_t>(filled)},
+                                 .position = static_cast<std::size_t>(filled),
+                                 .is_half = is_half_},
                                 run.threads());
     }
 
@@ -80,8 +85,8 @@ class BeamAttentionKernel {
                                 ", expected one from 0 on and below " + std::to_string(beams));
     }
 
-    static float* same_memory(const Run& run, std::size_t output, const Tensor& past) {
-        auto* present = static_cast<float*>(run.output(output, past.shape));
+    static void* same_memory(const Run& run, std::size_t output, const Tensor& past) {
+        void* present = run.output(output, past.shape);
         if (present != past.data) {
             std::size_t count = 1;
             for (const std::int64_t size : past.shape) count *= static_cast<std::size_t>(size);
@@ -91,6 +96,7 @@ class BeamAttentionKernel {
     }
 
     std::int64_t heads_;
+    bool is_half_;
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -81,6 +82,7 @@ class Int8LinearKernel {
 
   private:
     static constexpr std::size_t kMostDepth = 65536;  // whose products, of bytes, 32 bits hold
+    static constexpr std::size_t kPackedAtOnce = 4 << 20;  // bytes
 
     void pack(const Tensor& weight, bool is_transposed) {
         const std::size_t panels = (columns_ + kPanelColumns - 1) / kPanelColumns;
@@ -88,9 +90,18 @@ class Int8LinearKernel {
         const std::size_t bytes = panels * groups * kPanelColumns * kPanelDepth;
         values_.reset(static_cast<std::int8_t*>(::operator new(bytes, std::align_val_t{64})));
         sums_.resize(panels * kPanelColumns);
-        chosen().pack_int8(weight.as<std::int8_t>(), is_transposed,
-                           {depth_, columns_, values_.get(), sums_.data()});
-        let_go(weight.data, depth_ * columns_);
+        // Columns that lie one after the other are packed part by part, as all of a head would be in
+        // memory twice at the same time.
+        const std::size_t most = kPackedAtOnce / depth_ / kPanelColumns * kPanelColumns;
+        const std::size_t part = is_transposed && most > 0 ? most : columns_;
+        for (std::size_t first = 0; first < columns_; first += part) {
+            const std::size_t count = std::min(part, columns_ - first);
+            const auto* from = weight.as<std::int8_t>() + first * depth_;
+            chosen().pack_int8(from, is_transposed,
+                               {depth_, count, values_.get() + first * groups * kPanelDepth,
+                                sums_.data() + first});
+            let_go(from, count * depth_);
+        }
     }
 
     bool is_positive_, rectify_;

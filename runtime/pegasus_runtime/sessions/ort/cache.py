@@ -5,7 +5,7 @@ indirection[b, r, t] of the same document. So nothing is moved from step to step
 writes each token's keys in place. The arrays start small and grow with the rows' length.
 
 Dimensions: B documents, R rows per document, S source, T positions there is room for, t tokens so
-far, H heads, Dh head dim.
+far, H heads, W words of a head: its numbers, or half as many (`halves.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class TargetCache:
     """What the self-attention of a batch looks back at; one row per document at first."""
 
     def __init__(
-        self, names: Sequence[str], *, batch: int, num_heads: int, head_dim: int, max_length: int
+        self, names: Sequence[str], *, batch: int, num_heads: int, head_words: int, max_length: int
     ) -> None:
         """names: of the arrays; max_length: most tokens of a row. Raises: EngineError."""
         self.max_length = max_length
@@ -40,9 +40,9 @@ class TargetCache:
         self.indirection = _own_rows(batch, 1, capacity)
         """[B, R, T] int32."""
         self.arrays: dict[str, Float32] = {
-            name: allocate((batch, num_heads, capacity, head_dim)) for name in names
+            name: allocate((batch, num_heads, capacity, head_words)) for name in names
         }
-        """[B*R, H, T, Dh] each."""
+        """[B*R, H, T, W] each."""
 
     @property
     def rows_per_document(self) -> int:
@@ -55,7 +55,7 @@ class TargetCache:
         return len(self.indirection[0, 0])
 
     def fill(self, keys: Mapping[str, Float32]) -> None:
-        """Takes the keys and values [B, H, P, Dh] of tokens that others have read.
+        """Takes the keys and values [B, H, P, W] of tokens that others have read.
 
         Called before the first token, while there is one row per document. Raises: EngineError.
         """
@@ -98,8 +98,8 @@ class TargetCache:
         self.indirection = _own_rows(len(old), rows_per_document, capacity)
         self.indirection[:, :, : self.length] = old  # where there was one row, all take its history
         for name, array in self.arrays.items():  # one at a time: memory for two is not needed
-            rows, num_heads, _, head_dim = array.shape
-            larger = allocate((rows * every, num_heads, capacity, head_dim))
+            rows, num_heads, _, head_words = array.shape
+            larger = allocate((rows * every, num_heads, capacity, head_words))
             larger[::every, :, : self.length] = array[:, :, : self.length]
             self.arrays[name] = larger
 

@@ -25,6 +25,7 @@ from pegasus_runtime.sessions.ort.graph import (
     run_graph,
     share,
 )
+from pegasus_runtime.sessions.ort.halves import TARGET, as_words, head_words
 
 __all__ = ["OrtDecoder", "OrtDecoding"]
 
@@ -52,6 +53,8 @@ class OrtDecoder:
         outputs = {"top_scores", "top_ids", "log_probs", "log_normalizer"}
         outputs |= {f"present_{name}" for name in self.cache_names()}
         check_graph(bundle, "decoder_step", self.session, inputs, outputs)
+        first = "present_self_key.0"
+        self.head_words = head_words(self.session, first, self.head_dim, TARGET)
 
     def cache_names(self) -> list[str]:
         """self_key.{l} of all layers, then self_value.{l}."""
@@ -106,7 +109,7 @@ class OrtDecoding:
             decoder.cache_names(),
             batch=batch,
             num_heads=decoder.num_heads,
-            head_dim=decoder.head_dim,
+            head_words=decoder.head_words,
             max_length=max_length,
         )
         self.position = np.zeros(1, dtype=np.int32)
@@ -119,8 +122,9 @@ class OrtDecoding:
         self._bind_rows()
 
     def fill(self, keys: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """See `TargetCache.fill`."""
-        self.cache.fill(keys)
+        """See `TargetCache.fill`; keys and values in floats."""
+        words = self.decoder.head_words
+        self.cache.fill({name: as_words(array, words) for name, array in keys.items()})
         self._bind_rows()
 
     def step(

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pegasus_runtime.bundle import Architecture, Bundle
+from pegasus_runtime.bundle import Architecture, Bundle, let_go
 from pegasus_runtime.decoding.interrupt import Interrupt
 from pegasus_runtime.sessions.ort.graph import (
     SharedArray,
@@ -22,7 +22,7 @@ from pegasus_runtime.sessions.ort.graph import (
     run_graph,
     share,
 )
-from pegasus_runtime.sessions.ort.halves import head_words
+from pegasus_runtime.sessions.ort.halves import SOURCE, head_words
 
 __all__ = [
     "OrtEncoder",
@@ -58,7 +58,8 @@ class OrtEncoder:
         self.session = load_graph(bundle, "encoder", threads, tables)
         inputs = {"input_ids", "attention_mask"}
         check_graph(bundle, "encoder", self.session, inputs, set(self.output_names))
-        self.head_words = head_words(self.session, self.output_names[0], self.head_dim)
+        first = self.output_names[0]
+        self.head_words = head_words(self.session, first, self.head_dim, SOURCE)
 
     def encode(
         self,
@@ -86,6 +87,8 @@ class OrtEncoder:
         for rows in plan_chunks(lengths, self.longest_together):
             width = max(widths[row] for row in rows)
             self._run(sources, rows, width, outputs, interrupt)
+        for table in (self.tables or {}).values():  # the decoder looks up few rows
+            let_go(table.array)
         return {"attention_mask": share(attention_mask), **outputs}
 
     def _run(

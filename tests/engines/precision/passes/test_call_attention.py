@@ -35,6 +35,7 @@ def decoder(head_dim: int = 4) -> ir.Model:
     own = _contrib("DecoderMaskedMultiHeadAttention", given, 3)
     for value, kind in zip(own.outputs[1:], ("key", "value"), strict=True):
         value.name = f"present_self_{kind}.0"
+        value.shape = ir.Shape(["rows", HEADS, "time", head_dim])
     cast = ir.node("Cast", [mask], {"to": whole.value})
     over = _contrib("MultiHeadAttention", [own.outputs[0], *cross, None, cast.outputs[0]], 1)
     over.outputs[0].name = "attended"
@@ -91,24 +92,34 @@ def test_a_step_calls_both_attentions_and_casts_no_mask() -> None:
 
 
 @pytest.mark.parametrize(("half", "words"), [(False, 4), (True, "head_words")])
-def test_words_of_the_source_are_open_where_it_is_kept_in_halves(
+def test_words_of_keys_and_values_are_open_where_they_are_kept_in_halves(
     half: bool, words: int | str
 ) -> None:
     graphs = [decoder(), encoder()]
     for model in graphs:
         call_attention(model, half=half)
-    cross = [
+    kept = [
         value
         for model in graphs
         for value in (*model.graph.inputs, *model.graph.outputs)
-        if str(value.name).startswith("cross_")
+        if str(value.name).startswith(("cross_", "past_", "present_"))
     ]
-    assert len(cross) == 3
-    for value in cross:
+    assert len(kept) == 7
+    for value in kept:
         assert value.shape is not None
         assert value.shape[3] == words
     (keep,) = graphs[1].graph
-    assert (keep.op_type, "half" in keep.attributes) == ("KeepSource", half)
+    beams = next(node for node in graphs[0].graph if node.op_type == "BeamAttention")
+    assert {"half" in node.attributes for node in (keep, beams)} == {half}
+    assert keep.op_type == "KeepSource"
+
+
+def test_heads_of_odd_size_are_kept_in_floats() -> None:
+    model = decoder(head_dim=3)
+    call_attention(model, half=True)
+    kept = [value for value in model.graph.inputs if str(value.name).startswith("past_")]
+    assert [value.shape[3] for value in kept if value.shape] == [3, 3]
+    assert all("half" not in node.attributes for node in model.graph)
 
 
 @pytest.mark.parametrize("half", [False, True])

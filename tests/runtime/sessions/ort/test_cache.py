@@ -9,7 +9,7 @@ NAMES = ("self_key.0", "self_value.0")
 
 
 def cache_of(batch: int, max_length: int = 12) -> TargetCache:
-    return TargetCache(NAMES, batch=batch, num_heads=2, head_dim=1, max_length=max_length)
+    return TargetCache(NAMES, batch=batch, num_heads=2, head_words=1, max_length=max_length)
 
 
 def write(cache: TargetCache, tokens: list[int]) -> None:
