@@ -15,7 +15,7 @@ from attack.graph_mutations import UNLISTED, mutate_graph
 from attack.json_mutations import mutate_json
 from attack.vocabulary_mutations import mutate_vocabulary
 
-__all__ = ["Mutation", "mutate_bundle"]
+__all__ = ["Mutation", "forge", "mutate_bundle"]
 
 _FUNCTION = ("generation", "token_ids", "tokenizer", "limits", "classifier")
 """Sections of a manifest that say what the function is: nothing else could tell."""
@@ -83,7 +83,7 @@ def _mutate_file(folder: Path, rng: random.Random) -> Mutation:
         how = "forged"
         _copy_weights(folder, names)
     if how == "forged":
-        _forge(folder, name, changed)
+        forge(folder, name, changed)
     differs = changed != data
     refused = unlisted or (differs and (how == "damaged" or len(changed) != len(data)))
     return Mutation(
@@ -99,7 +99,8 @@ def _copy_weights(folder: Path, names: list[str]) -> None:
     shutil.copy(weights, folder / UNLISTED)
 
 
-def _forge(folder: Path, name: str, data: bytes) -> None:
+def forge(folder: Path, name: str, data: bytes) -> None:
+    """Has the manifest say of a file what it is now."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
     manifest["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -27,6 +27,7 @@ class Part:
 
 PARTS: Mapping[str, Part] = {
     "bundles": Part(count=5000, counted="mutated bundles", timeout_s=20),
+    "kernel_calls": Part(count=2000, counted="mutated calls of kernels", timeout_s=20),
     "command_lines": Part(count=400, counted="option values and paths", timeout_s=30),
     "streams": Part(count=100, counted="closed, full, broken streams", timeout_s=90),
     "checkpoints": Part(count=1000, counted="mutated checkpoints", timeout_s=120),

@@ -20,6 +20,7 @@ from made_once import MadeOnce
 SEED = 11
 CASES = {
     "bundles": 60,
+    "kernel_calls": 30,
     "command_lines": 24,
     "streams": 4,
     "checkpoints": 4,

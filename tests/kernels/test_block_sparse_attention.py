@@ -134,6 +134,28 @@ def test_what_may_be_rounded_is_rounded_to_bfloat16_at_most(
     assert np.abs(found - expected).max() <= 2**-8 * np.abs(value).max()
 
 
+@pytest.mark.parametrize("may_round", [False, True])
+@pytest.mark.parametrize("longest_full", [0, 512])
+@pytest.mark.parametrize("pattern", ["hf-eval", "seeded"])
+def test_a_document_is_the_same_to_the_bit_whatever_is_beside_it(
+    kernels: Kernels, pattern: str, longest_full: int, may_round: bool
+) -> None:
+    """Tiles share keys in groups, which are larger where there are more documents."""
+    inputs, mask = _make(9, 150, 96), _make_mask("right", 9, 150)
+    blocks = SparseBlocks(
+        heads=3,
+        block_size=10,
+        num_random=3,
+        longest_full=longest_full,
+        random_blocks=_make_table(3, 15) if pattern == "seeded" else None,
+    )
+    together = _run(kernels, inputs, mask, blocks, may_round=may_round)
+    for b in (0, 4, 8):
+        query, key, value = (x[b : b + 1] for x in inputs)
+        alone = _run(kernels, (query, key, value), mask[b : b + 1], blocks, may_round=may_round)
+        np.testing.assert_array_equal(together[b : b + 1], alone)
+
+
 def _check(
     kernels: Kernels, inputs: tuple[Array, Array, Array], mask: Array, blocks: SparseBlocks
 ) -> None:

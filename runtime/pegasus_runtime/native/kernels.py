@@ -28,6 +28,7 @@ in plugins/kernels/pegasus_edge_kernels/__init__.py."""
 SWITCH = "PEGASUS_EDGE_KERNELS"
 """The environment variable that leaves them out, set to 0."""
 
+_INSTRUCTIONS = "PEGASUS_EDGE_INSTRUCTIONS"
 _MODULE = "pegasus_edge_kernels"
 _INSTALL = "pip install -U 'pegasus-edge[fast]'"
 
@@ -87,11 +88,9 @@ def look_for_kernels() -> Kernels | NoKernels:
 def _load() -> Kernels | NoKernels:
     try:
         module = importlib.import_module(_MODULE)
-    except ModuleNotFoundError as err:
-        if err.name == _MODULE:
+    except Exception as err:  # of a file that was cut short, such as SyntaxError
+        if isinstance(err, ModuleNotFoundError) and err.name == _MODULE:
             return NoKernels(reason="")
-        return NoKernels(reason=f"{_MODULE} cannot be imported: {err}", advice=_INSTALL)
-    except ImportError as err:
         return NoKernels(reason=f"{_MODULE} cannot be imported: {err}", advice=_INSTALL)
     theirs = getattr(module, "ABI", None)
     if theirs != ABI:
@@ -100,7 +99,10 @@ def _load() -> Kernels | NoKernels:
             f"expected {ABI}",
             advice=_INSTALL,
         )
-    return _ask(Path(module.LIBRARY), _version(module))
+    library = getattr(module, "LIBRARY", None)
+    if not isinstance(library, Path):
+        return NoKernels(reason=f"{_MODULE} names no library", advice=_INSTALL)
+    return _ask(library, _version(module))
 
 
 def _ask(library: Path, version: str) -> Kernels | NoKernels:
@@ -113,7 +115,9 @@ def _ask(library: Path, version: str) -> Kernels | NoKernels:
     except (OSError, AttributeError) as err:
         return NoKernels(reason=f"{library} cannot be loaded: {err}", advice=_INSTALL)
     if not instructions or not operators:
-        return NoKernels(reason=f"kernels {version} have none for this processor")
+        asked = os.environ.get(_INSTRUCTIONS)
+        named = "" if asked is None else f" with {_INSTRUCTIONS}={asked}"
+        return NoKernels(reason=f"kernels {version} have none for this processor{named}")
     return Kernels(
         library=library,
         version=version,

@@ -125,6 +125,9 @@ def test_kernels_for_another_version_are_left_alone_with_advice(install: Install
     [
         ({"module": "import no_such_module"}, "cannot be imported: No module named"),
         ({"module": "from math import no_such_name"}, "cannot be imported: cannot import name"),
+        ({"module": "__all__ = ("}, "cannot be imported: '(' was never closed"),
+        ({"module": "1 / 0"}, "cannot be imported: division by zero"),
+        ({"module": "ABI = {abi}"}, "pegasus_edge_kernels names no library"),
         ({"library": "no library"}, "libfake.so cannot be loaded: "),
         ({"library": "int nothing; // %s %s"}, "libfake.so cannot be loaded: "),
         ({"instructions": ""}, "kernels 0.1.0 have none for this processor"),
@@ -137,6 +140,15 @@ def test_kernels_that_cannot_be_used_say_why_and_nothing_fails(
     install(**changes)
     assert find_kernels() is None
     assert reason in str(look_for_kernels())
+
+
+def test_a_set_that_is_asked_for_and_is_not_there_is_named(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(instructions="")
+    monkeypatch.setenv("PEGASUS_EDGE_INSTRUCTIONS", "avx3")
+    said = "kernels 0.1.0 have none for this processor with PEGASUS_EDGE_INSTRUCTIONS=avx3"
+    assert str(look_for_kernels()) == f"stock operators ({said})"
 
 
 def test_every_session_of_a_bundle_registers_them(install: Install, bundle: Bundle) -> None:

@@ -79,9 +79,11 @@ class QueryTiles {
         }
     }
 
-    // Of all tiles, those from `first` and before `end` see the keys that follow.
+    // Of all tiles, those from `first` and before `end` see the keys that follow. A chunk ends here
+    // whoever sees the next, lest how a tile's weights are rounded depends on the tiles beside it,
+    // and so on how many documents and threads there are.
     void show_to(std::size_t first, std::size_t end) {
-        if (listed_ > 0 && (first != listed_for_.first || end != listed_for_.end)) advance();
+        if (listed_ > 0) advance();
         listed_for_ = {first, end};
     }
 
