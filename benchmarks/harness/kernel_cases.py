@@ -64,7 +64,7 @@ class KernelCase:
 
     name: str
     operator: str
-    attributes: Mapping[str, int]
+    attributes: Mapping[str, float]
     inputs: Callable[[], Mapping[str, Array]]
     """Name -> array, in the order that the operator takes them; made when they are needed."""
     constants: Sequence[str] = ()
@@ -91,6 +91,7 @@ def make_cases(sizes: KernelSizes) -> list[KernelCase]:
         *_source_cases(sizes),
         *_beam_cases(sizes),
         *_self_cases(sizes),
+        *_norm_cases(sizes),
         *(_sparse_case(sizes, is_full=is_full) for is_full in (False, True)),
     ]
 
@@ -130,7 +131,8 @@ def _node(case: KernelCase, values: list[ir.Value | None]) -> ir.Node:
     return call(case.operator, values, case.attributes, num_outputs=case.num_outputs)
 
 
-def _define_sparse(model: ir.Model, given: Mapping[str, int], *, d_model: int) -> None:
+def _define_sparse(model: ir.Model, attributes: Mapping[str, float], *, d_model: int) -> None:
+    given = {name: int(value) for name, value in attributes.items()}
     heads = Heads(count=given["num_heads"], dim=d_model // given["num_heads"])
     pattern = SparsePattern(
         block_size=given["block_size"],
@@ -259,6 +261,25 @@ def _self_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
                 attributes={"num_heads": sizes.heads, **({"half": 1} if half else {})},
                 inputs=inputs,
             )
+
+
+def _norm_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
+    width = sizes.d_model
+    rows = (*(batch * sizes.beams for batch in sizes.batches), sizes.source_tokens)
+    for count in (*rows, sizes.long_tokens):
+
+        def inputs(count: int = count) -> dict[str, Array]:
+            given = {name: _floats(count, width, seed=i) for i, name in enumerate("xy")}
+            return {**given, "weight": _floats(width, seed=2), "bias": _floats(width, seed=3)}
+
+        yield KernelCase(
+            name=f"AddLayerNormalization, {count} x {width}",
+            operator="AddLayerNormalization",
+            attributes={"epsilon": 1e-5},
+            inputs=inputs,
+            constants=("weight", "bias"),
+            num_outputs=2,
+        )
 
 
 def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:

@@ -1,7 +1,7 @@
 """The library of kernels for CPUs, compiled once a run, and its kernels called on NumPy's arrays.
 
 Dimensions: B documents, R beams or samples of each, N = B*R rows, H heads, Dh head dim, S source,
-T capacity of the cache; of a product M rows, K input channels, N output channels.
+T capacity of the cache; of a product M rows, K input channels, N output channels; D model dim.
 """
 
 from __future__ import annotations
@@ -110,6 +110,14 @@ class _BlockSparseAttention(ctypes.Structure):
     ]
 
 
+class _AddLayerNormalization(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("x", "y", "weight", "bias", "sum", "output")),
+        *((name, ctypes.c_size_t) for name in ("rows", "columns")),
+        ("epsilon", ctypes.c_float),
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernels:
     """The kernels of one set of instructions, on some threads."""
@@ -214,6 +222,16 @@ class Kernels:
         pointers = (*_at(*qkv), qkv[0].strides[1] // 4, *_at(mask), table, *_at(output))
         self._call("block_sparse_attention", _BlockSparseAttention(*pointers, *sizes, may_round))
         return output
+
+    def add_layer_normalization(
+        self, x: Array, y: Array, weight: Array, bias: Array, epsilon: float
+    ) -> tuple[Array, Array]:
+        """x and y [M, D], weight and bias [D] -> x + y, and that normalised."""
+        total, output = np.full_like(x, 7), np.full_like(x, 7)
+        pointers = _at(x, y, weight, bias, total, output)
+        arguments = _AddLayerNormalization(*pointers, *x.shape, epsilon)
+        self._call("add_layer_normalization", arguments)
+        return total, output
 
     def _call(self, kernel: str, arguments: ctypes.Structure) -> None:
         function = self.library[f"pegasus_edge_kernels_call_{kernel}"]

@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 def open_call(
     operator: str,
     inputs: Mapping[str, Array],
-    attributes: Mapping[str, int],
+    attributes: Mapping[str, float],
     *,
     constants: tuple[str, ...] = (),
     library: Path | None = None,
@@ -27,7 +27,7 @@ def open_call(
     """constants: inputs that are initializers. library: whose operators run; else, or where it has
     none of the name, what the function says. is_function: whether there is one."""
     values = {name: value_of(name, array, name in constants) for name, array in inputs.items()}
-    outputs = 3 if operator == "BeamAttention" else 1
+    outputs = {"BeamAttention": 3, "AddLayerNormalization": 2}.get(operator, 1)
     node = call(operator, list(values.values()), attributes, num_outputs=outputs)
     for place, output in enumerate(node.outputs):
         output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)

@@ -14,7 +14,7 @@ import pytest
 
 from kernels.library import find_set
 from kernels.one_call import open_call, open_model, value_of
-from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION, add_function, call
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(22)
@@ -231,3 +231,82 @@ def test_calls_of_older_graphs_stay_functions(library: Path) -> None:
     ours = open_model(ir.Model(graph, ir_version=10, functions=[function]), library)
     feeds = {"x": floats(1, 4, D_MODEL)}
     np.testing.assert_array_equal(ours.run(None, feeds)[0], -feeds["x"])
+
+
+def rows(count: int = 9, width: int = 1000) -> dict[str, Array]:
+    given = {name: floats(count, width) for name in "xy"}
+    return {**given, "weight": floats(width), "bias": floats(width)}
+
+
+@pytest.mark.parametrize("offset", [0, 1, 100, 1e4], ids="mean {}".format)
+@pytest.mark.parametrize("scale", [0.01, 1, 100], ids="deviation {}".format)
+def test_a_sum_is_normalised_at_least_as_exactly_as_in_the_stock_spelling(
+    offset: float, scale: float, library: Path
+) -> None:
+    inputs = rows()
+    inputs["x"] = np.float32(scale) * inputs["x"] + np.float32(offset)
+    inputs["y"] *= np.float32(scale)
+    wide = (inputs["x"] + inputs["y"]).astype(np.float64)
+    deviation = np.sqrt(wide.var(1, keepdims=True) + np.float32(1e-5))
+    exact = (wide - wide.mean(1, keepdims=True)) / deviation * inputs["weight"] + inputs["bias"]
+    errors = []
+    for each in (None, library):
+        session = open_call("AddLayerNormalization", inputs, {"epsilon": 1e-5}, library=each)
+        total, normed = session.run(None, inputs)
+        np.testing.assert_array_equal(total, inputs["x"] + inputs["y"])
+        errors.append(np.abs(normed - exact).max())
+    few_units = 4 * np.finfo(np.float32).eps * np.abs(exact).max()
+    assert errors[1] <= max(errors[0], few_units)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_sum_that_is_not_finite_is_normalised_as_in_the_stock_spelling(
+    value: float, library: Path
+) -> None:
+    inputs = rows()
+    inputs["x"][2, 7] = inputs["y"][5, 999] = value
+    for got, expected in zip(
+        *(
+            open_call("AddLayerNormalization", inputs, {"epsilon": 1e-5}, library=each).run(
+                None, inputs
+            )
+            for each in (library, None)
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_same", [False, True], ids=["two values", "one value twice"])
+def test_a_sum_and_what_is_normalised_may_take_the_place_of_what_is_added(
+    is_same: bool, library: Path
+) -> None:
+    """As inside of a graph, where nobody else reads that, and shapes are known to be the same."""
+    inputs = rows()
+    weights = [value_of(name, inputs[name], is_constant=True) for name in ("weight", "bias")]
+    given = [value_of(name, inputs[name]) for name in "xy"]
+    negated = [ir.node("Neg", [value]) for value in given]
+    x, y = (each.outputs[0] for each in negated)
+    attributes = {"epsilon": 1e-5}
+    node = call(
+        "AddLayerNormalization", [x, x if is_same else y, *weights], attributes, num_outputs=2
+    )
+    results = [ir.node("Neg", [value]) for value in node.outputs]
+    nodes = [*negated, node, *results]
+    for number, value in enumerate(output for each in nodes for output in each.outputs):
+        value.name, value.type = f"value.{number}", weights[0].type
+        value.shape = ir.Shape(["rows", inputs["x"].shape[1]])
+    graph = ir.Graph(
+        given,
+        [each.outputs[0] for each in results],
+        nodes=nodes,
+        initializers=weights,
+        opset_imports={"": 18, DOMAIN: VERSION},
+        name="inside",
+    )
+    model = ir.Model(graph, ir_version=10)
+    add_function(model, node)
+    feeds = {name: inputs[name] for name in "xy"}
+    stock, ours = (open_model(model, each).run(None, feeds) for each in (None, library))
+    np.testing.assert_array_equal(ours[0], stock[0])
+    np.testing.assert_allclose(ours[1], stock[1], rtol=0, atol=1e-5)

@@ -50,15 +50,29 @@ SPARSE: dict[str, Array] = {
     "random_blocks": whole(2, 3, 1),
 }
 SELF: dict[str, Array] = {"qkv": zeros(2 * LENGTH, 48), "attention_mask": whole(2, LENGTH)}
+NORM: dict[str, Array] = {
+    **{name: zeros(3, 16) for name in "xy"},
+    **{name: zeros(16) for name in ("weight", "bias")},
+}
+EPSILON = {"epsilon": 1e-5}
 PATTERN = {"num_heads": 2, "block_size": 4, "num_random_blocks": 1, "longest_full": 16}
 WIDE = 2 * 513
+
+
+def attributes_of(operator: str) -> dict[str, float]:
+    return {
+        "AddLayerNormalization": EPSILON,
+        "BlockSparseAttention": PATTERN,
+        "Int8Linear": {},
+        "KeepSource": {"num_heads": 2, "half": 1},
+    }.get(operator, {"num_heads": 2})
 
 
 def load(
     library: Path,
     operator: str,
     inputs: dict[str, Array],
-    attributes: dict[str, int],
+    attributes: dict[str, float],
     constants: tuple[str, ...] = (),
 ) -> onnxruntime.InferenceSession:
     """With no function that would run where there is no operator."""
@@ -78,6 +92,10 @@ def load(
         ("SelfAttention", SELF, {"num_heads": 0}, "num_heads is 0"),
         ("BlockSparseAttention", SPARSE, PATTERN | {"block_size": 0}, "block_size is 0"),
         ("BlockSparseAttention", SPARSE, PATTERN | {"longest_full": -1}, "longest_full is -1"),
+        ("AddLayerNormalization", NORM, {}, "AddLayerNormalization: .*epsilon"),
+        ("AddLayerNormalization", NORM, {"epsilon": -0.5}, "epsilon is -0.50*, expected a number"),
+        ("AddLayerNormalization", NORM, {"epsilon": np.nan}, "epsilon is -?nan, expected a number"),
+        ("AddLayerNormalization", NORM, {"epsilon": np.inf}, "epsilon is inf, expected a number"),
         ("Int8Linear", PRODUCT | {"scale": zeros(4)}, {}, r"scale is \[4\], expected \[5\]"),
         ("Int8Linear", PRODUCT | {"scale": zeros()}, {}, r"scale is \[\], expected \[5\]"),
         ("Int8Linear", PRODUCT, {"transposed": 1}, r"scale is \[5\], expected \[4\]"),
@@ -104,7 +122,7 @@ def load(
 def test_graphs_that_make_no_sense_are_not_loaded(
     operator: str,
     inputs: dict[str, Array],
-    attributes: dict[str, int],
+    attributes: dict[str, float],
     message: str,
     library: Path,
 ) -> None:
@@ -170,6 +188,11 @@ def test_a_scale_that_is_no_constant_is_refused(library: Path) -> None:
         ("SelfAttention", SELF, {"qkv": zeros(40, 47)}, "expected 6 heads of 1 to 512"),
         ("SelfAttention", SELF, {"qkv": zeros(40, 3 * WIDE)}, "expected 6 heads of 1 to 512"),
         ("SelfAttention", SELF, {"attention_mask": whole(2, 19)}, r"expected \[38, 48\]"),
+        ("AddLayerNormalization", NORM, {"y": zeros(1, 16)}, r"y is \[1, 16\], expected \[3, 16\]"),
+        ("AddLayerNormalization", NORM, {"y": zeros(3, 1)}, r"y is \[3, 1\], expected \[3, 16\]"),
+        ("AddLayerNormalization", NORM, {"x": zeros(3, 17)}, r"y is \[3, 16\], expected"),
+        ("AddLayerNormalization", NORM, {"weight": zeros(1)}, r"weight is \[1\], expected \[16\]"),
+        ("AddLayerNormalization", NORM, {"bias": zeros(15)}, r"bias is \[15\], expected \[16\]"),
         ("BlockSparseAttention", SPARSE, {"key": zeros(1, 19, 16)}, r"key is \[1, 19, 16\]"),
         ("BlockSparseAttention", SPARSE, {"attention_mask": whole(1, 9)}, r"mask is \[1, 9\]"),
         ("BlockSparseAttention", SPARSE, {"query": zeros(1, LENGTH, 15)}, "expected 2 heads of"),
@@ -200,8 +223,7 @@ def test_inputs_that_do_not_fit_are_refused(
     message: str,
     library: Path,
 ) -> None:
-    attributes = {"num_heads": 2, "half": 1} if operator == "KeepSource" else {"num_heads": 2}
-    attributes = {"BlockSparseAttention": PATTERN, "Int8Linear": {}}.get(operator, attributes)
+    attributes = attributes_of(operator)
     constants = CONSTANTS if operator == "Int8Linear" else ()
     session = load(library, operator, inputs, attributes, constants)
     feeds = {name: array for name, array in inputs.items() if name not in constants}
@@ -244,6 +266,7 @@ def test_two_blocks_are_too_few_for_a_pattern(library: Path) -> None:
         ("KeepSource", {"x": zeros(1, 2, 4)}, {"x": zeros(0, 2, 4)}),
         ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(0, LENGTH)}),
         ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(2, 0)}),
+        ("AddLayerNormalization", NORM, {name: zeros(0, 16) for name in "xy"}),
     ],
 )
 def test_nothing_gives_nothing(
@@ -252,7 +275,7 @@ def test_nothing_gives_nothing(
     change: dict[str, Array],
     library: Path,
 ) -> None:
-    attributes = {} if operator == "Int8Linear" else {"num_heads": 2}
+    attributes = attributes_of(operator)
     constants = CONSTANTS if operator == "Int8Linear" else ()
     session = load(library, operator, inputs, attributes, constants)
     feeds = {name: array for name, array in inputs.items() if name not in constants}

@@ -119,7 +119,7 @@ def _nodes(model: ir.Model, *names: str) -> list[ir.Node]:
 
 
 def _wrong_eps(model: ir.Model) -> bool:
-    nodes = _nodes(model, "LayerNormalization")
+    nodes = _nodes(model, "LayerNormalization", "AddLayerNormalization")
     for node in nodes:
         node.attributes["epsilon"] = ir.AttrFloat32("epsilon", 0.1)
     return bool(nodes)

@@ -95,6 +95,18 @@ struct BlockSparseAttention {
     bool may_round;  // to bfloat16, where a processor multiplies that
 };
 
+// sum = x + y; output = (sum - mean) / sqrt(variance + epsilon) * weight + bias, of each row.
+struct AddLayerNormalization {
+    const float* x;  // [M, D], as are y, sum and output
+    const float* y;
+    const float* weight;  // [D]
+    const float* bias;    // [D]
+    float* sum;
+    float* output;
+    std::size_t rows, columns;  // M, D
+    float epsilon;
+};
+
 struct Kernels {
     const char* instructions;  // "avx2", "avx512", "avx512bf16" or "neon"
     void (*pack_int8)(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
@@ -103,6 +115,7 @@ struct Kernels {
     void (*source_attention)(const SourceAttention&, const Threads&);
     void (*beam_attention)(const BeamAttention&, const Threads&);
     void (*block_sparse_attention)(const BlockSparseAttention&, const Threads&);
+    void (*add_layer_normalization)(const AddLayerNormalization&, const Threads&);
 };
 
 // Of this processor, or of the set that PEGASUS_EDGE_INSTRUCTIONS names if the processor has it;

@@ -95,6 +95,8 @@ using OrtGetDimensions =
 using OrtGetTensorTypeAndShape =
     OrtFunction<65, OrtStatus*(const OrtValue*, OrtTensorTypeAndShapeInfo**)>;
 using OrtReleaseTensorTypeAndShapeInfo = OrtFunction<99, void(OrtTensorTypeAndShapeInfo*)>;
+using OrtGetAttributeFloat =
+    OrtFunction<85, OrtStatus*(const OrtKernelInfo*, const char*, float*)>;
 using OrtGetAttributeInt64 =
     OrtFunction<86, OrtStatus*(const OrtKernelInfo*, const char*, std::int64_t*)>;
 using OrtGetInputCount = OrtFunction<88, OrtStatus*(const OrtKernelContext*, std::size_t*)>;

@@ -38,6 +38,7 @@ std::vector<const OrtCustomOp*> operators() {
     add(kernels->beam_attention, beam_attention_operator());
     add(kernels->block_sparse_attention, block_sparse_attention_operator());
     add(kernels->block_sparse_attention, self_attention_operator());
+    add(kernels->add_layer_normalization, add_layer_normalization_operator());
     return here;
 }
 

@@ -17,6 +17,7 @@ MODEL = "PegasusModel"
 CAUSAL = "PegasusForCausalLM"
 ALL = [(name, target) for name in (SEQ2SEQ, MODEL, CAUSAL) for target in ("ort", "onnx")]
 HEADS, HEAD_DIM, D_MODEL, LAYERS = 2, 16, 32, 2
+NORM = "AddLayerNormalization"
 V = "vocabulary"  # stands for the size of the tiny one
 
 PAST = "past_decoder_sequence_length"
@@ -218,12 +219,26 @@ def test_target_onnx_has_standard_operators_only(
         (
             SEQ2SEQ,
             {
-                "encoder": {"SelfAttention": LAYERS, "KeepSource": 2 * LAYERS},
-                "decoder_step": {"SourceAttention": LAYERS, "BeamAttention": LAYERS},
+                "encoder": {
+                    "SelfAttention": LAYERS,
+                    "KeepSource": 2 * LAYERS,
+                    NORM: 2 * LAYERS,
+                },
+                "decoder_step": {
+                    "SourceAttention": LAYERS,
+                    "BeamAttention": LAYERS,
+                    NORM: 3 * LAYERS,
+                },
             },
         ),
-        (MODEL, {"model": {"SelfAttention": LAYERS}}),
-        (CAUSAL, {"prefill": {}, "decoder_step": {"BeamAttention": LAYERS}}),
+        (MODEL, {"model": {"SelfAttention": LAYERS, NORM: 5 * LAYERS}}),
+        (
+            CAUSAL,
+            {
+                "prefill": {NORM: 2 * LAYERS},
+                "decoder_step": {"BeamAttention": LAYERS, NORM: 2 * LAYERS},
+            },
+        ),
     ],
 )
 def test_target_ort_attends_with_operators_of_onnx_runtime_or_ours(

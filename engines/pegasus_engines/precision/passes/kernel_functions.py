@@ -33,7 +33,7 @@ _KINDS = ("positive", "transposed", "bias", "rectify")
 """What the name of a product may say, in this order."""
 _BIAS = 3  # its place among the inputs
 
-_Attributes = Mapping[str, int]
+_Attributes = Mapping[str, float]
 _Body = Callable[[Tape, list[ir.Value], _Attributes], list[ir.Value]]
 
 
@@ -55,7 +55,7 @@ def add_function(model: ir.Model, node: ir.Node) -> None:
     the attributes are the same."""
     if node.op_identifier() in model.functions:
         return
-    attributes = {name: value.as_int() for name, value in node.attributes.items()}
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     inputs = [ir.Value(name=f"input.{place}") for place, _ in enumerate(node.inputs)]
     tape = Tape()
     if node.op_type.startswith(_LINEAR):
@@ -71,7 +71,7 @@ def add_function(model: ir.Model, node: ir.Node) -> None:
         DOMAIN,
         node.op_type,
         graph=graph,
-        attributes=[ir.Attr(name, ir.AttributeType.INT, None) for name in attributes],
+        attributes=[ir.Attr(each.name, each.type, None) for each in node.attributes.values()],
     )
     model.functions[function.identifier()] = function
     for domain, version in {**opsets, DOMAIN: VERSION}.items():
@@ -161,11 +161,24 @@ def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) ->
     return [tape.op("Transpose", [split], {"perm": [0, 2, 1, 3]})]
 
 
+def _add_layer_normalization(
+    tape: Tape, inputs: list[ir.Value], attributes: _Attributes
+) -> list[ir.Value]:
+    """x and y [M, D], weight and bias [D] -> x + y, and that normalised, both [M, D]."""
+    x, y, weight, bias = inputs
+    total = tape.op("Add", [x, y])
+    normed = tape.op("LayerNormalization", [total, weight, bias], {"axis": -1, "stash_type": 1})
+    norm = tape.nodes[-1]
+    norm.attributes["epsilon"] = ir.RefAttr("epsilon", "epsilon", ir.AttributeType.FLOAT)
+    return [total, normed]
+
+
 _BODIES: Mapping[str, _Body] = {
     "SelfAttention": _self_attention,
     "SourceAttention": _source_attention,
     "BeamAttention": _beam_attention,
     "KeepSource": _keep_source,
+    "AddLayerNormalization": _add_layer_normalization,
 }
 
 

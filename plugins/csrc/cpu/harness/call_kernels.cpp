@@ -18,6 +18,7 @@ PEGASUS_CALL(keep_source, KeepSource)
 PEGASUS_CALL(source_attention, SourceAttention)
 PEGASUS_CALL(beam_attention, BeamAttention)
 PEGASUS_CALL(block_sparse_attention, BlockSparseAttention)
+PEGASUS_CALL(add_layer_normalization, AddLayerNormalization)
 
 extern "C" __attribute__((visibility("default"))) int pegasus_edge_kernels_call_pack_int8(
     const char* set, const std::int8_t* weight, bool is_transposed,

@@ -25,6 +25,7 @@ PEGASUS_SAME_PLACE(OrtGetDimensionsCount, GetDimensionsCount);
 PEGASUS_SAME_PLACE(OrtGetDimensions, GetDimensions);
 PEGASUS_SAME_PLACE(OrtGetTensorTypeAndShape, GetTensorTypeAndShape);
 PEGASUS_SAME_PLACE(OrtReleaseTensorTypeAndShapeInfo, ReleaseTensorTypeAndShapeInfo);
+PEGASUS_SAME_PLACE(OrtGetAttributeFloat, KernelInfoGetAttribute_float);
 PEGASUS_SAME_PLACE(OrtGetAttributeInt64, KernelInfoGetAttribute_int64);
 PEGASUS_SAME_PLACE(OrtGetInputCount, KernelContext_GetInputCount);
 PEGASUS_SAME_PLACE(OrtGetInput, KernelContext_GetInput);

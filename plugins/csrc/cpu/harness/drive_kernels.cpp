@@ -262,6 +262,30 @@ void drive_block_sparse_attention(const Kernels& kernels, const Threads& threads
                  {batch, length, heads, head_dim, block_size, num_random, a.longest_full}));
 }
 
+void drive_add_layer_normalization(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.add_layer_normalization) return;
+    const std::size_t rows = pick(0, toss() ? 9 : 300), columns = pick(1, toss() ? 70 : 600);
+    const std::vector<float> x = floats(rows * columns), y = floats(rows * columns);
+    const std::vector<float> weight = floats(columns), bias = floats(columns);
+    std::vector<float> sum(rows * columns, 7), found(rows * columns, 7);
+    std::vector<float> expected_sum(rows * columns), expected(rows * columns);
+    AddLayerNormalization a{.x = x.data(),
+                            .y = y.data(),
+                            .weight = weight.data(),
+                            .bias = bias.data(),
+                            .sum = sum.data(),
+                            .output = found.data(),
+                            .rows = rows,
+                            .columns = columns,
+                            .epsilon = 1e-5f};
+    kernels.add_layer_normalization(a, threads);
+    a.sum = expected_sum.data(), a.output = expected.data();
+    plain::add_layer_normalization(a);
+    const std::string what = text("add_layer_normalization", kernels, {rows, columns});
+    compare(found, expected, kTolerance, what);
+    compare(sum, expected_sum, 0, what + ": sums");
+}
+
 void drive(const Kernels& kernels, int rounds) {
     for (int round = 0; round < rounds; ++round) {
         PlainThreads pool(static_cast<std::size_t>(round) % 3 + 1);
@@ -271,6 +295,7 @@ void drive(const Kernels& kernels, int rounds) {
         drive_source_attention(kernels, threads);
         drive_beam_attention(kernels, threads);
         drive_block_sparse_attention(kernels, threads);
+        drive_add_layer_normalization(kernels, threads);
     }
     std::printf("%s: %d rounds\n", kernels.instructions, rounds);
 }

@@ -214,4 +214,19 @@ void block_sparse_attention(const BlockSparseAttention& a) {
             attend_blocks({.a = a, .document = document, .head = head});
 }
 
+void add_layer_normalization(const AddLayerNormalization& a) {
+    for (std::size_t row = 0; row < a.rows; ++row) {
+        const std::size_t begin = row * a.columns, end = begin + a.columns;
+        const auto count = static_cast<double>(a.columns);
+        double mean = 0, variance = 0;
+        for (std::size_t i = begin; i < end; ++i) mean += (a.sum[i] = a.x[i] + a.y[i]) / count;
+        for (std::size_t i = begin; i < end; ++i)
+            variance += (a.sum[i] - mean) * (a.sum[i] - mean) / count;
+        const double scale = 1 / std::sqrt(variance + double{a.epsilon});
+        for (std::size_t i = begin; i < end; ++i)
+            a.output[i] = static_cast<float>((a.sum[i] - mean) * scale * a.weight[i - begin] +
+                                             a.bias[i - begin]);
+    }
+}
+
 }  // namespace pegasus::plain

@@ -1,4 +1,5 @@
-// What each kernel computes, in plain loops: attention in double, products bit for bit.
+// What each kernel computes, in plain loops: attention and norms in double, products bit
+// for bit.
 #pragma once
 
 #include "../kernels.h"
@@ -17,5 +18,6 @@ void source_attention(const SourceAttention& arguments, bool is_bfloat16);
 // Writes no cache.
 void beam_attention(const BeamAttention& arguments);
 void block_sparse_attention(const BlockSparseAttention& arguments);
+void add_layer_normalization(const AddLayerNormalization& arguments);
 
 }  // namespace pegasus::plain

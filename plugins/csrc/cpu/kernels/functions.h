@@ -21,12 +21,14 @@ namespace pegasus::PEGASUS_SET {
 void pack_int8(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
 void int8_linear(const Int8Linear&, const Threads&);
 void beam_attention(const BeamAttention&, const Threads&);
+void add_layer_normalization(const AddLayerNormalization&, const Threads&);
 
 }  // namespace
 
 #if defined(__AVX512BF16__)
 namespace pegasus::avx512bf16 {
 
+using avx512::add_layer_normalization;
 using avx512::beam_attention;
 using avx512::int8_linear;
 using avx512::pack_int8;

@@ -7,8 +7,8 @@ namespace pegasus::PEGASUS_SET {
 #define PEGASUS_NAME(x) PEGASUS_TEXT(x)
 
 extern const Kernels kernels = {
-    PEGASUS_NAME(PEGASUS_SET), pack_int8,        int8_linear, keep_source,
-    source_attention,          beam_attention,   block_sparse_attention,
+    PEGASUS_NAME(PEGASUS_SET), pack_int8,      int8_linear,            keep_source,
+    source_attention,          beam_attention, block_sparse_attention, add_layer_normalization,
 };
 
 }  // namespace pegasus::PEGASUS_SET

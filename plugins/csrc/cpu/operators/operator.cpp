@@ -81,6 +81,15 @@ std::int64_t NodeInfo::attribute_or(const char* name, std::int64_t otherwise) co
     return otherwise;
 }
 
+float NodeInfo::number(const char* name) const {
+    float value = 0;
+    check(api_, OrtGetAttributeFloat::call(api_, info_, name, &value));
+    if (!(value >= 0 && value <= std::numeric_limits<float>::max()))
+        throw OperatorError(std::string(name) + " is " + std::to_string(value) +
+                            ", expected a number from 0 on");
+    return value;
+}
+
 Tensor NodeInfo::constant(std::size_t input) const {
     int is_constant = 0;
     const OrtValue* value = nullptr;

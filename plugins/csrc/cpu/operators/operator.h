@@ -52,6 +52,8 @@ class NodeInfo {
     // 32 bits, so that the product of two is no overflow.
     std::int64_t attribute(const char* name, std::int64_t least = 0) const;
     std::int64_t attribute_or(const char* name, std::int64_t otherwise) const;
+    // Throws OperatorError if there is no such attribute, or it is negative or not finite.
+    float number(const char* name) const;
     // Null where the input is no constant.
     Tensor constant(std::size_t input) const;
 
@@ -102,7 +104,8 @@ struct Input {
 };
 
 // How ONNX Runtime is told of an operator: a class with a constructor from NodeInfo, `void
-// compute(const Run&)`, and static `name`, `inputs` and `outputs` (floats).
+// compute(const Run&)`, and static `name`, `inputs` and `outputs` (floats); and `in_place`, how many
+// of the first outputs may be the memory of the inputs in the same places, where any may.
 template <class Kernel>
 class Operator : public OrtCustomOp {
   public:
@@ -124,6 +127,15 @@ class Operator : public OrtCustomOp {
         input_memory = [](const OrtCustomOp*, std::size_t) { return 0; };
         start_version = [](const OrtCustomOp*) { return kDomainVersion; };
         end_version = [](const OrtCustomOp*) { return kDomainVersion; };
+        if constexpr (requires { Kernel::in_place; }) {
+            may_inplace = [](int** from, int** to) {
+                static int places[] = {0, 1};
+                static_assert(Kernel::in_place <= std::size(places));
+                *from = *to = places;
+                return Kernel::in_place;
+            };
+            release_may_inplace = [](int*, int*) {};  // nothing was made
+        }
         create_kernel_checked = [](const OrtCustomOp* self, const OrtApi* api,
                                    const OrtKernelInfo* info, void** kernel) {
             *kernel = nullptr;
