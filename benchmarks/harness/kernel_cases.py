@@ -75,6 +75,8 @@ class KernelCase:
     """The inputs that kernels are given as halves, two in a word."""
     gives_halves: bool = False
     num_outputs: int = 1
+    whole: Sequence[int] = ()
+    """The outputs that are int64."""
     is_exact: bool = False
     """Whether both spellings have to give the same to the bit."""
 
@@ -92,6 +94,7 @@ def make_cases(sizes: KernelSizes) -> list[KernelCase]:
         *_beam_cases(sizes),
         *_self_cases(sizes),
         *_norm_cases(sizes),
+        *_top_cases(sizes),
         *(_sparse_case(sizes, is_full=is_full) for is_full in (False, True)),
     ]
 
@@ -112,7 +115,8 @@ def make_model(case: KernelCase, inputs: Mapping[str, Array]) -> ir.Model:
         values.append(value)
     node = _node(case, values)
     for number, output in enumerate(node.outputs):
-        output.name, output.type = f"output.{number}", ir.TensorType(ir.DataType.FLOAT)
+        dtype = ir.DataType.INT64 if number in case.whole else ir.DataType.FLOAT
+        output.name, output.type = f"output.{number}", ir.TensorType(dtype)
     graph = ir.Graph(
         names, node.outputs, nodes=[node], initializers=initializers, opset_imports={"": 18}
     )
@@ -279,6 +283,24 @@ def _norm_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
             inputs=inputs,
             constants=("weight", "bias"),
             num_outputs=2,
+        )
+
+
+def _top_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
+    for batch in sizes.batches:
+        rows = batch * sizes.beams
+
+        def inputs(rows: int = rows) -> dict[str, Array]:
+            k = np.array([2 * sizes.beams], np.int64)
+            return {"logits": 3 * _floats(rows, sizes.vocabulary), "k": k}
+
+        yield KernelCase(
+            name=f"LogSoftmaxTopK, {rows} x {sizes.vocabulary}, the best {2 * sizes.beams}",
+            operator="LogSoftmaxTopK",
+            attributes={},
+            inputs=inputs,
+            num_outputs=3,
+            whole=(2,),
         )
 
 

@@ -1,7 +1,8 @@
 """The library of kernels for CPUs, compiled once a run, and its kernels called on NumPy's arrays.
 
 Dimensions: B documents, R beams or samples of each, N = B*R rows, H heads, Dh head dim, S source,
-T capacity of the cache; of a product M rows, K input channels, N output channels; D model dim.
+T capacity of the cache, V vocabulary; of a product M rows, K input channels, N output channels; D
+model dim.
 """
 
 from __future__ import annotations
@@ -115,6 +116,13 @@ class _AddLayerNormalization(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("x", "y", "weight", "bias", "sum", "output")),
         *((name, ctypes.c_size_t) for name in ("rows", "columns")),
         ("epsilon", ctypes.c_float),
+    ]
+
+
+class _LogSoftmaxTopK(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("logits", "log_probs", "top_scores", "top_ids")),
+        *((name, ctypes.c_size_t) for name in ("rows", "columns", "count")),
     ]
 
 
@@ -232,6 +240,16 @@ class Kernels:
         arguments = _AddLayerNormalization(*pointers, *x.shape, epsilon)
         self._call("add_layer_normalization", arguments)
         return total, output
+
+    def log_softmax_top_k(self, logits: Array, count: int) -> tuple[Array, Array, Array]:
+        """logits [N, V] -> log-probabilities [N, V], the best of each row [N, k] and their columns
+        [N, k] int64."""
+        rows, columns = logits.shape
+        log_probs = np.full_like(logits, 7)
+        scores, ids = np.full((rows, count), 7, np.float32), np.full((rows, count), 7, np.int64)
+        pointers = _at(logits, log_probs, scores, ids)
+        self._call("log_softmax_top_k", _LogSoftmaxTopK(*pointers, rows, columns, count))
+        return log_probs, scores, ids
 
     def _call(self, kernel: str, arguments: ctypes.Structure) -> None:
         function = self.library[f"pegasus_edge_kernels_call_{kernel}"]

@@ -27,10 +27,12 @@ def open_call(
     """constants: inputs that are initializers. library: whose operators run; else, or where it has
     none of the name, what the function says. is_function: whether there is one."""
     values = {name: value_of(name, array, name in constants) for name, array in inputs.items()}
-    outputs = {"BeamAttention": 3, "AddLayerNormalization": 2}.get(operator, 1)
+    outputs = {"BeamAttention": 3, "AddLayerNormalization": 2, "LogSoftmaxTopK": 3}.get(operator, 1)
     node = call(operator, list(values.values()), attributes, num_outputs=outputs)
     for place, output in enumerate(node.outputs):
-        output.name, output.type = f"output.{place}", ir.TensorType(ir.DataType.FLOAT)
+        is_whole = operator == "LogSoftmaxTopK" and place == 2
+        dtype = ir.DataType.INT64 if is_whole else ir.DataType.FLOAT
+        output.name, output.type = f"output.{place}", ir.TensorType(dtype)
     graph = ir.Graph(
         [value for name, value in values.items() if name not in constants],
         list(node.outputs),

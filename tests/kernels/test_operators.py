@@ -114,6 +114,38 @@ def test_attention_equals_the_stock_spelling(
         np.testing.assert_allclose(got[filled], expected[filled], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("columns", "k"), [(1, 1), (300, 1), (300, 16), (2000, 16), (2000, 300)])
+def test_the_best_are_those_of_the_stock_spelling(columns: int, k: int, library: Path) -> None:
+    inputs = {"logits": 3 * floats(5, columns), "k": np.array([k], np.int64)}
+    inputs["logits"][1] = np.round(inputs["logits"][1])
+    inputs["logits"][2] = 4
+    if columns > 1:
+        inputs["logits"][3, ::3] = -np.inf
+    stock, ours = (
+        open_call("LogSoftmaxTopK", inputs, {}, library=each).run(None, inputs)
+        for each in (None, library)
+    )
+    np.testing.assert_allclose(ours[0], stock[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours[1], stock[1], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(ours[2], stock[2])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("k", [0, 1, 2, 16])
+def test_rows_that_have_no_best_are_those_of_the_stock_spelling(
+    k: int, bad: float, library: Path
+) -> None:
+    inputs = {"logits": floats(3, 2000), "k": np.array([k], np.int64)}
+    inputs["logits"][1, 700 : 701 if bad != -np.inf else 2000] = bad
+    inputs["logits"][2] = bad
+    stock, ours = (
+        open_call("LogSoftmaxTopK", inputs, {}, library=each).run(None, inputs)
+        for each in (None, library)
+    )
+    for got, expected in zip(ours, stock, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_halves_are_what_attention_over_rounded_keys_reads(library: Path) -> None:
     inputs = source()
     halves = {"num_heads": HEADS, "half": 1}

@@ -55,6 +55,7 @@ NORM: dict[str, Array] = {
     **{name: zeros(16) for name in ("weight", "bias")},
 }
 EPSILON = {"epsilon": 1e-5}
+TOP: dict[str, Array] = {"logits": zeros(2, 5), "k": whole(1)}
 PATTERN = {"num_heads": 2, "block_size": 4, "num_random_blocks": 1, "longest_full": 16}
 WIDE = 2 * 513
 
@@ -64,6 +65,7 @@ def attributes_of(operator: str) -> dict[str, float]:
         "AddLayerNormalization": EPSILON,
         "BlockSparseAttention": PATTERN,
         "Int8Linear": {},
+        "LogSoftmaxTopK": {},
         "KeepSource": {"num_heads": 2, "half": 1},
     }.get(operator, {"num_heads": 2})
 
@@ -193,6 +195,11 @@ def test_a_scale_that_is_no_constant_is_refused(library: Path) -> None:
         ("AddLayerNormalization", NORM, {"x": zeros(3, 17)}, r"y is \[3, 16\], expected"),
         ("AddLayerNormalization", NORM, {"weight": zeros(1)}, r"weight is \[1\], expected \[16\]"),
         ("AddLayerNormalization", NORM, {"bias": zeros(15)}, r"bias is \[15\], expected \[16\]"),
+        ("LogSoftmaxTopK", TOP, {"k": whole(1, value=-1)}, "k is -1, expected 0 to the 5 columns"),
+        ("LogSoftmaxTopK", TOP, {"k": whole(1, value=6)}, "k is 6, expected 0 to the 5 columns"),
+        ("LogSoftmaxTopK", TOP, {"logits": zeros(2, 0)}, "k is 1, expected 0 to the 0 columns"),
+        ("LogSoftmaxTopK", TOP, {"k": whole(2)}, r"k is \[2\], expected \[1\]"),
+        ("LogSoftmaxTopK", TOP, {"k": whole(0)}, r"k is \[0\], expected \[1\]"),
         ("BlockSparseAttention", SPARSE, {"key": zeros(1, 19, 16)}, r"key is \[1, 19, 16\]"),
         ("BlockSparseAttention", SPARSE, {"attention_mask": whole(1, 9)}, r"mask is \[1, 9\]"),
         ("BlockSparseAttention", SPARSE, {"query": zeros(1, LENGTH, 15)}, "expected 2 heads of"),
@@ -267,6 +274,8 @@ def test_two_blocks_are_too_few_for_a_pattern(library: Path) -> None:
         ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(0, LENGTH)}),
         ("SelfAttention", SELF, {"qkv": zeros(0, 48), "attention_mask": whole(2, 0)}),
         ("AddLayerNormalization", NORM, {name: zeros(0, 16) for name in "xy"}),
+        ("LogSoftmaxTopK", TOP, {"logits": zeros(0, 5)}),
+        ("LogSoftmaxTopK", TOP, {"logits": zeros(2, 0), "k": whole(1, value=0)}),
     ],
 )
 def test_nothing_gives_nothing(

@@ -21,6 +21,7 @@ from pegasus_engines.precision.passes.add_final_bias import add_final_bias
 from pegasus_engines.precision.passes.call_attention import call_attention
 from pegasus_engines.precision.passes.call_int8_linear import call_int8_linear
 from pegasus_engines.precision.passes.call_layer_norm import call_layer_norm
+from pegasus_engines.precision.passes.call_top_k import call_top_k
 from pegasus_engines.precision.passes.halve_graph import halve_graph
 from pegasus_engines.precision.passes.inline_functions import inline_functions
 from pegasus_engines.precision.passes.quantize_products import quantize_products
@@ -86,6 +87,7 @@ class ContribConversion:
             _in_ours(call_int8_linear),
             _in_ours(call_attention, half=self.recipe.name != "fp32"),
             _in_ours(call_layer_norm),
+            _in_ours(call_top_k),
         ]
 
 

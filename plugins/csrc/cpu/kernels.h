@@ -107,6 +107,17 @@ struct AddLayerNormalization {
     float epsilon;
 };
 
+// Log-probabilities of each row of logits: x - max - log(sum of e^(x - max)), all NaN where a logit
+// is NaN or infinity, or all are minus infinity. And the best of each row, descending, of equals
+// the lower column first.
+struct LogSoftmaxTopK {
+    const float* logits;    // [N, V]
+    float* log_probs;       // [N, V]
+    float* top_scores;      // [N, k]
+    std::int64_t* top_ids;  // [N, k]
+    std::size_t rows, columns, count;  // N, V, k <= V
+};
+
 struct Kernels {
     const char* instructions;  // "avx2", "avx512", "avx512bf16" or "neon"
     void (*pack_int8)(const std::int8_t* weight, bool is_transposed, const PackedInt8& packed);
@@ -116,6 +127,7 @@ struct Kernels {
     void (*beam_attention)(const BeamAttention&, const Threads&);
     void (*block_sparse_attention)(const BlockSparseAttention&, const Threads&);
     void (*add_layer_normalization)(const AddLayerNormalization&, const Threads&);
+    void (*log_softmax_top_k)(const LogSoftmaxTopK&, const Threads&);
 };
 
 // Of this processor, or of the set that PEGASUS_EDGE_INSTRUCTIONS names if the processor has it;

@@ -39,6 +39,7 @@ std::vector<const OrtCustomOp*> operators() {
     add(kernels->block_sparse_attention, block_sparse_attention_operator());
     add(kernels->block_sparse_attention, self_attention_operator());
     add(kernels->add_layer_normalization, add_layer_normalization_operator());
+    add(kernels->log_softmax_top_k, log_softmax_top_k_operator());
     return here;
 }
 

@@ -228,6 +228,7 @@ def test_target_onnx_has_standard_operators_only(
                     "SourceAttention": LAYERS,
                     "BeamAttention": LAYERS,
                     NORM: 3 * LAYERS,
+                    "LogSoftmaxTopK": 1,
                 },
             },
         ),
@@ -236,7 +237,11 @@ def test_target_onnx_has_standard_operators_only(
             CAUSAL,
             {
                 "prefill": {NORM: 2 * LAYERS},
-                "decoder_step": {"BeamAttention": LAYERS, NORM: 2 * LAYERS},
+                "decoder_step": {
+                    "BeamAttention": LAYERS,
+                    NORM: 2 * LAYERS,
+                    "LogSoftmaxTopK": 1,
+                },
             },
         ),
     ],

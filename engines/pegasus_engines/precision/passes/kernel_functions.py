@@ -9,7 +9,7 @@ Graphs ask for version 4 of the domain. Those of older bundles, whose operators 
 attributes, ask for less, of which no library has any.
 
 Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
-H heads, Dh head dim, D model dim, T positions there is room for.
+H heads, Dh head dim, D model dim, T positions there is room for, V vocabulary.
 Source: onnxruntime docs/ContribOperators.md.
 """
 
@@ -173,12 +173,24 @@ def _add_layer_normalization(
     return [total, normed]
 
 
+def _log_softmax_top_k(
+    tape: Tape, inputs: list[ir.Value], attributes: _Attributes
+) -> list[ir.Value]:
+    """logits [N, V], k [1] int64 -> log-probabilities [N, V], and of each row the k best and their
+    columns [N, k] float32, int64, descending, of equals the lower column first."""
+    logits, k = inputs
+    log_probs = tape.op("LogSoftmax", [logits], {"axis": -1})
+    best = tape.op_multi_out("TopK", [log_probs, k], {"axis": -1}, num_outputs=2)
+    return [log_probs, *best]
+
+
 _BODIES: Mapping[str, _Body] = {
     "SelfAttention": _self_attention,
     "SourceAttention": _source_attention,
     "BeamAttention": _beam_attention,
     "KeepSource": _keep_source,
     "AddLayerNormalization": _add_layer_normalization,
+    "LogSoftmaxTopK": _log_softmax_top_k,
 }
 
 

@@ -19,6 +19,7 @@ PEGASUS_CALL(source_attention, SourceAttention)
 PEGASUS_CALL(beam_attention, BeamAttention)
 PEGASUS_CALL(block_sparse_attention, BlockSparseAttention)
 PEGASUS_CALL(add_layer_normalization, AddLayerNormalization)
+PEGASUS_CALL(log_softmax_top_k, LogSoftmaxTopK)
 
 extern "C" __attribute__((visibility("default"))) int pegasus_edge_kernels_call_pack_int8(
     const char* set, const std::int8_t* weight, bool is_transposed,

@@ -3,6 +3,7 @@
 // `make kernels-check` does, a read beyond it is the end of the program, as is a race.
 //
 //     drive_kernels [rounds [seed]]
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -286,6 +287,35 @@ void drive_add_layer_normalization(const Kernels& kernels, const Threads& thread
     compare(sum, expected_sum, 0, what + ": sums");
 }
 
+void drive_log_softmax_top_k(const Kernels& kernels, const Threads& threads) {
+    if (!kernels.log_softmax_top_k) return;
+    const std::size_t rows = pick(0, 9), columns = pick(1, toss() ? 100 : 20000);
+    const std::size_t count = pick(0, toss() ? columns : std::min<std::size_t>(columns, 20));
+    std::vector<float> x = floats(rows * columns);
+    if (toss())  // many that are equal
+        for (float& each : x) each = std::round(each);
+    std::vector<float> found(x.size(), 7), expected(x.size());
+    std::vector<float> scores(rows * count, 7), expected_scores(scores.size());
+    std::vector<std::int64_t> ids(scores.size(), 7), expected_ids(scores.size());
+    LogSoftmaxTopK a{.logits = x.data(),
+                     .log_probs = found.data(),
+                     .top_scores = scores.data(),
+                     .top_ids = ids.data(),
+                     .rows = rows,
+                     .columns = columns,
+                     .count = count};
+    kernels.log_softmax_top_k(a, threads);
+    const std::string what = text("log_softmax_top_k", kernels, {rows, columns, count});
+    a.top_scores = expected_scores.data(), a.top_ids = expected_ids.data();
+    plain::top_k(a);
+    compare(scores, expected_scores, 0, what + ": scores");
+    compare(std::vector<float>(ids.begin(), ids.end()),
+            std::vector<float>(expected_ids.begin(), expected_ids.end()), 0, what + ": ids");
+    a.log_probs = expected.data();
+    plain::log_softmax(a);
+    compare(found, expected, kTolerance, what);
+}
+
 void drive(const Kernels& kernels, int rounds) {
     for (int round = 0; round < rounds; ++round) {
         PlainThreads pool(static_cast<std::size_t>(round) % 3 + 1);
@@ -296,6 +326,7 @@ void drive(const Kernels& kernels, int rounds) {
         drive_beam_attention(kernels, threads);
         drive_block_sparse_attention(kernels, threads);
         drive_add_layer_normalization(kernels, threads);
+        drive_log_softmax_top_k(kernels, threads);
     }
     std::printf("%s: %d rounds\n", kernels.instructions, rounds);
 }

@@ -229,4 +229,29 @@ void add_layer_normalization(const AddLayerNormalization& a) {
     }
 }
 
+void log_softmax(const LogSoftmaxTopK& a) {
+    for (std::size_t row = 0; row < a.rows; ++row) {
+        const float* x = a.logits + row * a.columns;
+        const double largest = *std::max_element(x, x + a.columns);
+        double sum = 0;
+        for (std::size_t i = 0; i < a.columns; ++i) sum += std::exp(x[i] - largest);
+        for (std::size_t i = 0; i < a.columns; ++i)
+            a.log_probs[row * a.columns + i] = static_cast<float>(x[i] - largest - std::log(sum));
+    }
+}
+
+void top_k(const LogSoftmaxTopK& a) {
+    for (std::size_t row = 0; row < a.rows; ++row) {
+        const float* scores = a.log_probs + row * a.columns;
+        std::vector<std::int64_t> order(a.columns);
+        for (std::size_t i = 0; i < a.columns; ++i) order[i] = static_cast<std::int64_t>(i);
+        std::stable_sort(order.begin(), order.end(),
+                         [&](auto i, auto other) { return scores[i] > scores[other]; });
+        for (std::size_t i = 0; i < a.count; ++i) {
+            a.top_ids[row * a.count + i] = order[i];
+            a.top_scores[row * a.count + i] = scores[order[i]];
+        }
+    }
+}
+
 }  // namespace pegasus::plain

@@ -19,5 +19,8 @@ void source_attention(const SourceAttention& arguments, bool is_bfloat16);
 void beam_attention(const BeamAttention& arguments);
 void block_sparse_attention(const BlockSparseAttention& arguments);
 void add_layer_normalization(const AddLayerNormalization& arguments);
+void log_softmax(const LogSoftmaxTopK& arguments);
+// Of the log-probabilities that there are.
+void top_k(const LogSoftmaxTopK& arguments);
 
 }  // namespace pegasus::plain

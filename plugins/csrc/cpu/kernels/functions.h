@@ -22,6 +22,7 @@ void pack_int8(const std::int8_t* weight, bool is_transposed, const PackedInt8& 
 void int8_linear(const Int8Linear&, const Threads&);
 void beam_attention(const BeamAttention&, const Threads&);
 void add_layer_normalization(const AddLayerNormalization&, const Threads&);
+void log_softmax_top_k(const LogSoftmaxTopK&, const Threads&);
 
 }  // namespace
 
@@ -31,6 +32,7 @@ namespace pegasus::avx512bf16 {
 using avx512::add_layer_normalization;
 using avx512::beam_attention;
 using avx512::int8_linear;
+using avx512::log_softmax_top_k;
 using avx512::pack_int8;
 
 }  // namespace pegasus::avx512bf16

@@ -75,6 +75,9 @@ struct Floats {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), as_halves(v));
     }
     void store_some(float* p, std::size_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+    // Past the caches, where there are such stores, to what is aligned as vectors are. Other
+    // threads see it after finish_streams.
+    void stream(float* p) const { _mm512_stream_ps(p, v); }
     // Of whole values from 0 to 255.
     void store_bytes(std::uint8_t* p) const {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
@@ -165,6 +168,7 @@ struct Floats {
                          _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     }
     void store_some(float* p, std::size_t n) const { _mm256_maskstore_ps(p, first(n), v); }
+    void stream(float* p) const { _mm256_stream_ps(p, v); }
     void store_bytes(std::uint8_t* p) const {
         const __m256i whole = _mm256_cvtps_epi32(v);
         const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole),
@@ -247,6 +251,7 @@ struct Floats {
         store(part);
         for (std::size_t i = 0; i < n; ++i) p[i] = part[i];
     }
+    void stream(float* p) const { store(p); }
     void store_bytes(std::uint8_t* p) const {
         const uint16x4_t words = vqmovun_s32(vcvtnq_s32_f32(v));
         const uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
@@ -278,6 +283,12 @@ inline Floats sums(const Floats* x) {
 }
 
 #endif
+
+inline void finish_streams() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
 
 // e^x to about 2 units in the last place for x <= 0, next to nothing below -87; NaN stays NaN.
 // Source: Cody and Waite's reduction, and the polynomial of Cephes' expf.

@@ -104,8 +104,9 @@ struct Input {
 };
 
 // How ONNX Runtime is told of an operator: a class with a constructor from NodeInfo, `void
-// compute(const Run&)`, and static `name`, `inputs` and `outputs` (floats); and `in_place`, how many
-// of the first outputs may be the memory of the inputs in the same places, where any may.
+// compute(const Run&)`, and static `name`, `inputs` and `outputs`: how many, of floats if there are
+// no `output_types`; and `in_place`, how many of the first outputs may be the memory of the inputs in
+// the same places, where any may.
 template <class Kernel>
 class Operator : public OrtCustomOp {
   public:
@@ -118,7 +119,13 @@ class Operator : public OrtCustomOp {
             return Kernel::inputs[i].type;
         };
         input_count = [](const OrtCustomOp*) { return std::size(Kernel::inputs); };
-        output_type = [](const OrtCustomOp*, std::size_t) -> int { return kFloat; };
+        output_type = [](const OrtCustomOp*, [[maybe_unused]] std::size_t i) -> int {
+            if constexpr (requires { Kernel::output_types; }) {
+                return Kernel::output_types[i];
+            } else {
+                return kFloat;
+            }
+        };
         output_count = [](const OrtCustomOp*) { return Kernel::outputs; };
         input_presence = [](const OrtCustomOp*, std::size_t i) -> int {
             return Kernel::inputs[i].is_optional;

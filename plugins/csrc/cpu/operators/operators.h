@@ -16,6 +16,7 @@ const OrtCustomOp& beam_attention_operator();
 const OrtCustomOp& block_sparse_attention_operator();
 const OrtCustomOp& self_attention_operator();
 const OrtCustomOp& add_layer_normalization_operator();
+const OrtCustomOp& log_softmax_top_k_operator();
 
 // The kernels that were chosen for this processor, of which there are some where an operator is
 // registered.
