@@ -134,8 +134,8 @@ def test_other_runtimes_get_the_same_graph_in_half_precision(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("precision", "said"),
-    # products, calls of Int8Linear, attention, norms: all but products where our runtime runs
-    [("fp32", [False] * 4), ("int8", [True, False, False, False])],
+    # products, then calls: of Int8Linear, attention, norms, the best words, where our runtime runs
+    [("fp32", [False] * 5), ("int8", [True, *[False] * 4])],
 )
 def test_kernels_are_called_in_graphs_of_ours_alone(
     precision: str, said: list[bool], tmp_path: Path
