@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ _NUMBERS = (0, 1, -1, 2, 3, 7, 513, 2**31 - 1, -(2**31), 2**31, 2**40, 2**63 - 1
 _SIZES = (0, 0, 1, 2, 3, 5, 17, 64, 65, 513)
 _HUGE = (0, 1, 2**31, 2**32, 2**62, 2**63 - 1)
 _FLOATS = (float("nan"), float("inf"), float("-inf"), 3e38, -3e38, 1e-45, 0.0)
-_WHOLE = {"attention_mask": np.int64, "position": np.int32, "cache_indirection": np.int32}
+_WHOLE: Mapping[str, type[np.signedinteger[Any]]] = {
+    "attention_mask": np.int64,
+    "num_candidates": np.int64,
+    "position": np.int32,
+    "cache_indirection": np.int32,
+}
 """Inputs of graphs that calls read; what else they compute with is floats."""
 
 
@@ -55,6 +60,9 @@ def _attribute(graph: Any, call: Any, rng: random.Random) -> str:
     if rng.random() < 0.2:
         call.attribute.remove(attribute)
         return f"no {attribute.name}"
+    if attribute.type == onnx.AttributeProto.FLOAT:
+        attribute.f = rng.choice((*_FLOATS, -1e-5, 1.0))
+        return f"{attribute.name}: {attribute.f}"
     attribute.i = rng.choice(_NUMBERS)
     return f"{attribute.name}: {attribute.i}"
 
@@ -190,7 +198,7 @@ def _empty(graph: Any, call: Any, rng: random.Random) -> str:
 
 def _array(call: Any, place: int, rng: random.Random) -> npt.NDArray[Any]:
     sizes = [rng.choice(_SIZES) for _ in range(rng.randrange(5))]
-    dtype = rng.choice((np.float32, np.int8, np.int32, np.int64, np.float16))
+    dtype: type[np.number[Any]] = rng.choice((np.float32, np.int8, np.int32, np.int64, np.float16))
     if rng.random() < 0.7:
         dtype = _WHOLE.get(call.input[place], np.float32)
     return np.full(sizes, rng.choice((0, 1, -1, 100)), dtype)
