@@ -17,8 +17,9 @@ after a warm-up. An engine that is not installed, or fails, is listed with the r
   after one the rest of a summary differs.
 
 Eight documents are one call. On CPUs they take transformers and Optimum minutes a run, so those are
-given one. All engines are loaded at the same time: on CPUs the default nine need about 22 GB of
-memory and 25 GB of disk, on a GPU 16 GB of its memory.
+given one. All engines are loaded at the same time: on CPUs the default nine need more than 24 GB of
+memory, and 25 GB of disk; those of one precision, one document at a time, half of that. On a GPU it
+is 16 GB of its memory.
 
     python benchmarks/latency.py --json docs/figures/latency.json            # as published
     python benchmarks/latency.py --device cuda --json docs/figures/latency_gpu.json

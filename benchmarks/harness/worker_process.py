@@ -77,8 +77,14 @@ class WorkerProcess:
         return reply
 
     def cpu_s(self) -> float:
-        """Processor time that the worker has used so far, all threads added up."""
-        times = psutil.Process(self._process.pid).cpu_times()
+        """Processor time that the worker has used so far, all threads added up.
+
+        Raises: WorkerError if it has ended.
+        """
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.NoSuchProcess as err:
+            raise WorkerError(self._ended()) from err
         return float(times.user + times.system)
 
     def close(self) -> None:

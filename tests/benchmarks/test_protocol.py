@@ -126,6 +126,15 @@ def test_a_worker_that_ends_says_its_last_line(tmp_path: Path) -> None:
         worker.generate(REQUEST)
 
 
+def test_a_worker_that_has_ended_has_no_processor_time_to_tell(tmp_path: Path) -> None:
+    """As one that another ended, for want of memory."""
+    with start_fake("", tmp_path / "log") as worker:
+        with pytest.raises(WorkerError):
+            worker.generate(REQUEST)
+        with pytest.raises(WorkerError, match=r"^fake: the worker ended with exit status 3: oh"):
+            worker.cpu_s()
+
+
 def test_a_worker_that_cannot_load_is_an_error(tmp_path: Path) -> None:
     command = worker_command(OURS, tmp_path / "nowhere", threads=1)
     with pytest.raises(WorkerError, match=r"ours: the worker ended(.|\n)*nowhere"):
