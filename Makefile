@@ -26,6 +26,9 @@ CLIENTS := build/clients
 NODE_READY := $(CLIENTS)/node.installed
 WEB_READY := $(CLIENTS)/web.installed
 CPP_READY := $(CLIENTS)/cpp.installed
+# Of one precision at a time: all at once do not fit 24 GB.
+INT8_ENGINES := pegasus-edge-int8,pegasus-edge-int8-stock-operators,ctranslate2-int8,openvino-int8
+FP32_ENGINES := pegasus-edge-fp32,ctranslate2-fp32,openvino-fp32,optimum-fp32,transformers-fp32
 CASES ?= 60
 TEXTS ?= 40
 BUNDLES ?= 5000
@@ -96,14 +99,14 @@ attack: $(TEST_READY)  ## try to break it (2 h): BUNDLES=5000 mutated ones; ATTA
 		--json build/attack/outcomes.json $(ATTACK)
 
 bench: $(TEST_READY) $(OPTIMUM_READY) $(OPENVINO_READY)  ## every benchmark of a CPU, in build/benchmarks (4 hours, 16 GB memory, 33 GB disk)
-	for question in export_cost latency throughput scaling memory long_documents local_documents \
+	for question in export_cost throughput scaling memory long_documents local_documents \
 			precision_quality streaming long_chunks ray_dataset serving; do \
 		$(BIN)/python benchmarks/$$question.py --json build/benchmarks/$$question.json || exit 1; \
 	done
-	-$(BIN)/python benchmarks/cpu_kernels.py --json build/benchmarks/cpu_kernels.json
-	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
-	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
-		--json build/benchmarks/precision_plans.json
+	$(BIN)/python benchmarks/latency.py --engines $(INT8_ENGINES) \
+		--json build/benchmarks/latency.json
+	$(BIN)/python benchmarks/latency.py --engines $(FP32_ENGINES) --batch 1 \
+		--json build/benchmarks/latency_fp32.json
 
 # What needs no GPU is made beforehand, on any machine, and carried: build/gpu. On the GPU's machine
 # GPU_PYTHON may be any Python that has the packages.

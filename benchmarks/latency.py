@@ -21,7 +21,8 @@ given one. All engines are loaded at the same time: on CPUs the default nine nee
 memory, and 25 GB of disk; those of one precision, one document at a time, half of that. On a GPU it
 is 16 GB of its memory.
 
-    python benchmarks/latency.py --json docs/figures/latency.json            # as published
+    make bench                      # as published: those of int8, then those of fp32; and all else
+    python benchmarks/latency.py --json build/latency.json
     python benchmarks/latency.py --device cuda --json docs/figures/latency_gpu.json
     python benchmarks/latency.py --instructions avx2 --json docs/figures/latency_avx2.json
     python benchmarks/latency.py --engines pegasus-edge-int8,ctranslate2-int8
