@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import bench
+from harness.kernel_cases import BLOCK_SPARSE, FULL, MAY_ROUND
 from harness.machine import REPOSITORY
 from harness.table import Cell, Column, Table, ratio
 from harness.workers.kernel_worker import KernelSettings
@@ -81,15 +82,16 @@ def make_tables(found: Sequence[KernelTimes]) -> dict[str, Table]:
 def _share_rows(found: Sequence[KernelTimes]) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for each in found:
-        names = {name.partition(",")[0]: name for name in each.times}
-        if not {"BlockSparseAttention", "Full attention"} <= names.keys():
-            continue
-        sparse, full = names["BlockSparseAttention"], names["Full attention"]
-        stock = each.median_ms(full, "stock")
-        for spelling, title in (("stock", "stock"), ("ours", each.instructions)):
-            if (own := each.median_ms(sparse, spelling)) is not None:
-                shares = [ratio(own, x) for x in (stock, each.median_ms(full, "ours"))]
-                rows.append((f"{title}, beside {each.instructions}", *shares))
+        for sparse in [name for name in each.times if name.startswith(BLOCK_SPARSE)]:
+            full = FULL + sparse.removeprefix(BLOCK_SPARSE)
+            if full not in each.times:
+                continue
+            stock = each.median_ms(full, "stock")
+            rounded = MAY_ROUND if sparse.endswith(MAY_ROUND) else ""
+            for spelling, title in (("stock", "stock"), ("ours", each.instructions)):
+                if (own := each.median_ms(sparse, spelling)) is not None:
+                    shares = [ratio(own, x) for x in (stock, each.median_ms(full, "ours"))]
+                    rows.append((f"{title}, beside {each.instructions}{rounded}", *shares))
     return rows
 
 
@@ -139,9 +141,7 @@ def run(argv: Sequence[str] | None) -> None:
             f"there are no kernels to measure: {kernels}; pip install 'pegasus-edge[fast]'"
         )
     found = [measure_set(name, settings) for name in SETS[kernels.instructions]]
-    raw = {each.instructions: each.times for each in found}
-    engine = f"kernels {kernels.version}"
-    bench.report(arguments, make_tables(found), engine=engine, raw_ms=raw)
+    bench.report(arguments, make_tables(found), engine=f"kernels {kernels.version}")
 
 
 if __name__ == "__main__":

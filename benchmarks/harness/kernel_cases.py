@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from pegasus_engines.precision.int8 import quantize_rows
+from pegasus_engines.precision.passes.call_attention import call_attention
 from pegasus_engines.precision.passes.kernel_functions import DOMAIN, add_function, call
 from pegasus_export.dialects.block_sparse import SparsePattern
 from pegasus_export.dialects.block_sparse_nodes import Heads
@@ -25,11 +26,23 @@ from pegasus_export.dialects.ort_block_sparse import ORT
 from pegasus_export.graphs.definition import SparseAttention
 from pegasus_export.passes.define_sparse_attention import define_sparse_attention
 
-__all__ = ["PEGASUS_LARGE", "TINY", "KernelCase", "KernelSizes", "make_cases", "make_model"]
+__all__ = [
+    "BLOCK_SPARSE",
+    "FULL",
+    "MAY_ROUND",
+    "PEGASUS_LARGE",
+    "TINY",
+    "KernelCase",
+    "KernelSizes",
+    "make_cases",
+    "make_model",
+]
 
 Array = npt.NDArray[Any]
 BLOCK_SIZE, RANDOM_BLOCKS = 64, 3
-_BLOCK_SPARSE = "BlockSparseAttention"
+BLOCK_SPARSE, FULL = "BlockSparseAttention", "Full attention"
+MAY_ROUND = ", may be rounded"
+"""Behind the name of what int8 and int4 ask for: kernels may attend in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +108,7 @@ def make_cases(sizes: KernelSizes) -> list[KernelCase]:
         *_self_cases(sizes),
         *_norm_cases(sizes),
         *_top_cases(sizes),
-        *(_sparse_case(sizes, is_full=is_full) for is_full in (False, True)),
+        *_sparse_cases(sizes),
     ]
 
 
@@ -122,7 +135,7 @@ def make_model(case: KernelCase, inputs: Mapping[str, Array]) -> ir.Model:
     )
     graph.name = case.operator
     model = ir.Model(graph, ir_version=10)
-    if case.operator == _BLOCK_SPARSE:
+    if case.operator == BLOCK_SPARSE:
         _define_sparse(model, case.attributes, d_model=inputs["query"].shape[2])
     else:
         add_function(model, node)
@@ -130,7 +143,7 @@ def make_model(case: KernelCase, inputs: Mapping[str, Array]) -> ir.Model:
 
 
 def _node(case: KernelCase, values: list[ir.Value | None]) -> ir.Node:
-    if case.operator == _BLOCK_SPARSE:
+    if case.operator == BLOCK_SPARSE:
         return ir.node(case.operator, values, domain=DOMAIN)
     return call(case.operator, values, case.attributes, num_outputs=case.num_outputs)
 
@@ -144,6 +157,8 @@ def _define_sparse(model: ir.Model, attributes: Mapping[str, float], *, d_model:
         longest_full=given["longest_full"],
     )
     define_sparse_attention(model, SparseAttention(nodes=ORT, heads=heads, pattern=pattern))
+    if "half" in given:
+        call_attention(model, half=True)
 
 
 def _floats(*shape: int, seed: int = 0) -> Array:
@@ -304,7 +319,7 @@ def _top_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
         )
 
 
-def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:
+def _sparse_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
     tokens = sizes.long_tokens
 
     def inputs() -> dict[str, Array]:
@@ -312,21 +327,24 @@ def _sparse_case(sizes: KernelSizes, *, is_full: bool) -> KernelCase:
         heads = {name: _floats(1, tokens, sizes.d_model, seed=i) for i, name in enumerate(names)}
         return {**heads, "attention_mask": np.ones((1, tokens), np.int64)}
 
-    return KernelCase(
-        name=f"{'Full attention' if is_full else _BLOCK_SPARSE}, {tokens} tokens",
-        operator=_BLOCK_SPARSE,
-        attributes={
-            "num_heads": sizes.heads,
-            "block_size": BLOCK_SIZE,
-            "num_random_blocks": RANDOM_BLOCKS,
-            "longest_full": tokens if is_full else 0,
-        },
-        inputs=inputs,
-    )
+    for name, longest_full in ((BLOCK_SPARSE, 0), (FULL, tokens)):
+        for half in (1, 0):
+            yield KernelCase(
+                name=f"{name}, {tokens} tokens{_may_round(half)}",
+                operator=BLOCK_SPARSE,
+                attributes={
+                    "num_heads": sizes.heads,
+                    "block_size": BLOCK_SIZE,
+                    "num_random_blocks": RANDOM_BLOCKS,
+                    "longest_full": longest_full,
+                    **({"half": 1} if half else {}),
+                },
+                inputs=inputs,
+            )
 
 
 def _may_round(half: int) -> str:
-    return ", may be rounded" if half else ""
+    return MAY_ROUND if half else ""
 
 
 def _documents(batch: int) -> str:
