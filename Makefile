@@ -107,6 +107,10 @@ bench: $(TEST_READY) $(OPTIMUM_READY) $(OPENVINO_READY)  ## every benchmark of a
 		--json build/benchmarks/latency.json
 	$(BIN)/python benchmarks/latency.py --engines $(FP32_ENGINES) --batch 1 \
 		--json build/benchmarks/latency_fp32.json
+	-$(BIN)/python benchmarks/cpu_kernels.py --json build/benchmarks/cpu_kernels.json
+	$(BIN)/python benchmarks/export_cost.py --what plans --json build/benchmarks/plan_cost.json
+	$(BIN)/python benchmarks/precision_quality.py --target trt-rtx --provider cpu \
+		--json build/benchmarks/precision_plans.json
 
 # What needs no GPU is made beforehand, on any machine, and carried: build/gpu. On the GPU's machine
 # GPU_PYTHON may be any Python that has the packages.
