@@ -196,6 +196,18 @@ def test_several_threads_may_run_one_session(library: Path) -> None:
                 np.testing.assert_array_equal(got, wanted)
 
 
+def test_a_head_that_is_packed_in_parts_equals_the_stock_spelling_to_the_bit(library: Path) -> None:
+    """More than 4 MB, and no whole number of panels."""
+    inputs = product(rows=3, depth=1024, columns=4217)
+    inputs["weight"] = np.ascontiguousarray(inputs["weight"].T)
+    stock, ours = (
+        open_call("Int8Linear", inputs, {"transposed": 1}, constants=PRODUCT, library=each)
+        for each in (None, library)
+    )
+    feeds = {"x": inputs["x"]}
+    np.testing.assert_array_equal(ours.run(None, feeds)[0], stock.run(None, feeds)[0])
+
+
 def test_weights_that_are_no_constants_are_refused(library: Path) -> None:
     with pytest.raises(Exception, match="weight is no constant matrix"):
         open_call("Int8Linear", product(), {}, library=library)
