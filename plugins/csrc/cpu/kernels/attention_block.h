@@ -18,6 +18,8 @@ struct KeyBlock {
     const T* keys[kBlock];
     const T* values[kBlock];
     std::size_t count = 0;
+    const T* ahead = nullptr;  // keys that come next, one after the other, are fetched meanwhile
+    std::size_t ahead_count = 0;
 
     void add(const T* key, const T* value) {
         keys[count] = key;
@@ -143,19 +145,19 @@ class Queries {
             block.keys[i] = block.keys[0];
             block.values[i] = block.values[0];
         }
-        each_tile([&]<std::size_t Rows>(std::size_t r) {
+        each_tile<kScoredRows>([&]<std::size_t Rows>(std::size_t r) {
             for (std::size_t i = 0; i < block.count; i += kKeysOf<Rows>) {
-                if (r == 0) {
-                    for (std::size_t k = i; k < i + kKeysOf<Rows>; ++k) {
-                        prefetch(block.values[k], head_dim * sizeof(T));
-                    }
+                for (std::size_t k = i; k < i + kKeysOf<Rows>; ++k) {
+                    if (r == 0) prefetch(block.values[k], head_dim * sizeof(T));
+                    if (r + Rows == count && k < block.ahead_count)
+                        prefetch(block.ahead + k * head_dim, head_dim * sizeof(T));
                 }
                 score_tile<Rows>(scaled_query + r * kStride, block.keys + i, head_dim,
                                  scores + r * kBlock + i);
             }
         });
         for (std::size_t r = 0; r < count; ++r) weigh(r, block.count, mask);
-        each_tile([&]<std::size_t Rows>(std::size_t r) { mix<Rows>(r, block); });
+        each_tile<4>([&]<std::size_t Rows>(std::size_t r) { mix<Rows>(r, block); });
     }
 
     void finish(float* output, std::size_t stride) const {
@@ -168,9 +170,15 @@ class Queries {
     }
 
   private:
-    template <class Tile>
+    // Rows that are scored together, so that a key is loaded once; with few registers, half of them.
+    static constexpr std::size_t kScoredRows = kTile < 16 ? 4 : 8;
+
+    template <std::size_t Most, class Tile>
     void each_tile(Tile&& tile) const {
         std::size_t r = 0;
+        if constexpr (Most == 8) {
+            for (; r + 8 <= count; r += 8) tile.template operator()<8>(r);
+        }
         for (; r + 4 <= count; r += 4) tile.template operator()<4>(r);
         for (; r + 2 <= count; r += 2) tile.template operator()<2>(r);
         for (; r < count; ++r) tile.template operator()<1>(r);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kLine = 64;               // bytes
 constexpr std::size_t kScratchBytes = 2 << 20;  // of rounded rows at a time
 constexpr std::size_t kBlockBytes = 512 << 10;  // of them, what the second cache keeps
-constexpr std::size_t kRoundedAtOnce = 64 << 10;  // floats: some 20 us
+constexpr std::size_t kRoundedAtOnce = 32 << 10;  // floats: some 10 us
 constexpr std::size_t kProductsAtOnce = 3 << 20;  // of bytes: some 20 us
 constexpr std::size_t kStreamedAtOnce = 128 << 10;  // bytes of weights: some 10 us
 constexpr std::size_t kPanelVectors = kPanelColumns / Floats::kWidth;
@@ -155,10 +155,24 @@ void finish_row(const Rows& rows, const Panel& panel, std::size_t m, const Integ
     }
 }
 
+// What finish_row writes for kRows rows, of which a line may be far away.
+template <int kRows>
+void fetch_output(const Rows& rows, const Panel& panel, std::size_t m) {
+    const std::size_t columns = rows.linear.weight.columns;
+    const float* output = rows.linear.output + (rows.first + m) * columns + panel.first;
+    for (int r = 0; r < kRows; ++r, output += columns) {
+        for (std::size_t i = 0; i < panel.width; i += kLine / sizeof(float)) {
+            __builtin_prefetch(output + i, 1);
+        }
+        __builtin_prefetch(output + panel.width - 1, 1);
+    }
+}
+
 // kRows rows from m on. Where g++ does not unroll loops early, it leaves the sums in memory.
 // kFetch: a line at each step is fetched from `ahead` on.
 template <int kRows, bool kFetch>
 void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, const std::int8_t* ahead) {
+    fetch_output<kRows>(rows, panel, m);
     Integers sums[kRows][kPanelVectors];
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {

@@ -25,6 +25,9 @@ void attend_head(const SourceAttention& a, std::size_t document, std::size_t hea
     const std::size_t start = (document * a.heads + head) * a.length * a.head_dim;
     const T* key = static_cast<const T*>(a.key) + start;
     const T* value = static_cast<const T*>(a.value) + start;
+    const bool is_last_head = document + 1 == a.batch && head + 1 == a.heads;
+    const T* next_key = is_last_head ? key : key + a.length * a.head_dim;
+    const std::size_t next_count = is_last_head ? 0 : a.length;
     const std::int64_t* mask = a.mask + document * a.length;
     const std::size_t unmasked = find_end(mask, a.length);
     // Where all is padding every score is the lowest float: all alike, as those of zero queries.
@@ -57,6 +60,9 @@ void attend_head(const SourceAttention& a, std::size_t document, std::size_t hea
             for (std::size_t i = s; i < stop; ++i) {
                 block.add(key + i * a.head_dim, value + i * a.head_dim);
             }
+            const bool is_last = stop == end;  // then the next head's come
+            block.ahead = is_last ? next_key : key + stop * a.head_dim;
+            block.ahead_count = is_last ? next_count : end - stop;
             const bool is_masked = !is_blank && has_holes(mask + s, block.count);
             queries.attend(block, is_masked ? mask + s : nullptr);
         }
