@@ -217,15 +217,15 @@ def _source_cases(sizes: KernelSizes) -> Iterator[KernelCase]:
                 "mask": np.ones((batch, tokens), np.int64),
             }
 
-        for half in (1, 0):
+        yield KernelCase(
+            name=f"KeepSource, {_documents(batch)}",
+            operator="KeepSource",
+            attributes={"num_heads": heads},
+            inputs=kept,
+            gives_halves=True,
+        )
+        for half in (True, False):
             what = f"{_documents(batch)}, {'halves' if half else 'floats'}"
-            yield KernelCase(
-                name=f"KeepSource, {what}",
-                operator="KeepSource",
-                attributes={"num_heads": heads, **({"half": 1} if half else {})},
-                inputs=kept,
-                gives_halves=bool(half),
-            )
             yield KernelCase(
                 name=f"SourceAttention, {what}",
                 operator="SourceAttention",

@@ -76,7 +76,6 @@ class _KeepSource(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("input", "output")),
         *((name, ctypes.c_size_t) for name in ("batch", "length", "heads", "head_dim")),
-        ("is_half", ctypes.c_bool),
     ]
 
 
@@ -139,12 +138,12 @@ class Kernels:
         """What 16 bits of a source are."""
         return ml_dtypes.bfloat16 if self.instructions.endswith("bf16") else np.float16
 
-    def keep_source(self, x: Array, heads: int, dtype: npt.DTypeLike) -> Array:
-        """x [B, S, H*Dh] float32 -> [B, H, S, Dh] float32 or `half`."""
+    def keep_source(self, x: Array, heads: int) -> Array:
+        """x [B, S, H*Dh] float32 -> [B, H, S, Dh] `half`."""
         batch, length, width = x.shape
-        output = np.empty((batch, heads, length, width // heads), dtype)
+        output = np.empty((batch, heads, length, width // heads), self.half)
         sizes = (batch, length, heads, width // heads)
-        self._call("keep_source", _KeepSource(*_at(x, output), *sizes, dtype == self.half))
+        self._call("keep_source", _KeepSource(*_at(x, output), *sizes))
         return output
 
     def source_attention(self, query: Array, key: Array, value: Array, mask: Array) -> Array:

@@ -66,7 +66,7 @@ def attributes_of(operator: str) -> dict[str, float]:
         "BlockSparseAttention": PATTERN,
         "Int8Linear": {},
         "LogSoftmaxTopK": {},
-        "KeepSource": {"num_heads": 2, "half": 1},
+        "KeepSource": {"num_heads": 2},
     }.get(operator, {"num_heads": 2})
 
 

@@ -48,9 +48,8 @@ struct Int8Linear {
 // Keys or values of the source as the decoder's steps want them: [B, S, H * Dh] -> [B, H, S, Dh].
 struct KeepSource {
     const float* input;
-    void* output;  // Half, or float
+    Half* output;
     std::size_t batch, length, heads, head_dim;
-    bool is_half;
 };
 
 // Cross-attention: the beams of a document are the queries of one set of keys.

@@ -221,7 +221,6 @@ def test_target_onnx_has_standard_operators_only(
             {
                 "encoder": {
                     "SelfAttention": LAYERS,
-                    "KeepSource": 2 * LAYERS,
                     NORM: 2 * LAYERS,
                 },
                 "decoder_step": {

@@ -3,7 +3,7 @@
     MultiHeadAttention over thirds of one product  SelfAttention
     MultiHeadAttention over inputs cross_key.{l}   SourceAttention
     DecoderMaskedMultiHeadAttention, of thirds     BeamAttention
-    Reshape, Transpose to cross_key.{l}            KeepSource
+    Reshape, Transpose to cross_key.{l}            KeepSource, where they are kept as halves
 
 Where keys and values are kept as halves, their last dimension is `head_words`: half of the head dim
 where kernels do so, and the head dim where none are.
@@ -43,8 +43,8 @@ def call_attention(model: ir.Model, *, half: bool) -> bool:
             found = _call_self(node, half=half)
         elif half and (node.domain, node.op_type) == (DOMAIN, "BlockSparseAttention"):
             changed |= _let_round(model, node)
-        elif node.op_type == "Transpose" and _is_cross(node.outputs[0]):
-            found = _call_keep(node, half=half)
+        elif half and node.op_type == "Transpose" and _is_cross(node.outputs[0]):
+            found = _call_keep(node)
         if found is not None:
             _put(model, node, found)
             changed = True
@@ -107,7 +107,7 @@ def _let_round(model: ir.Model, node: ir.Node) -> bool:
     return True
 
 
-def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:
+def _call_keep(node: ir.Node) -> ir.Node | None:
     """Nothing where the Transpose does something else, or heads are odd, as no two make a word."""
     reshape = _producer(node.inputs[0], "Reshape")
     shape = node.outputs[0].shape
@@ -116,8 +116,9 @@ def _call_keep(node: ir.Node, *, half: bool) -> ir.Node | None:
     heads, head_dim = shape[1], shape[3]
     assert isinstance(heads, int)
     assert isinstance(head_dim, int)
-    attributes = {"num_heads": heads} | ({"half": 1} if half and head_dim % 2 == 0 else {})
-    return call("KeepSource", [reshape.inputs[0]], attributes)
+    if head_dim % 2 != 0:
+        return None
+    return call("KeepSource", [reshape.inputs[0]], {"num_heads": heads})
 
 
 def _put(model: ir.Model, old: ir.Node, new: ir.Node) -> None:

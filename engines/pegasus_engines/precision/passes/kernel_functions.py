@@ -5,7 +5,7 @@ has registered it (plugins/csrc/cpu/operators), and else inlines the function th
 the same name: what is here, in operators of its own. What a body depends on is in the name, such as
 Int8LinearPositiveBias; overloads of one name are not, as ONNX Runtime 1.23 takes any for any.
 
-Graphs ask for version 4 of the domain. Those of older bundles, whose operators have other inputs or
+Graphs ask for version 5 of the domain. Those of older bundles, whose operators have other inputs or
 attributes, ask for less, of which no library has any.
 
 Dimensions: M rows, K input channels, N output channels, B documents, R rows per document, S source,
@@ -23,7 +23,7 @@ from onnx_ir.tape import Tape
 __all__ = ["DOMAIN", "VERSION", "add_function", "call"]
 
 DOMAIN = "pegasus_edge"
-VERSION = 4
+VERSION = 5
 """The same number in plugins/csrc/cpu/operators/operator.h."""
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
@@ -154,8 +154,7 @@ def _thirds(tape: Tape, qkv: ir.Value) -> Sequence[ir.Value]:
 
 
 def _keep_source(tape: Tape, inputs: list[ir.Value], attributes: _Attributes) -> list[ir.Value]:
-    """[B, S, D] -> [B, H, S, Dh]; where `half` is 1, kernels give [B, H, S, Dh / 2] words of two
-    IEEE halves each."""
+    """[B, S, D] -> [B, H, S, Dh]; kernels give [B, H, S, Dh / 2] words of two halves each."""
     heads = _constant(tape, np.array([0, 0, attributes["num_heads"], -1], np.int64))
     split = tape.op("Reshape", [inputs[0], heads])
     return [tape.op("Transpose", [split], {"perm": [0, 2, 1, 3]})]

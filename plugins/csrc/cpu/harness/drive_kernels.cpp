@@ -118,15 +118,14 @@ void drive_keep_source(const Kernels& kernels, const Threads& threads) {
     const std::vector<float> x = floats(count);
     std::vector<float> found(count, 7), expected(count);
     std::vector<Half> kept(count);
-    const bool is_half = toss(), is_bfloat16 = plain::keeps_bfloat16(kernels);
-    void* output = is_half ? static_cast<void*>(kept.data()) : found.data();
-    kernels.keep_source({x.data(), output, batch, length, heads, head_dim, is_half}, threads);
-    for (std::size_t i = 0; is_half && i < count; ++i) found[i] = plain::from_half(kept[i], is_bfloat16);
+    const bool is_bfloat16 = plain::keeps_bfloat16(kernels);
+    kernels.keep_source({x.data(), kept.data(), batch, length, heads, head_dim}, threads);
+    for (std::size_t i = 0; i < count; ++i) found[i] = plain::from_half(kept[i], is_bfloat16);
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t d = i % head_dim, s = i / head_dim % length;
         const std::size_t h = i / head_dim / length % heads, b = i / head_dim / length / heads;
         const float from = x[((b * length + s) * heads + h) * head_dim + d];
-        expected[i] = is_half ? plain::rounded_to_half(from, is_bfloat16) : from;
+        expected[i] = plain::rounded_to_half(from, is_bfloat16);
     }
     compare(found, expected, 0, text("keep_source", kernels, {batch, length, heads, head_dim}));
 }

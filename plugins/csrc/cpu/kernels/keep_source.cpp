@@ -1,4 +1,4 @@
-// Keys and values of the source, head by head, in the precision that they are kept in.
+// Keys and values of the source, head by head, as halves.
 #include "functions.h"
 #include "keep_row.h"
 #include "runs.h"
@@ -9,10 +9,9 @@ namespace {
 
 inline constexpr std::size_t kTokens = 16;  // that a thread takes at a time
 
-template <class T>
 void keep_tokens(const KeepSource& k, std::size_t document, std::size_t begin, std::size_t end) {
     const float* from = k.input + document * k.length * k.heads * k.head_dim;
-    T* to = static_cast<T*>(k.output) + document * k.heads * k.length * k.head_dim;
+    Half* to = k.output + document * k.heads * k.length * k.head_dim;
     for (std::size_t h = 0; h < k.heads; ++h) {
         for (std::size_t s = begin; s < end; ++s) {
             keep_row(from + (s * k.heads + h) * k.head_dim, k.head_dim,
@@ -31,11 +30,7 @@ void keep_source(const KeepSource& k, const Threads& threads) {
         for (std::size_t i = first; i < last; ++i) {
             const std::size_t begin = i % blocks * kTokens;
             const std::size_t end = smaller(k.length, begin + kTokens);
-            if (k.is_half) {
-                keep_tokens<Half>(k, i / blocks, begin, end);
-            } else {
-                keep_tokens<float>(k, i / blocks, begin, end);
-            }
+            keep_tokens(k, i / blocks, begin, end);
         }
     });
 }

@@ -4,7 +4,7 @@ namespace pegasus {
 
 namespace {
 
-// [B, S, H * Dh] -> [B, H, S, Dh] of floats, or [B, H, S, Dh / 2] words of two halves each.
+// [B, S, H * Dh] -> [B, H, S, Dh / 2] words of two halves each.
 class KeepSourceKernel {
   public:
     static constexpr const char* name = "KeepSource";
@@ -12,28 +12,26 @@ class KeepSourceKernel {
     static constexpr std::size_t outputs = 1;
 
     explicit KeepSourceKernel(const NodeInfo& info)
-        : heads_(info.attribute("num_heads", 1)), is_half_(info.attribute_or("half", 0) != 0) {}
+        : heads_(info.attribute("num_heads", 1)) {}
 
     void compute(const Run& run) const {
         const Tensor x = run.input(0, 3, "x");
         const std::int64_t batch = x.shape[0], length = x.shape[1];
         const std::int64_t head_dim = size_of_head(x, heads_, "x");
-        if (is_half_ && head_dim % 2 != 0)
+        if (head_dim % 2 != 0)
             throw OperatorError("x is " + text_of(x.shape) + ", expected heads of even size");
-        const std::int64_t words = is_half_ ? head_dim / 2 : head_dim;
+        void* words = run.output(0, {batch, heads_, length, head_dim / 2});
         chosen().keep_source({.input = x.as<float>(),
-                              .output = run.output(0, {batch, heads_, length, words}),
+                              .output = static_cast<Half*>(words),
                               .batch = x.size(0),
                               .length = x.size(1),
                               .heads = static_cast<std::size_t>(heads_),
-                              .head_dim = static_cast<std::size_t>(head_dim),
-                              .is_half = is_half_},
+                              .head_dim = static_cast<std::size_t>(head_dim)},
                              run.threads());
     }
 
   private:
     std::int64_t heads_;
-    bool is_half_;
 };
 
 }  // namespace

@@ -95,7 +95,7 @@ void check(const OrtApi* api, OrtStatus* status);
 
 // Of domain pegasus_edge, in graphs. Those of older bundles say less, and stay functions: their
 // operators have other inputs or attributes. The same number in kernel_functions.py.
-inline constexpr int kDomainVersion = 4;
+inline constexpr int kDomainVersion = 5;
 
 // One of an operator's inputs: its type, and whether it may be left out.
 struct Input {
