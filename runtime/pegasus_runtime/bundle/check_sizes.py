@@ -12,8 +12,8 @@ _PER_LAYER = re.compile(r"(?:(?:past|present)_)?(self|cross)_(?:key|value)\.(\d+
 _PADDING = 8  # a plan's vocabulary is rounded up to whole words
 
 HEAD_WORDS = "head_words"
-"""The last dimension of keys and values where it is the head dim, or half of it: see
-`sessions/ort/halves.py`."""
+"""What the name begins with that the last dimension of keys and values has where it is the head
+dim, or half of it: see `sessions/ort/halves.py`."""
 
 
 def check_sizes(manifest: Manifest) -> None:
@@ -45,7 +45,8 @@ def check_sizes(manifest: Manifest) -> None:
 def _check_heads(graph: str, tensor: TensorSpec, heads: int, head_dim: int) -> None:
     shape = tensor.shape
     # Kernels may keep two halves in a word.
-    if len(shape) < 4 or shape[1] != heads or shape[-1] not in (head_dim, HEAD_WORDS):
+    is_open = len(shape) == 4 and str(shape[-1]).startswith(HEAD_WORDS)
+    if len(shape) < 4 or shape[1] != heads or not (is_open or shape[-1] == head_dim):
         path = f"graphs.{graph}: shape of {tensor.name}"
         raise field_error(path, str(list(shape)), f"{heads} heads of {head_dim}")
 

@@ -5,20 +5,20 @@
     DecoderMaskedMultiHeadAttention, of thirds     BeamAttention
     Reshape, Transpose to cross_key.{l}            KeepSource, where they are kept as halves
 
-Where keys and values are kept as halves, their last dimension is `head_words`: half of the head dim
-where kernels do so, and the head dim where none are.
+Where keys and values are kept as halves, their last dimension is `head_words_{VERSION}`: half of
+the head dim where kernels do so, and the head dim where none are, or kernels of another version.
 """
 
 from collections.abc import Iterable
 
 import onnx_ir as ir
 
-from pegasus_engines.precision.passes.kernel_functions import DOMAIN, add_function, call
+from pegasus_engines.precision.passes.kernel_functions import DOMAIN, VERSION, add_function, call
 from pegasus_engines.precision.passes.take_over import take_over
 
 __all__ = ["call_attention"]
 
-_WORDS = "head_words"
+_WORDS = f"head_words_{VERSION}"
 _CROSS = ("cross_key.", "cross_value.")
 _TARGET = ("past_self_key.", "past_self_value.", "present_self_key.", "present_self_value.")
 _CACHES = (*_CROSS, *_TARGET)

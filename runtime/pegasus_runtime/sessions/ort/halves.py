@@ -19,7 +19,11 @@ from pegasus_runtime.native.kernels import find_kernels
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["SOURCE", "TARGET", "as_floats", "as_words", "head_words"]
+__all__ = ["KERNELS_WORDS", "SOURCE", "TARGET", "as_floats", "as_words", "head_words"]
+
+KERNELS_WORDS = "head_words_5"
+"""What a graph calls that dimension, with the version of the kernels' domain that it asks for. Of a
+graph that asks for another, kernels take no operator."""
 
 SOURCE = frozenset({"KeepSource", "SourceAttention"})
 """What writes and reads keys and values of the source."""
@@ -35,7 +39,7 @@ def head_words(
     operators: `SOURCE` or `TARGET`.
     """
     (output,) = (each for each in session.get_outputs() if each.name == name)
-    if isinstance(output.shape[-1], int):
+    if output.shape[-1] != KERNELS_WORDS:
         return head_dim
     kernels = find_kernels()
     return head_dim // 2 if kernels and kernels.operators >= operators else head_dim

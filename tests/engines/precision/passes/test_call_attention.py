@@ -8,6 +8,7 @@ import pytest
 
 from engines.precision.products import graph_input, model_of
 from pegasus_engines.precision.passes.call_attention import call_attention
+from pegasus_runtime.sessions.ort.halves import KERNELS_WORDS
 
 HEADS = 2
 
@@ -91,7 +92,7 @@ def test_a_step_calls_both_attentions_and_casts_no_mask() -> None:
     assert names == ["attended", "present_self_key.0", "present_self_value.0"]
 
 
-@pytest.mark.parametrize(("half", "words"), [(False, 4), (True, "head_words")])
+@pytest.mark.parametrize(("half", "words"), [(False, 4), (True, KERNELS_WORDS)])
 def test_words_of_keys_and_values_are_open_where_they_are_kept_in_halves(
     half: bool, words: int | str
 ) -> None:
