@@ -45,8 +45,11 @@ def check_sizes(manifest: Manifest) -> None:
 def _check_heads(graph: str, tensor: TensorSpec, heads: int, head_dim: int) -> None:
     shape = tensor.shape
     # Kernels may keep two halves in a word.
-    is_open = len(shape) == 4 and str(shape[-1]).startswith(HEAD_WORDS)
-    if len(shape) < 4 or shape[1] != heads or not (is_open or shape[-1] == head_dim):
+    if (
+        len(shape) < 4
+        or shape[1] != heads
+        or not (shape[-1] == head_dim or str(shape[-1]).startswith(HEAD_WORDS))
+    ):
         path = f"graphs.{graph}: shape of {tensor.name}"
         raise field_error(path, str(list(shape)), f"{heads} heads of {head_dim}")
 

@@ -24,7 +24,8 @@ __all__ = ["DOMAIN", "VERSION", "add_function", "call"]
 
 DOMAIN = "pegasus_edge"
 VERSION = 5
-"""The same number in plugins/csrc/cpu/operators/operator.h."""
+"""The same number in plugins/csrc/cpu/operators/operator.h, and in the name KERNELS_WORDS of
+runtime/pegasus_runtime/sessions/ort/halves.py."""
 _MICROSOFT = "com.microsoft"
 _LOWEST = float(np.finfo(np.float32).min)
 _OPSET = 18
