@@ -38,7 +38,6 @@ transformers' own a shorter prompt is read as another one.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,7 @@ from e2e.parity.checkpoints import (
 )
 from e2e.parity.models import CAUSAL
 from e2e.parity.outcome import Outcome
+from e2e.parity.scores import Sequences, is_within_rounding, score_error
 from e2e.parity.whole_graph import WholeGraph, options_of_graph
 from pegasus_runtime import (
     GenerationOptions,
@@ -71,12 +71,8 @@ from runtime.search.oracle import (
 )
 from runtime.search.shared_draws import SharedDraws
 
-__all__ = ["Mismatch", "ask_transformers", "draw_options", "run_cases", "score_error"]
+__all__ = ["Mismatch", "ask_transformers", "draw_options", "run_cases"]
 
-SCORE_TOLERANCE = 1e-4
-ROUNDING = 5
-"""Times transformers' own error in fp32, as in what an export lets through: a low temperature and
-penalties make more of it."""
 CASES_PER_CHECKPOINT = 10
 NO_SEQUENCE = -5e8
 
@@ -139,12 +135,12 @@ def _run_case(
         options = replace(options, seed=int(rng.integers(1 << 30)))
     ours = _generate(summarizer, sources, options)
     mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
-    for document, own in enumerate(ours):
-        if score_error(own, theirs[document]) > SCORE_TOLERANCE:
-            source, exact = sources[document], copy.deepcopy(model).double()
-            (judged,), _ = ask_transformers(exact, summarizer, [source], options)
-            allowed = max(SCORE_TOLERANCE, ROUNDING * _rounding(theirs[document], judged))
-            outcome.score_mismatches += score_error(own, judged) > allowed
+    for own, other, source in zip(ours, theirs, sources, strict=True):
+
+        def ask(model: Any, source: list[int] = source) -> Sequences:
+            return ask_transformers(model, summarizer, [source], options)[0][0]
+
+        outcome.score_mismatches += not is_within_rounding(own, other, model, ask)
     if isinstance(summarizer, WholeGraph) and summarizer.is_sparse:
         return mismatches  # as in transformers, a batch decides together
     alone = [_generate(summarizer, [source], options)[0] for source in sources]
@@ -226,7 +222,7 @@ def ask_transformers(
     summarizer: Opened,
     sources: list[list[int]],
     options: GenerationOptions | None,
-) -> tuple[list[list[tuple[tuple[int, ...], float]]], bool]:
+) -> tuple[list[Sequences], bool]:
     """Sequences and scores by document, and whether rounding may have decided a draw."""
     eos = summarizer.bundle.manifest.token_ids.eos_token_ids
     asked = options or GenerationOptions()
@@ -255,7 +251,7 @@ def ask_transformers(
 def _compare(
     outcome: Outcome,
     ours: list[list[Hypothesis]],
-    theirs: list[list[tuple[tuple[int, ...], float]]],
+    theirs: list[Sequences],
     options: GenerationOptions | None,
     *,
     seed: int,
@@ -289,29 +285,3 @@ def _compare(
             continue
         outcome.largest_score_error = max(outcome.largest_score_error, score_error(own, other))
     return mismatches
-
-
-def _rounding(
-    single: list[tuple[tuple[int, ...], float]], double: list[tuple[tuple[int, ...], float]]
-) -> float:
-    """Of transformers in fp32, against float64: the largest among sequences that are the same."""
-    return max(
-        (
-            abs(score - exact) / max(1.0, abs(exact))
-            for (tokens, score), (others, exact) in zip(single, double, strict=False)
-            if tokens == others and not np.isnan(exact)
-        ),
-        default=0.0,
-    )
-
-
-def score_error(own: list[Hypothesis], other: list[tuple[tuple[int, ...], float]]) -> float:
-    """The largest among sequences that are the same; greedy search has no score in transformers."""
-    return max(
-        (
-            abs(hypothesis.score - score) / max(1.0, abs(score))
-            for hypothesis, (tokens, score) in zip(own, other, strict=False)
-            if hypothesis.token_ids == tokens and not np.isnan(score)
-        ),
-        default=0.0,
-    )

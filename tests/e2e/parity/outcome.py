@@ -20,5 +20,4 @@ class Outcome:
     largest_score_error: float = 0.0
     """|ours - theirs| / max(1, |theirs|): a length_penalty of -2 multiplies scores by length²."""
     score_mismatches: int = 0
-    """Documents over the tolerance, in comparison with transformers in float64 as well, and over a
-    few times what its float32 is off by there: random weights are sharp."""
+    """Documents whose scores rounding does not explain: see `scores`."""
