@@ -11,6 +11,7 @@ namespace pegasus::PEGASUS_SET {
 namespace {
 
 constexpr std::size_t kLine = 64;               // bytes
+constexpr std::size_t kPage = 4096;             // of memory, where processors stop fetching ahead
 constexpr std::size_t kScratchBytes = 2 << 20;  // of rounded rows at a time
 constexpr std::size_t kBlockBytes = 512 << 10;  // of them, what the second cache keeps
 constexpr std::size_t kRoundedAtOnce = 32 << 10;  // floats: some 10 us
@@ -169,8 +170,8 @@ void fetch_output(const Rows& rows, const Panel& panel, std::size_t m) {
 }
 
 // kRows rows from m on. Where g++ does not unroll loops early, it leaves the sums in memory.
-// kFetch: a line at each step is fetched from `ahead` on.
-template <int kRows, bool kFetch>
+// kLines: so many are fetched at each step, from `ahead` on.
+template <int kRows, int kLines>
 void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, const std::int8_t* ahead) {
     fetch_output<kRows>(rows, panel, m);
     Integers sums[kRows][kPanelVectors];
@@ -186,10 +187,12 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, const st
     const std::int8_t* values = panel.values;
     const std::int8_t* end = values + panel.bytes;
     for (; values < end; values += kPanelColumns * kPanelDepth) {
-        if constexpr (kFetch) {
-            __builtin_prefetch(ahead);
-            ahead += kLine;
+        if constexpr (kLines == 1) __builtin_prefetch(ahead);
+        if constexpr (kLines == 2) {  // to the second cache: the first is filled by what is read
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(ahead + kLine, 0, 2);
         }
+        ahead += kLines * kLine;
 #pragma GCC unroll 12
         for (int r = 0; r < kRows; ++r) {
             const Integers bytes = fill_bytes(thirds[r / 3] + r % 3 * stride);
@@ -213,15 +216,15 @@ void multiply_tile(const Rows& rows, const Panel& panel, std::size_t m, const st
 
 using Tile = void (*)(const Rows&, const Panel&, std::size_t, const std::int8_t*);
 
-template <bool kFetch, int... kNumbers>
+template <int kLines, int... kNumbers>
 Tile choose_tile(std::size_t height, Numbers<kNumbers...>) {
-    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1, kFetch>...};
+    static constexpr Tile tiles[] = {multiply_tile<kNumbers + 1, kLines>...};
     return tiles[height - 1];
 }
 
 // Rows from `first` to `end` in tiles of about one height. The first tile waits for the panel's
-// memory; while the second and the third compute, the next panel is fetched, where there are tiles
-// enough: with few rows, that memory would be waited for all the same.
+// memory: with few rows it fetches what it reads a page later. With more, the second and the third
+// tile fetch the next panel while they compute.
 void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std::size_t end) {
     const std::size_t tiles = divide_up(end - first, kTileRows);
     const std::size_t half = panel.bytes / 2 / kLine * kLine;
@@ -229,11 +232,15 @@ void multiply_panel(const Rows& rows, const Panel& panel, std::size_t first, std
     std::size_t m = first;
     for (std::size_t tile = 0; tile < tiles; ++tile) {
         const std::size_t height = divide_up(end - m, tiles - tile);
-        if (tiles > 3 && (tile == 1 || tile == 2)) {
-            choose_tile<true>(height, CountTo<kTileRows>{})(rows, panel, m,
-                                                            next + (tile - 1) * half);
+        const auto multiply = [&]<int kLines>(const std::int8_t* ahead) {
+            choose_tile<kLines>(height, CountTo<kTileRows>{})(rows, panel, m, ahead);
+        };
+        if (tiles <= 3 && tile == 0) {
+            multiply.template operator()<2>(panel.values + kPage);
+        } else if (tiles > 3 && (tile == 1 || tile == 2)) {
+            multiply.template operator()<1>(next + (tile - 1) * half);
         } else {
-            choose_tile<false>(height, CountTo<kTileRows>{})(rows, panel, m, nullptr);
+            multiply.template operator()<0>(panel.values);
         }
         m += height;
     }
