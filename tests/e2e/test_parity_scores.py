@@ -81,6 +81,23 @@ def test_errors_are_those_from_float64() -> None:
     assert not judge(Model(off=1e-3), 2.2e-3)
 
 
+@pytest.mark.parametrize("error", [float("nan"), float("inf"), 0.02])
+def test_what_is_no_rounding_is_refused_however_sharp_the_model(error: float) -> None:
+    assert not judge(Model(off=1e9), error)
+
+
+def test_sequences_are_matched_by_their_tokens() -> None:
+    own = [Hypothesis(token_ids=TOKENS, score=-1.0), Hypothesis(token_ids=(1,), score=float("nan"))]
+    assert score_error(own, [((1,), -1.5), (TOKENS, -1.5)]) == float("inf")
+    assert score_error(own[:1], [((1,), -9.0), (TOKENS, -1.5)]) == pytest.approx(0.5 / 1.5)
+
+
+@pytest.mark.parametrize("exact", [[], [((2,), -1.0)], [(TOKENS, float("nan"))]], ids=str)
+def test_a_score_that_float64_has_not_is_refused(exact: Sequences) -> None:
+    own = [Hypothesis(token_ids=TOKENS, score=-2.0)]
+    assert not is_within_rounding(own, [(TOKENS, -1.0)], Model(), lambda _: exact)
+
+
 def test_only_sequences_that_are_the_same_are_compared_and_those_that_have_a_score() -> None:
     own = [Hypothesis(token_ids=TOKENS, score=-1.0), Hypothesis(token_ids=(1,), score=-2.0)]
     assert score_error(own, [(TOKENS, -1.5), ((2,), -9.0)]) == pytest.approx(0.5 / 1.5)

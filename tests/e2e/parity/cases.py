@@ -135,10 +135,10 @@ def _run_case(
         options = replace(options, seed=int(rng.integers(1 << 30)))
     ours = _generate(summarizer, sources, options)
     mismatches = _compare(outcome, ours, theirs, options, seed=seed, case=case)
-    for own, other, source in zip(ours, theirs, sources, strict=True):
+    for document, (own, other) in enumerate(zip(ours, theirs, strict=True)):
 
-        def ask(model: Any, source: list[int] = source) -> Sequences:
-            return ask_transformers(model, summarizer, [source], options)[0][0]
+        def ask(model: Any, document: int = document) -> Sequences:
+            return ask_transformers(model, summarizer, sources, options)[0][document]
 
         outcome.score_mismatches += not is_within_rounding(own, other, model, ask)
     if isinstance(summarizer, WholeGraph) and summarizer.is_sparse:
