@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pegasus_export.verify.arithmetic import Jittered
+from pegasus_export.verify.measure import TOLERANCES
 from pegasus_runtime import Hypothesis
 
 __all__ = ["Sequences", "is_within_rounding", "score_error"]
@@ -28,7 +29,7 @@ SCORE_TOLERANCE = 1e-4
 ROUNDING = 2
 """Times the error of transformers' worst run."""
 JITTERED_RUNS = 8
-EPS = 2.0**-24
+EPS = TOLERANCES["fp32"].eps
 LARGEST = 1e-2
 """Nothing beyond is rounding."""
 
